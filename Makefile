@@ -1,0 +1,31 @@
+VENV ?= .venv
+PY := $(VENV)/bin/python
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test lint format
+
+help:  ## print this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.stamp  ## install everything into .venv from the exact pins in constraints.txt
+
+$(VENV)/.stamp: pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(PY) -m pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(PY) -m pip install -q -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: setup  ## run the demo sweep (30 small nets) and draw its report
+	$(PY) -m experiments.study experiment=demo
+
+test: setup  ## run the tests
+	$(PY) -m pytest
+
+lint: setup  ## check formatting, lint and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: setup  ## format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
