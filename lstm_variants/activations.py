@@ -1,17 +1,19 @@
-"""The squashings a gate or a candidate may have, each with its text, its LaTeX and its inverse.
+"""The squashings a gate or a candidate may have, each with its text, its LaTeX and its starting bias.
 
-The inverse answers "which bias makes this gate start at value v?", so that squashings can be compared from one
-starting value. Sources: hard_sigmoid Courbariaux et al. 2015, elliott Elliott 1993, binary Bengio et al. 2013,
+``start(b)`` is the pre-activation at which a squashing has the value that the sigmoid has at b, so that squashings are
+compared by their shape and not by their starting value. Sources: hard_sigmoid Courbariaux et al. 2015, elliott Elliott 1993, binary Bengio et al. 2013,
 gumbel Li et al. 2018 (ICML).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -19,23 +21,22 @@ class _StraightThrough(torch.autograd.Function):
     """[a > 0] forward, the slope of the sigmoid backward."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, a: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, a: Tensor) -> Tensor:
         ctx.save_for_backward(a)
         return (a > 0).to(a.dtype)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        (a,) = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (a,) = ctx.saved_tensors
         s = torch.sigmoid(a)
         return gradient * s * (1 - s)
 
 
-def _logit(v: float) -> float:
-    return math.log(v) - math.log1p(-v)
+Floats = NDArray[np.float64]
 
 
-def _elliott_inverse(v: float) -> float:
-    return (2 * v - 1) / (1 - abs(2 * v - 1))
+def _sigmoid(b: Floats) -> Floats:
+    return (1 + np.tanh(b / 2)) / 2
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,19 @@ class Activation:
 
     Attributes:
         phi: the function, element-wise on a tensor.
-        inverse: the pre-activation a with phi(a) = v, for a starting value v in (0, 1).
+        start: b -> the pre-activation a with phi(a) = sigmoid(b).
         text: phi as a formula of the pre-activation ``a``.
         latex: the name of phi in LaTeX.
     """
 
     phi: Callable[[Tensor], Tensor]
-    inverse: Callable[[float], float]
+    start: Callable[[Floats], Floats]
     text: str
     latex: str
+
+
+def _same(b: Floats) -> Floats:
+    return b
 
 
 def _operator(name: str) -> str:
@@ -60,25 +65,32 @@ def _operator(name: str) -> str:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": Activation(torch.sigmoid, _logit, "1 / (1 + exp(-a))", r"\sigma"),
-    "tanh": Activation(torch.tanh, math.atanh, "tanh(a)", r"\tanh"),
-    "identity": Activation(lambda a: a, lambda v: v, "a", ""),
-    "relu": Activation(torch.relu, lambda v: v, "max(a, 0)", _operator("relu")),
+    "sigmoid": Activation(torch.sigmoid, _same, "1 / (1 + exp(-a))", r"\sigma"),
+    "tanh": Activation(torch.tanh, lambda b: np.arctanh(_sigmoid(b)), "tanh(a)", r"\tanh"),
+    "identity": Activation(lambda a: a, _sigmoid, "a", ""),
+    "relu": Activation(torch.relu, _sigmoid, "max(a, 0)", _operator("relu")),
     "hard_sigmoid": Activation(
-        lambda a: torch.clamp(a / 6 + 0.5, 0, 1), lambda v: 6 * (v - 0.5), "clip(a/6 + 1/2, 0, 1)", _operator("hs")
+        lambda a: torch.clamp(a / 6 + 0.5, 0, 1),
+        lambda b: 3 * np.tanh(b / 2),
+        "clip(a/6 + 1/2, 0, 1)",
+        _operator("hard\\_sigmoid"),
     ),
     "clipped_linear": Activation(
-        lambda a: torch.clamp(a / 4 + 0.5, 0, 1), lambda v: 4 * (v - 0.5), "clip(a/4 + 1/2, 0, 1)", _operator("clip")
+        lambda a: torch.clamp(a / 4 + 0.5, 0, 1),
+        lambda b: 2 * np.tanh(b / 2),
+        "clip(a/4 + 1/2, 0, 1)",
+        _operator("clip"),
     ),
     "elliott": Activation(
-        lambda a: 0.5 + a / (2 * (1 + a.abs())), _elliott_inverse, "1/2 + a / (2 (1 + |a|))", _operator("elliott")
+        lambda a: 0.5 + a / (2 * (1 + a.abs())),
+        lambda b: np.tanh(b / 2) / (1 - np.abs(np.tanh(b / 2))),
+        "1/2 + a / (2 (1 + |a|))",
+        _operator("elliott"),
     ),
     "double_sigmoid": Activation(
-        lambda a: 2 * torch.sigmoid(a), lambda v: _logit(v / 2), "2 / (1 + exp(-a))", r"2\sigma"
+        lambda a: 2 * torch.sigmoid(a), lambda b: -np.log1p(2 * np.exp(-b)), "2 / (1 + exp(-a))", r"2\sigma"
     ),
-    "exp": Activation(torch.exp, math.log, "exp(a)", r"\exp"),
-    "binary": Activation(_StraightThrough.apply, _logit, "[a > 0], sigmoid's slope backward", _operator("step")),
-    "gumbel": Activation(
-        torch.sigmoid, _logit, "1 / (1 + exp(-(a + logistic noise)))", _operator("gumbel")
-    ),
+    "exp": Activation(torch.exp, lambda b: -np.log1p(np.exp(-b)), "exp(a)", r"\exp"),
+    "binary": Activation(_StraightThrough.apply, _same, "[a > 0], sigmoid's slope backward", _operator("binary")),
+    "gumbel": Activation(torch.sigmoid, _same, "1 / (1 + exp(-(a + logistic noise)))", _operator("gumbel")),
 }

@@ -195,6 +195,11 @@ class CellSpec:
         return self.output.kind == "constant" and self.output.value == 1.0 and self.squash == "identity"
 
     @property
+    def reset_after(self) -> bool:
+        """Whether the reset gate acts on the recurrent product (as in torch.nn.GRU), not on h[t-1]."""
+        return self.reset.kind != "absent" and self.reset.position == "after"
+
+    @property
     def seen_gates(self) -> tuple[str, ...]:
         """The gates whose previous value some gate reads (full gate recurrence); they join the state."""
         readers = any(self[slot].gates for slot in SLOTS)

@@ -1,0 +1,217 @@
+"""The step equation, once, driven by a :class:`~lstm_variants.spec.CellSpec`.
+
+Symbols follow Greff et al. 2017: gates i, f, o, candidate z, cell c, output h; W reads the input x, U the previous
+output h[t-1], p is a peephole, b a bias. Shapes: T steps, B sequences, I inputs, H hidden units.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lstm_variants.activations import ACTIVATIONS
+from lstm_variants.equations import Equation, gated_equations
+from lstm_variants.spec import CellSpec
+
+Shapes = dict[str, dict[str, Any]]
+Weights = Mapping[str, Mapping[str, Any]]
+Tap = Callable[[str, Tensor], Tensor]
+
+
+class State(NamedTuple):
+    """What a cell carries from step to step: output h and cell c, each (B, H). Some cells append fields."""
+
+    h: Tensor
+    c: Tensor
+
+
+@functools.cache
+def state_type(extra: tuple[str, ...]) -> type[State]:
+    """The state of a cell that carries ``extra`` fields after h and c."""
+    return cast(type[State], namedtuple("State", ("h", "c", *extra))) if extra else State  # noqa: PYI024
+
+
+def no_tap(slot: str, value: Tensor) -> Tensor:
+    """Leave the gate value as it is."""
+    return value
+
+
+class Cell:
+    """A recurrent cell: which parameters it has and one step of its equation.
+
+    A cell of one's own derives from this class and gives ``shapes``, ``step`` and ``equations``; its state may append
+    fields to h and c.
+    """
+
+    version = 1  # raised by a change that alters results
+
+    def __init__(self, spec: CellSpec) -> None:
+        self.spec = spec
+
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        """Fields the state has after h and c."""
+        return ()
+
+    @property
+    def keep(self) -> tuple[str, float] | None:
+        """The learned gate that decides what is kept and its sign, see :attr:`CellSpec.keep`."""
+        return self.spec.keep
+
+    def shapes(self, input_size: int, hidden_size: int) -> Shapes:
+        """Shapes of the parameters by slot and part: x (H, I), h (H, H), b (H,), c (H,), ..."""
+        raise NotImplementedError
+
+    def frozen(self, slot: str, part: str) -> bool:
+        """Whether a part is a buffer that stays at its initial value, not a parameter."""
+        return False
+
+    def initial_state(self, zeros: Tensor) -> State:
+        """The state before the first step, from zeros of shape (B, H)."""
+        kind = state_type(self.state_fields)
+        return kind(*[zeros] * len(kind._fields))
+
+    def project(self, weights: Weights, x: Tensor) -> Mapping[str, Tensor]:
+        """What can be computed from x (T, B, I) for all steps at once; ``step`` gets one step of it."""
+        return {"x": x}
+
+    def step(self, weights: Weights, inputs: Mapping[str, Tensor], state: State, tap: Tap) -> State:
+        """One step. ``tap(slot, value)`` sees every gate value and returns the one to use."""
+        raise NotImplementedError
+
+    def equations(self) -> list[Equation]:
+        """The cell's equations, in the order of computation."""
+        raise NotImplementedError
+
+    def parameter_count(self, input_size: int, hidden_size: int) -> int:
+        """The number of learned parameters of one layer."""
+        return sum(
+            torch.Size(shape).numel()
+            for slot, parts in self.shapes(input_size, hidden_size).items()
+            for part, entry in parts.items()
+            for shape in (entry.values() if isinstance(entry, dict) else (entry,))
+            if not self.frozen(slot, part)
+        )
+
+
+class GatedCell(Cell):
+    """The LSTM and everything that is a diff of it.
+
+    ::
+
+        a_k  = W_k x[t] + U_k h[t-1] + p_k * c + b_k        only the terms that the gate's feeds name
+        c[t] = f * c[t-1] + i * z
+        h[t] = o * squash(c[t])
+
+    Input, forget and reset gate see c[t-1] through their peepholes, the output gate sees c[t].
+    Source: Hochreiter & Schmidhuber 1997, Gers et al. 2000, Greff et al. 2017; the GRU is Cho et al. 2014.
+    """
+
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        return self.spec.seen_gates
+
+    def shapes(self, input_size: int, hidden_size: int) -> Shapes:
+        return {slot: self._slot_shapes(slot, input_size, hidden_size) for slot in self.spec.learned}
+
+    def _slot_shapes(self, slot: str, input_size: int, hidden_size: int) -> dict[str, Any]:
+        gate = self.spec[slot]
+        rows = 1 if gate.shared else hidden_size
+        shapes: dict[str, Any] = {"x": (rows, input_size), "h": (rows, hidden_size), "b": (rows,)}
+        shapes = {part: shape for part, shape in shapes.items() if gate.fed_by(part)}
+        if gate.peephole:
+            shapes["c"] = (hidden_size,)
+        if slot == "candidate" and self.spec.reset_after and "b" in shapes:
+            shapes["bh"] = (hidden_size,)
+        if gate.gates:
+            shapes["gates"] = {source: (hidden_size, hidden_size) for source in self.spec.seen_gates}
+        return shapes
+
+    def frozen(self, slot: str, part: str) -> bool:
+        return part in ("b", "bh") and self.spec[slot].bias == "frozen"
+
+    def project(self, weights: Weights, x: Tensor) -> Mapping[str, Tensor]:
+        projected = {}
+        for slot, w in weights.items():
+            if "x" in w:
+                projected[slot] = F.linear(x, w["x"], w.get("b"))
+            elif "b" in w:
+                projected[slot] = w["b"].expand(*x.shape[:-1], -1)
+        return projected
+
+    def step(self, weights: Weights, inputs: Mapping[str, Tensor], state: State, tap: Tap) -> State:
+        spec = self.spec
+
+        def preactivation(slot: str, c: Tensor) -> Tensor:
+            w = weights[slot]
+            terms = [inputs[slot]] if slot in inputs else []
+            if "h" in w:
+                terms.append(F.linear(state.h, w["h"]))
+            if "c" in w:
+                terms.append(w["c"] * c)
+            terms += [F.linear(getattr(state, source), R) for source, R in w.get("gates", {}).items()]
+            return functools.reduce(torch.add, terms)
+
+        def learned(slot: str, c: Tensor) -> Tensor:
+            return ACTIVATIONS[spec[slot].activation].phi(preactivation(slot, c))
+
+        i, f = self._input_and_forget(preactivation, learned, state.c, tap)
+        r = None
+        if spec.reset.kind != "absent":
+            r = tap("reset", {"input": i, "forget": f}[spec.reset.of] if spec.reset.of else learned("reset", state.c))
+        z = tap("candidate", self._candidate(weights["candidate"], inputs.get("candidate"), state.h, r))
+        c = f * state.c + i * z
+        o = tap("output", learned("output", c) if spec.output.learned else c.new_tensor(spec.output.value))
+        h = o * ACTIVATIONS[spec.squash].phi(c)
+        seen = {"input": i, "forget": f, "output": o}
+        return state_type(self.state_fields)(h, c, *(seen[slot] for slot in self.state_fields))
+
+    def _input_and_forget(
+        self, preactivation: Callable[..., Tensor], learned: Callable[..., Tensor], c: Tensor, tap: Tap
+    ) -> tuple[Tensor, Tensor]:
+        spec = self.spec
+        if spec.normalise:  # f / (f + i) = sigmoid(log f - log i), without dividing small by small
+            log_ratio = F.logsigmoid(preactivation("forget", c)) - F.logsigmoid(preactivation("input", c))
+            f = tap("forget", torch.sigmoid(log_ratio))
+            return tap("input", torch.sigmoid(-log_ratio)), f
+
+        def gate(slot: str) -> Tensor:
+            if spec[slot].kind == "constant":
+                return tap(slot, c.new_tensor(spec[slot].value))
+            value = learned(slot, c)
+            if slot == "forget" and spec.refine.learned:
+                v = tap("refine", learned("refine", c))
+                value = 2 * v * value + (1 - 2 * v) * value**2
+            return tap(slot, value)
+
+        def complement(slot: str, partner: str, partner_value: Tensor) -> Tensor:
+            if offset := spec[slot].offset:
+                phi = ACTIVATIONS[spec[partner].activation].phi
+                partner_value = phi(preactivation(partner, c) - offset)
+            return tap(slot, 1 - partner_value)
+
+        if spec.input.kind == "complement":
+            f = gate("forget")
+            return complement("input", "forget", f), f
+        i = gate("input")
+        return i, complement("forget", "input", i) if spec.forget.kind == "complement" else gate("forget")
+
+    def _candidate(self, w: Mapping[str, Tensor], projected: Tensor | None, h: Tensor, r: Tensor | None) -> Tensor:
+        terms = [] if projected is None else [projected]
+        if "h" in w:
+            if r is None:
+                terms.append(F.linear(h, w["h"]))
+            elif self.spec.reset_after:
+                terms.append(r * F.linear(h, w["h"], w.get("bh")))
+            else:
+                terms.append(F.linear(r * h, w["h"]))
+        return ACTIVATIONS[self.spec.candidate.activation].phi(functools.reduce(torch.add, terms))
+
+    def equations(self) -> list[Equation]:
+        return gated_equations(self.spec)

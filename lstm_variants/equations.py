@@ -1,0 +1,147 @@
+"""A cell's equations as text and as LaTeX, rendered from its spec.
+
+The text form is exact enough to be computed: ``'`` marks the previous step, ``*`` is element-wise, ``W_k x`` is a
+matrix product, ``f~`` is the forget gate before it is refined or normalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lstm_variants.activations import ACTIVATIONS
+from lstm_variants.spec import SYMBOLS, CellSpec
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One line: ``symbol = text``, its LaTeX, and a remark such as "b_f frozen"."""
+
+    symbol: str
+    text: str
+    latex: str
+    remark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.symbol} = {self.text}" + (f"    ({self.remark})" if self.remark else "")
+
+
+@dataclass(frozen=True)
+class _Expression:
+    """The same expression in both notations."""
+
+    text: str
+    latex: str
+
+    def __add__(self, other: _Expression) -> _Expression:
+        return _Expression(f"{self.text} + {other.text}", f"{self.latex} + {other.latex}")
+
+
+def _number(value: float | None) -> str:
+    return f"{value:g}"
+
+
+def _sum(terms: list[_Expression]) -> _Expression:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _apply(activation: str, argument: _Expression) -> _Expression:
+    if activation == "identity":
+        return argument
+    phi = ACTIVATIONS[activation].latex
+    return _Expression(f"{activation}({argument.text})", rf"{phi}\left({argument.latex}\right)")
+
+
+
+class _Renderer:
+    def __init__(self, spec: CellSpec) -> None:
+        self.spec = spec
+
+    def preactivation(self, slot: str) -> list[_Expression]:
+        spec, gate, k = self.spec, self.spec[slot], SYMBOLS[slot]
+        terms = []
+        if "x" in gate.feeds:
+            terms.append(_Expression(f"W_{k} x", f"W_{k} x_t"))
+        if "h" in gate.feeds and (slot != "candidate" or spec.reset.kind == "absent"):
+            terms.append(_Expression(f"U_{k} h'", f"U_{k} h_{{t-1}}"))
+        if gate.gates:
+            for source in spec.seen_gates:
+                s = SYMBOLS[source]
+                terms.append(_Expression(f"R_{k}{s} {s}'", f"R_{{{k}{s}}} {s}_{{t-1}}"))
+        if "b" in gate.feeds:
+            terms.append(_Expression(f"b_{k}", f"b_{k}"))
+        if gate.peephole:
+            c = _Expression("c", "c_t") if slot == "output" else _Expression("c'", "c_{t-1}")
+            terms.append(_Expression(f"p_{k} * {c.text}", rf"p_{k} \odot {c.latex}"))
+        if slot == "candidate" and spec.reset.kind != "absent":
+            terms.append(self._reset_product())
+        return terms
+
+    def _reset_product(self) -> _Expression:
+        if not self.spec.reset_after:
+            return _Expression("U_z (r * h')", r"U_z (r_t \odot h_{t-1})")
+        bias = "b" in self.spec.candidate.feeds
+        text, latex = ("U_z h' + b_hz", "U_z h_{t-1} + b_{hz}") if bias else ("U_z h'", "U_z h_{t-1}")
+        return _Expression(f"r * ({text})", rf"r_t \odot ({latex})")
+
+    def learned(self, slot: str, mark: str = "") -> Equation:
+        gate = self.spec[slot]
+        value = _apply(gate.activation, _sum(self.preactivation(slot)))
+        remarks = ["one value for all units"] if gate.shared else []
+        if gate.bias == "frozen":
+            remarks.append(f"b_{SYMBOLS[slot]} frozen")
+        return Equation(SYMBOLS[slot] + mark, value.text, value.latex, ", ".join(remarks))
+
+    def complement(self, slot: str, partner: str) -> Equation:
+        gate, k, p = self.spec[slot], SYMBOLS[slot], SYMBOLS[partner]
+        if not gate.offset:
+            return Equation(k, f"1 - {p}", f"1 - {p}_t")
+        shift = _Expression(_number(gate.offset), _number(gate.offset))
+        inner = _sum(self.preactivation(partner))
+        inner = _Expression(f"{inner.text} - {shift.text}", f"{inner.latex} - {shift.latex}")
+        value = _apply(self.spec[partner].activation, inner)
+        return Equation(k, f"1 - ({value.text})", rf"1 - \left({value.latex}\right)")
+
+    def gate(self, slot: str) -> list[Equation]:
+        spec, gate, k = self.spec, self.spec[slot], SYMBOLS[slot]
+        if gate.kind == "constant":
+            return [Equation(k, _number(gate.value), _number(gate.value))]
+        if slot == "forget" and spec.refine.learned:
+            refined = Equation(k, "2 * v * f~ + (1 - 2 * v) * f~^2", r"2 v_t \tilde f_t + (1 - 2 v_t) \tilde f_t^2")
+            return [self.learned("forget", "~"), self.learned("refine"), refined]
+        return [self.learned(slot)]
+
+    def input_and_forget(self) -> list[Equation]:
+        if self.spec.normalise:
+            ratios = [
+                Equation(k, f"{k}~ / (f~ + i~)", rf"\tilde {k}_t / (\tilde f_t + \tilde i_t)") for k in ("i", "f")
+            ]
+            return [self.learned("input", "~"), self.learned("forget", "~"), *ratios]
+        if self.spec.input.kind == "complement":
+            return [*self.gate("forget"), self.complement("input", "forget")]
+        if self.spec.forget.kind == "complement":
+            return [*self.gate("input"), self.complement("forget", "input")]
+        return [*self.gate("input"), *self.gate("forget")]
+
+    def reset(self) -> list[Equation]:
+        if self.spec.reset.kind == "same":
+            source = SYMBOLS[str(self.spec.reset.of)]
+            return [Equation("r", source, f"{source}_t")]
+        return [self.learned("reset")] if self.spec.reset.learned else []
+
+
+def gated_equations(spec: CellSpec) -> list[Equation]:
+    """The equations of a spec of the gate algebra, in the order in which a step computes them."""
+    render = _Renderer(spec)
+    c = Equation("c", "f * c' + i * z", r"f_t \odot c_{t-1} + i_t \odot z_t")
+    squash = _apply(spec.squash, _Expression("c", "c_t"))
+    h = Equation("h", f"o * {squash.text}", rf"o_t \odot {squash.latex}")
+    return [*render.input_and_forget(), *render.reset(), render.learned("candidate"), c, *render.gate("output"), h]
+
+
+def latex_line(equation: Equation) -> str:
+    """``f_t = \\sigma(...)``, for a LaTeX ``align`` environment."""
+    name, mark = equation.symbol.rstrip("~"), equation.symbol.endswith("~")
+    return f"{rf'\\tilde {name}' if mark else name}_t = {equation.latex}"
