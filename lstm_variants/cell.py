@@ -34,7 +34,7 @@ class State(NamedTuple):
 @functools.cache
 def state_type(extra: tuple[str, ...]) -> type[State]:
     """The state of a cell that carries ``extra`` fields after h and c."""
-    return cast(type[State], namedtuple("State", ("h", "c", *extra))) if extra else State  # noqa: PYI024
+    return cast(type[State], namedtuple("State", ("h", "c", *extra))) if extra else State
 
 
 def no_tap(slot: str, value: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class GatedCell(Cell):
         if slot == "candidate" and self.spec.reset_after and "b" in shapes:
             shapes["bh"] = (hidden_size,)
         if gate.gates:
-            shapes["gates"] = {source: (hidden_size, hidden_size) for source in self.spec.seen_gates}
+            shapes["gates"] = dict.fromkeys(self.spec.seen_gates, (hidden_size, hidden_size))
         return shapes
 
     def frozen(self, slot: str, part: str) -> bool:

@@ -54,7 +54,6 @@ def _apply(activation: str, argument: _Expression) -> _Expression:
     return _Expression(f"{activation}({argument.text})", rf"{phi}\left({argument.latex}\right)")
 
 
-
 class _Renderer:
     def __init__(self, spec: CellSpec) -> None:
         self.spec = spec
@@ -102,7 +101,9 @@ class _Renderer:
         inner = _sum(self.preactivation(partner))
         inner = _Expression(f"{inner.text} - {shift.text}", f"{inner.latex} - {shift.latex}")
         value = _apply(self.spec[partner].activation, inner)
-        return Equation(k, f"1 - ({value.text})", rf"1 - \left({value.latex}\right)")
+        if self.spec[partner].activation == "identity":
+            value = _Expression(f"({value.text})", rf"\left({value.latex}\right)")
+        return Equation(k, f"1 - {value.text}", f"1 - {value.latex}")
 
     def gate(self, slot: str) -> list[Equation]:
         spec, gate, k = self.spec, self.spec[slot], SYMBOLS[slot]
@@ -143,5 +144,6 @@ def gated_equations(spec: CellSpec) -> list[Equation]:
 
 def latex_line(equation: Equation) -> str:
     """``f_t = \\sigma(...)``, for a LaTeX ``align`` environment."""
-    name, mark = equation.symbol.rstrip("~"), equation.symbol.endswith("~")
-    return f"{rf'\\tilde {name}' if mark else name}_t = {equation.latex}"
+    name = equation.symbol.rstrip("~")
+    lhs = rf"\tilde {name}" if equation.symbol.endswith("~") else name
+    return f"{lhs}_t = {equation.latex}"

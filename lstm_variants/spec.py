@@ -296,7 +296,9 @@ def _check_combination(spec: CellSpec) -> None:
     for slot in spec.learned:
         if spec[slot].shared and (spec[slot].peephole or spec.seen_gates):
             other = "peephole" if spec[slot].peephole else "gates"
-            raise _refuse(f"{slot}.shared", True, f"one value for all units cannot go with {other}=true, a value per unit")
+            raise _refuse(
+                f"{slot}.shared", True, f"one value for all units cannot go with {other}=true, a value per unit"
+            )
     if spec.reset.kind != "absent" and "h" not in spec.candidate.feeds:
         raise _refuse("reset.kind", spec.reset.kind, f"resets nothing: no h in candidate.feeds={spec.candidate.feeds}")
     if spec.reset.kind == "same" and not spec[str(spec.reset.of)].learned:

@@ -1,0 +1,37 @@
+"""Engines compute one layer over a whole sequence; all have the signature of :func:`reference.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lstm_variants.cell import Cell, State
+from lstm_variants.engines import reference
+
+Run = Callable[..., tuple[torch.Tensor, State]]
+NAMES = ("auto", "reference")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine in use: its name, the reason for the choice, and its function."""
+
+    name: str
+    reason: str
+    run: Run
+
+
+def choose(name: str, cell: Cell, device: torch.device, dtype: torch.dtype) -> Engine:
+    """The engine for a cell.
+
+    Args:
+        name: ``auto`` takes the fastest that can run the cell; any other name takes that engine or raises.
+
+    Raises:
+        ValueError: for an unknown engine, or one that cannot run this cell here.
+    """
+    if name not in NAMES:
+        raise ValueError(f"engine={name}: legal are {', '.join(NAMES)}")
+    return Engine("reference", "asked for" if name == "reference" else "the only engine", reference.run)

@@ -1,0 +1,325 @@
+"""A recurrent layer of any variant with torch.nn.LSTM's call: (input, state) -> (output, state)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lstm_variants import engines
+from lstm_variants.cell import State, Tap, no_tap, state_type
+from lstm_variants.cells import make_cell
+from lstm_variants.engines import reference
+from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, make_parameters, torch_weights
+from lstm_variants.spec import SLOTS, CellSpec
+
+Generators = np.random.Generator | Sequence[np.random.Generator]
+
+
+class GatedRNN(nn.Module):
+    """A multi-layer recurrent network of one variant, or M of them side by side.
+
+    ::
+
+        a_k  = W_k x[t] + U_k h[t-1] + p_k * c + b_k        only the terms that the gate's feeds name
+        c[t] = f * c[t-1] + i * z
+        h[t] = o * squash(c[t])
+
+    Shapes: x (T, B, I) -> y (T, B, H), state fields (L, B, H); T steps, B sequences, I inputs, H hidden units, L
+    layers. ``batch_first=True``: x (B, T, I) -> y (B, T, H). ``models=M``: a leading M on x, y, state and every
+    parameter. Gate order in every listing is input, forget, candidate, output (torch's i, f, g, o).
+
+    Args:
+        spec: the variant.
+        input_size: I.
+        hidden_size: H.
+        num_layers: L; layer l reads the output of layer l - 1.
+        batch_first: as in nn.LSTM.
+        models: M stacked models, or None for one without a model axis.
+        engine: ``auto``, or the name of an engine, see :mod:`lstm_variants.engines`.
+
+    Parameters start at init ``default`` (weights U(-1/sqrt(H), 1/sqrt(H)), forget bias 1), drawn from torch's
+    generator; :meth:`reset_parameters` sets others.
+    """
+
+    def __init__(
+        self,
+        spec: CellSpec,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        batch_first: bool = False,
+        models: int | None = None,
+        engine: str = "auto",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if size < 1:
+                raise ValueError(f"{name}={size}: must be 1 or more")
+        if models is not None and models < 1:
+            raise ValueError(f"models={models}: must be 1 or more, or None")
+        self.spec, self.cell = spec, make_cell(spec)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.batch_first, self.models, self._engine_name = batch_first, models, engine
+        self.layers = nn.ModuleList(
+            make_parameters(self.cell, self._shapes(layer), models, device=device, dtype=dtype)
+            for layer in range(num_layers)
+        )
+        self.noise: Generators | None = None  # set by a training loop; without it a noisy squashing is deterministic
+        self._taps: dict[int, list[Tap]] = defaultdict(list)
+        self._choose_engine()
+        seeds = torch.randint(2**62, (models or 1,)).tolist()
+        self.reset_parameters(DEFAULT_INIT, [np.random.default_rng(seed) for seed in seeds])
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, engine={self.engine}"
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine in use."""
+        return self._engine.name
+
+    @property
+    def engine_reason(self) -> str:
+        """Why that engine is in use."""
+        return self._engine.reason
+
+    def _shapes(self, layer: int) -> dict[str, dict[str, Any]]:
+        return self.cell.shapes(self.input_size if layer == 0 else self.hidden_size, self.hidden_size)
+
+    def _choose_engine(self) -> None:
+        probe = next(iter([*self.parameters(), *self.buffers()]), torch.empty(0))
+        self._engine = engines.choose(self._engine_name, self.cell, probe.device, probe.dtype)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> GatedRNN:
+        super()._apply(*args, **kwargs)
+        self._choose_engine()  # .to(), .double() and friends may leave what the engine can run
+        return self
+
+    def gates(self, layer: int = 0) -> dict[str, dict[str, Any]]:
+        """The live tensors of a layer, gate by gate; what a variant does not have has no key.
+
+        Returns:
+            ``{"forget": {"x": (H, I), "h": (H, H), "b": (H,), "c": (H,), ...}, ...}`` with, for a reset gate after
+            the product, ``"bh"`` (H,) in the candidate, and for full gate recurrence ``"gates": {slot: (H, H)}``.
+            A frozen bias is there as a buffer; a shared gate has 1 in place of H.
+        """
+        return self.layers[layer].tree()  # type: ignore[operator, no-any-return]
+
+    @torch.no_grad()
+    def reset_parameters(self, init: Init, generator: Generators) -> None:
+        """Draw all parameters anew; alone and stacked, equal generators give equal bits.
+
+        Args:
+            init: the scheme.
+            generator: a numpy generator, or with ``models=M`` a list of M of them.
+
+        Raises:
+            ValueError: if the scheme makes no sense with this variant, or the generators are not M.
+        """
+        if reason := init.not_applicable(self.cell, self.hidden_size):
+            raise ValueError(reason)
+        generators = [generator] if isinstance(generator, np.random.Generator) else list(generator)
+        if len(generators) != (self.models or 1):
+            raise ValueError(f"generator: {self.models or 1} are needed, got {len(generators)}")
+        for m, own in enumerate(generators):
+            for layer, parameters in enumerate(self.layers):
+                values = initial_values(self.cell, self._shapes(layer), self.hidden_size, init, own)
+                for path, value in values.items():
+                    tensor = _at(parameters, path)
+                    (tensor if self.models is None else tensor[m]).copy_(torch.from_numpy(value))
+
+    @torch.no_grad()
+    def load_torch_(self, module: nn.LSTM | nn.GRU) -> GatedRNN:
+        """Copy the weights of an nn.LSTM or nn.GRU (into every model, if stacked).
+
+        Raises:
+            ValueError: if the module's gates or sizes are not this layer's.
+        """
+        if module.num_layers != self.num_layers:
+            raise ValueError(f"load_torch_: {self.num_layers} layers are needed, got {module.num_layers}")
+        for layer in range(self.num_layers):
+            own, theirs = self.gates(layer), torch_weights(module, layer)
+            lead = () if self.models is None else (self.models,)
+            mine = {f"{s}.{p}": tuple(t.shape) for s, parts in own.items() for p, t in parts.items()}
+            given = {f"{s}.{p}": (*lead, *t.shape) for s, parts in theirs.items() for p, t in parts.items()}
+            if mine != given:
+                raise ValueError(f"load_torch_: this layer has {mine}, the {type(module).__name__} has {given}")
+            for slot, parts in theirs.items():
+                for part, tensor in parts.items():
+                    own[slot][part].copy_(tensor)
+        return self
+
+    def forward(
+        self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run the sequence.
+
+        Args:
+            x: (T, B, I), or (B, T, I) with ``batch_first``; a leading M with ``models=M``.
+            state: None for the initial state, nn.LSTM's pair (h, c), or the state of an earlier call; fields
+                (L, B, H).
+            lengths: (B,) steps of each sequence, None if all are T long. Past its end a sequence holds its state and
+                output; its padding changes nothing.
+
+        Returns:
+            y (T, B, H) of the last layer and the final state of all layers.
+
+        Raises:
+            ValueError: for a shape that does not fit.
+        """
+        x = self._checked_input(x)
+        steps_first = x.movedim(2, 1) if self.batch_first else x
+        if lengths is not None:
+            lengths = lengths.reshape(-1, steps_first.shape[2]).expand(steps_first.shape[0], -1)
+        y, states = steps_first, []
+        for layer, own in enumerate(self._layer_states(steps_first, state)):
+            y, last = self._run_layer(layer, y, own, lengths)
+            states.append(last)
+        stacked = type(states[0])(*(torch.stack(field, dim=1) for field in zip(*states, strict=True)))
+        y = y.movedim(1, 2) if self.batch_first else y
+        return (y, stacked) if self.models is not None else (y[0], type(stacked)(*(s[0] for s in stacked)))
+
+    def _checked_input(self, x: Tensor) -> Tensor:
+        axes = "(B, T, I)" if self.batch_first else "(T, B, I)"
+        if self.models is None:
+            if x.dim() != 3:
+                raise ValueError(f"x: shape {axes} is needed, got {tuple(x.shape)}")
+            x = x.unsqueeze(0)
+        elif x.dim() != 4 or x.shape[0] != self.models:
+            raise ValueError(f"x: shape {axes} after {self.models} models is needed, got {tuple(x.shape)}")
+        if x.shape[-1] != self.input_size:
+            raise ValueError(f"x: input_size {self.input_size} is needed in the last axis, got {x.shape[-1]}")
+        return x
+
+    def _layer_states(self, x: Tensor, state: Sequence[Tensor] | None) -> list[State]:
+        """Each layer's state, fields (M, B, H)."""
+        models, _, batch, _ = x.shape
+        kind = state_type(self.cell.state_fields)
+        if state is None:
+            own = self.cell.initial_state(x.new_zeros(models, batch, self.hidden_size))
+            return [own] * self.num_layers
+        fields = list(state) if self.models is not None else [s.unsqueeze(0) for s in state]
+        if len(fields) == 2 < len(kind._fields):
+            fields += self.cell.initial_state(fields[0])[2:]
+        wanted = (models, self.num_layers, batch, self.hidden_size)
+        for name, field in zip(kind._fields, fields, strict=True):
+            if tuple(field.shape) != wanted:
+                raise ValueError(
+                    f"state.{name}: shape (models, layers, B, H) {wanted} is needed, got {tuple(field.shape)}"
+                )
+        return [kind(*(field[:, layer] for field in fields)) for layer in range(self.num_layers)]
+
+    def _run_layer(self, layer: int, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        weights = self.gates(layer)
+        if self.models is None:
+            weights = _map(weights, lambda tensor: tensor.unsqueeze(0))
+        noise = self._draw_noise(x) if self.noise is not None else None
+        taps = self._taps[layer]
+        if taps or noise:
+            return reference.run(self.cell, weights, x, state, lengths, noise, _chain(taps))
+        return self._engine.run(self.cell, weights, x, state, lengths)
+
+    def _draw_noise(self, x: Tensor) -> dict[str, Tensor]:
+        """Logistic noise (M, T, B, H) for every gate with a noisy squashing."""
+        generators = [self.noise] if isinstance(self.noise, np.random.Generator) else self.noise or []
+        shape = (*x.shape[1:3], self.hidden_size)
+        slots = [slot for slot in self.spec.learned if self.spec[slot].activation == "gumbel"]
+        draws = {slot: np.stack([generator.logistic(size=shape) for generator in generators]) for slot in slots}
+        return {slot: torch.from_numpy(draw).to(x) for slot, draw in draws.items()}
+
+    @contextlib.contextmanager
+    def _tapped(self, layer: int, tap: Tap) -> Iterator[None]:
+        self._taps[layer].append(tap)
+        try:
+            yield
+        finally:
+            self._taps[layer].remove(tap)
+
+    def trace(
+        self, x: Tensor, state: Sequence[Tensor] | None = None, layer: int = 0
+    ) -> tuple[Tensor, State, dict[str, Tensor]]:
+        """Run the sequence and keep every gate and cell value of one layer, step by step.
+
+        Returns:
+            y and state as from a plain call, and ``{slot or "cell" or "hidden": (T, B, H)}``, constant gates filled
+            in; the values are the effective ones (refined, normalised, clamped).
+        """
+        seen: dict[str, list[Tensor]] = defaultdict(list)
+
+        def keep(slot: str, value: Tensor) -> Tensor:
+            seen[slot].append(value)
+            return value
+
+        with self._tapped(layer, keep):
+            y, last = self(x, state)
+        models, batch = self.models or 1, last.h.shape[-2]
+
+        def gathered(values: list[Tensor]) -> Tensor:
+            whole = torch.stack([v.expand(batch, self.hidden_size) for v in values])
+            by_model = whole.reshape(models, -1, batch, self.hidden_size)
+            by_model = by_model.movedim(1, 2) if self.batch_first else by_model
+            return by_model[0] if self.models is None else by_model
+
+        return y, last, {slot: gathered(values) for slot, values in seen.items()}
+
+    @contextlib.contextmanager
+    def clamp(
+        self, gate: str, value: float | Tensor, units: Sequence[int] | None = None, layer: int = 0
+    ) -> Iterator[None]:
+        """Surgery: inside this context the gate has the given value, and what is computed from it follows.
+
+        Args:
+            gate: a slot: input, forget, candidate, output, reset or refine.
+            value: a number, or a tensor that fits (B, H) (with ``units``: (B, len(units))).
+            units: the hidden units to clamp; None for all.
+            layer: the layer.
+
+        Raises:
+            ValueError: for an unknown gate, unit or layer.
+        """
+        if gate not in SLOTS:
+            raise ValueError(f"clamp: gate={gate}: legal are {', '.join(SLOTS)}")
+        if not 0 <= layer < self.num_layers:
+            raise ValueError(f"clamp: layer={layer}: legal are 0 to {self.num_layers - 1}")
+        if units is not None and not all(0 <= unit < self.hidden_size for unit in units):
+            raise ValueError(f"clamp: units={list(units)}: legal are 0 to {self.hidden_size - 1}")
+        chosen = slice(None) if units is None else list(units)
+
+        def replace(slot: str, own: Tensor) -> Tensor:
+            if slot != gate:
+                return own
+            clamped = own.expand(*own.shape[:-1], self.hidden_size) if own.dim() else own.expand(self.hidden_size)
+            clamped = clamped.clone()
+            clamped[..., chosen] = torch.as_tensor(value, dtype=own.dtype, device=own.device)
+            return clamped
+
+        with self._tapped(layer, replace):
+            yield
+
+
+def _at(module: nn.Module, path: str) -> Tensor:
+    owner, _, name = path.rpartition(".")
+    tensor = getattr(module.get_submodule(owner), name)
+    assert isinstance(tensor, Tensor)
+    return tensor
+
+
+def _map(tree: Mapping[str, Any], f: Any) -> dict[str, Any]:
+    return {name: _map(value, f) if isinstance(value, Mapping) else f(value) for name, value in tree.items()}
+
+
+def _chain(taps: Sequence[Tap]) -> Tap:
+    def tap(slot: str, value: Tensor) -> Tensor:
+        for one in taps:
+            value = one(slot, value)
+        return value
+
+    return tap if taps else no_tap

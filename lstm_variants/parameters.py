@@ -1,0 +1,220 @@
+"""Parameters named gate by gate, their initial values, and weights from torch.nn.LSTM and torch.nn.GRU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lstm_variants.activations import ACTIVATIONS, Floats
+from lstm_variants.cell import Cell, Shapes
+from lstm_variants.spec import SpecError
+
+RULES = ("constant", "chrono", "uniform_gate")
+RECURRENT = ("uniform", "orthogonal")
+
+
+@dataclass(frozen=True)
+class Init:
+    """How the parameters start.
+
+    All weights are uniform on (-1/sqrt(H), 1/sqrt(H)), previous-gate matrices 0, biases 0. The bias of the gate that
+    decides what is kept starts at b, so that it keeps sigmoid(b) whatever its squashing; where only the input gate is
+    learned (f = 1 - i) its bias starts at -b.
+
+    Attributes:
+        rule: ``constant``: b = value. ``chrono``: b = log U[1, max_lag - 1] per unit, and -b for the input gate
+            (Tallec & Ollivier 2018: the time constant 1 + e^b is uniform on [2, max_lag]). ``uniform_gate``:
+            sigmoid(b) ~ U[1/H, 1 - 1/H] (Gu et al. 2020).
+        value: b of the constant rule.
+        max_lag: the longest lag in steps, of the chrono rule.
+        recurrent: ``uniform``, or ``orthogonal`` per gate.
+        needs_gate: a spec without a keeping gate with a bias is refused, not skipped.
+    """
+
+    rule: str
+    value: float
+    max_lag: int | None
+    recurrent: str
+    needs_gate: bool
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Init:
+        """Build from ``conf/init/*.yaml``.
+
+        Raises:
+            SpecError: naming the key, the value received and what is legal.
+        """
+        names = [f.name for f in fields(cls)]
+        for key in config:
+            if key not in names:
+                raise SpecError(f"init.{key}: unknown key; legal are {', '.join(names)}")
+        init = cls(**config)
+        for key, legal in (("rule", RULES), ("recurrent", RECURRENT)):
+            if getattr(init, key) not in legal:
+                raise SpecError(f"init.{key}={getattr(init, key)}: legal are {', '.join(legal)}")
+        if isinstance(init.value, bool) or not isinstance(init.value, int | float) or not math.isfinite(init.value):
+            raise SpecError(f"init.value={init.value}: a finite number is needed")
+        if init.max_lag is not None and (not isinstance(init.max_lag, int) or init.max_lag < 2):
+            raise SpecError(f"init.max_lag={init.max_lag}: a whole number of steps, 2 or more, is needed")
+        return init
+
+    def not_applicable(self, cell: Cell, hidden_size: int) -> str | None:
+        """Why this scheme makes no sense with a cell, or None."""
+        if self.needs_gate and not _biased_gates(cell, self):
+            return f"init.rule={self.rule} sets the bias of a forget gate and this variant has none to set"
+        if self.rule == "chrono" and self.max_lag is None:
+            return "init.rule=chrono needs init.max_lag, the longest lag in steps"
+        if self.rule == "uniform_gate" and hidden_size < 2:
+            return f"init.rule=uniform_gate draws from U[1/H, 1 - 1/H] and needs 2 units, got {hidden_size}"
+        return None
+
+    def notes(self, cell: Cell) -> list[str]:
+        """What this scheme leaves unset in a cell, for the record."""
+        wanted = _wanted_gates(cell, self)
+        return [f"init: the {slot} gate has no bias to set" for slot in wanted if slot not in _biased_gates(cell, self)]
+
+
+DEFAULT_INIT = Init(rule="constant", value=1.0, max_lag=None, recurrent="uniform", needs_gate=False)
+
+
+def _wanted_gates(cell: Cell, init: Init) -> dict[str, float]:
+    """Slots whose bias the scheme sets, with the sign of b."""
+    if cell.keep is None:
+        return {}
+    slot, sign = cell.keep
+    wanted = {slot: sign}
+    if init.rule == "chrono" and slot == "forget" and cell.spec.input.learned:
+        wanted["input"] = -1.0
+    return wanted
+
+
+def _biased_gates(cell: Cell, init: Init) -> dict[str, float]:
+    shapes = cell.shapes(1, 1)
+    return {slot: sign for slot, sign in _wanted_gates(cell, init).items() if "b" in shapes.get(slot, {})}
+
+
+class GateParameters(nn.Module):
+    """The live tensors of one layer as a tree: ``forget.x``, ``forget.h``, ``forget.b`` ...; frozen ones are buffers."""
+
+    def __init__(self, tree: Mapping[str, Any], frozen: Callable[[str], bool]) -> None:
+        super().__init__()
+        self.names = tuple(tree)
+        for name, value in tree.items():
+            if isinstance(value, Mapping):
+                self.add_module(name, GateParameters(value, lambda part, n=name: frozen(f"{n}.{part}")))  # type: ignore[misc]
+            elif frozen(name):
+                self.register_buffer(name, value)
+            else:
+                self.register_parameter(name, nn.Parameter(value))
+
+    def tree(self) -> dict[str, Any]:
+        """The same tensors as nested dictionaries."""
+        parts = {name: getattr(self, name) for name in self.names}
+        return {name: part.tree() if isinstance(part, GateParameters) else part for name, part in parts.items()}
+
+
+def make_parameters(cell: Cell, shapes: Shapes, models: int | None, **factory: Any) -> GateParameters:
+    """Empty tensors for one layer; with ``models`` they have a leading model axis."""
+    lead = () if models is None else (models,)
+
+    def empty(tree: Any) -> Any:
+        if isinstance(tree, Mapping):
+            return {name: empty(value) for name, value in tree.items()}
+        return torch.empty(*lead, *tree, **factory)
+
+    def frozen(path: str) -> bool:
+        slot, _, part = path.partition(".")
+        return cell.frozen(slot, part)
+
+    return GateParameters(empty(shapes), frozen)
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def initial_values(cell: Cell, shapes: Shapes, hidden_size: int, init: Init, generator: np.random.Generator) -> Any:
+    """Initial values of one layer in float64, as ``{"forget.x": array}``, drawn in the order of ``shapes``."""
+    bound = 1 / math.sqrt(hidden_size)
+    values: dict[str, Floats] = {}
+    for path, shape in _leaves(shapes):
+        part = path.split(".")[1]
+        if part in ("b", "bh", "gates"):
+            values[path] = np.zeros(shape)
+        elif part == "h" and init.recurrent == "orthogonal" and shape[0] == shape[1]:
+            values[path] = _orthogonal(shape[0], generator)
+        else:
+            values[path] = generator.uniform(-bound, bound, shape)
+    for path, value in _initial_biases(cell, shapes, hidden_size, init, generator).items():
+        values[path] = value
+    return values
+
+
+def _initial_biases(
+    cell: Cell, shapes: Shapes, hidden_size: int, init: Init, generator: np.random.Generator
+) -> dict[str, Floats]:
+    if cell.keep is None:
+        return {}
+    keep_slot, _ = cell.keep
+    rows = 1 if cell.spec[keep_slot].shared else hidden_size
+    b = _keep_bias(init, rows, hidden_size, generator)
+
+    def start(slot: str, sign: float) -> Floats:
+        value = ACTIVATIONS[cell.spec[slot].activation].start(sign * b)
+        shape = shapes[slot]["b"]
+        return np.broadcast_to(value if shape == value.shape else value.mean(), shape).copy()
+
+    biases = {f"{slot}.b": start(slot, sign) for slot, sign in _biased_gates(cell, init).items()}
+    if cell.spec.refine.learned and "b" in shapes["refine"]:  # Gu et al. 2020: the refine gate starts at -b_f
+        biases["refine.b"] = start("refine", -1.0)
+    return biases
+
+
+def _keep_bias(init: Init, rows: int, hidden_size: int, generator: np.random.Generator) -> Floats:
+    if init.rule == "chrono":
+        assert init.max_lag is not None
+        return np.log(generator.uniform(1, init.max_lag - 1, rows))
+    if init.rule == "uniform_gate":
+        u = generator.uniform(1 / hidden_size, 1 - 1 / hidden_size, rows)
+        return -np.log(1 / u - 1)
+    return np.full(rows, float(init.value))
+
+
+def _orthogonal(size: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    q, r = np.linalg.qr(generator.standard_normal((size, size)))
+    return q * np.sign(np.diag(r))
+
+
+def torch_weights(module: nn.Module, layer: int) -> dict[str, dict[str, Tensor]]:
+    """One layer of an nn.LSTM or nn.GRU, gate by gate; its two biases are summed where they only ever appear summed.
+
+    Raises:
+        ValueError: for another module, or one that is bidirectional, projected or without bias.
+    """
+    if not isinstance(module, nn.LSTM | nn.GRU):
+        raise ValueError(f"load_torch_: torch.nn.LSTM or torch.nn.GRU is needed, got {type(module).__name__}")
+    if module.bidirectional or module.proj_size or not module.bias:
+        raise ValueError("load_torch_: bidirectional, projected and bias-free modules have no counterpart here")
+    wx, wh, bx, bh = (
+        getattr(module, f"{name}_l{layer}").detach() for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    if isinstance(module, nn.LSTM):  # torch's order is i, f, g, o
+        parts = zip(
+            ("input", "forget", "candidate", "output"), wx.chunk(4), wh.chunk(4), (bx + bh).chunk(4), strict=True
+        )
+        return {slot: {"x": x, "h": h, "b": b} for slot, x, h, b in parts}
+    parts = zip(("reset", "forget", "candidate"), wx.chunk(3), wh.chunk(3), (bx + bh).chunk(3), strict=True)
+    weights = {slot: {"x": x, "h": h, "b": b} for slot, x, h, b in parts}  # torch's order is r, z, n; its z keeps
+    weights["candidate"].update(b=bx.chunk(3)[2], bh=bh.chunk(3)[2])
+    return weights
