@@ -16,7 +16,7 @@ from lstm_variants.cell import State, Tap, no_tap, state_type
 from lstm_variants.cells import make_cell
 from lstm_variants.engines import reference
 from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, make_parameters, torch_weights
-from lstm_variants.spec import SLOTS, CellSpec
+from lstm_variants.spec import CellSpec
 
 Generators = np.random.Generator | Sequence[np.random.Generator]
 
@@ -99,7 +99,7 @@ class GatedRNN(nn.Module):
         self._engine = engines.choose(self._engine_name, self.cell, probe.device, probe.dtype)
 
     def _apply(self, *args: Any, **kwargs: Any) -> GatedRNN:
-        super()._apply(*args, **kwargs)
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
         self._choose_engine()  # .to(), .double() and friends may leave what the engine can run
         return self
 
@@ -114,24 +114,26 @@ class GatedRNN(nn.Module):
         return self.layers[layer].tree()  # type: ignore[operator, no-any-return]
 
     @torch.no_grad()
-    def reset_parameters(self, init: Init, generator: Generators) -> None:
+    def reset_parameters(self, init: Init | Sequence[Init], generator: Generators) -> None:
         """Draw all parameters anew; alone and stacked, equal generators give equal bits.
 
         Args:
-            init: the scheme.
+            init: the scheme, or with ``models=M`` a list of M of them.
             generator: a numpy generator, or with ``models=M`` a list of M of them.
 
         Raises:
             ValueError: if the scheme makes no sense with this variant, or the generators are not M.
         """
-        if reason := init.not_applicable(self.cell, self.hidden_size):
-            raise ValueError(reason)
         generators = [generator] if isinstance(generator, np.random.Generator) else list(generator)
+        inits = [init] * len(generators) if isinstance(init, Init) else list(init)
+        for reason in (one.not_applicable(self.cell, self.hidden_size) for one in inits):
+            if reason:
+                raise ValueError(reason)
         if len(generators) != (self.models or 1):
             raise ValueError(f"generator: {self.models or 1} are needed, got {len(generators)}")
-        for m, own in enumerate(generators):
+        for m, (scheme, own) in enumerate(zip(inits, generators, strict=True)):
             for layer, parameters in enumerate(self.layers):
-                values = initial_values(self.cell, self._shapes(layer), self.hidden_size, init, own)
+                values = initial_values(self.cell, self._shapes(layer), self.hidden_size, scheme, own)
                 for path, value in values.items():
                     tensor = _at(parameters, path)
                     (tensor if self.models is None else tensor[m]).copy_(torch.from_numpy(value))
@@ -208,7 +210,7 @@ class GatedRNN(nn.Module):
             return [own] * self.num_layers
         fields = list(state) if self.models is not None else [s.unsqueeze(0) for s in state]
         if len(fields) == 2 < len(kind._fields):
-            fields += self.cell.initial_state(fields[0])[2:]
+            fields = list(self.cell.completed_state(*fields))
         wanted = (models, self.num_layers, batch, self.hidden_size)
         for name, field in zip(kind._fields, fields, strict=True):
             if tuple(field.shape) != wanted:
@@ -277,7 +279,7 @@ class GatedRNN(nn.Module):
         """Surgery: inside this context the gate has the given value, and what is computed from it follows.
 
         Args:
-            gate: a slot: input, forget, candidate, output, reset or refine.
+            gate: a slot that the variant has: input, forget, candidate, output, reset or refine.
             value: a number, or a tensor that fits (B, H) (with ``units``: (B, len(units))).
             units: the hidden units to clamp; None for all.
             layer: the layer.
@@ -285,8 +287,8 @@ class GatedRNN(nn.Module):
         Raises:
             ValueError: for an unknown gate, unit or layer.
         """
-        if gate not in SLOTS:
-            raise ValueError(f"clamp: gate={gate}: legal are {', '.join(SLOTS)}")
+        if gate not in self.cell.slots:
+            raise ValueError(f"clamp: gate={gate}: legal are {', '.join(self.cell.slots)}")
         if not 0 <= layer < self.num_layers:
             raise ValueError(f"clamp: layer={layer}: legal are 0 to {self.num_layers - 1}")
         if units is not None and not all(0 <= unit < self.hidden_size for unit in units):
