@@ -1,8 +1,8 @@
 """The squashings a gate or a candidate may have, each with its text, its LaTeX and its starting bias.
 
 ``start(b)`` is the pre-activation at which a squashing has the value that the sigmoid has at b, so that squashings are
-compared by their shape and not by their starting value. Sources: hard_sigmoid Courbariaux et al. 2015, elliott Elliott 1993, binary Bengio et al. 2013,
-gumbel Li et al. 2018 (ICML).
+compared by their shape and not by their starting value. Sources: hard_sigmoid Courbariaux et al. 2015, elliott Elliott
+1993, binary Bengio et al. 2013, gumbel Li et al. 2018 (ICML).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.equations import Equation, gated_equations
-from lstm_variants.spec import CellSpec
+from lstm_variants.spec import SLOTS, CellSpec
 
 Shapes = dict[str, dict[str, Any]]
 Weights = Mapping[str, Mapping[str, Any]]
@@ -50,6 +50,9 @@ class Cell:
     """
 
     version = 1  # raised by a change that alters results
+    reads: Mapping[str, tuple[object, ...]] = {}
+    """The knobs a cell of one's own reads beside ``cell``, each with the values it takes (none: all legal ones). A spec
+    that changes another knob is refused."""
 
     def __init__(self, spec: CellSpec) -> None:
         self.spec = spec
@@ -58,6 +61,11 @@ class Cell:
     def state_fields(self) -> tuple[str, ...]:
         """Fields the state has after h and c."""
         return ()
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The gates that ``step`` shows to its tap."""
+        return tuple(slot for slot in SLOTS if self.spec[slot].kind != "absent")
 
     @property
     def keep(self) -> tuple[str, float] | None:
@@ -76,6 +84,10 @@ class Cell:
         """The state before the first step, from zeros of shape (B, H)."""
         kind = state_type(self.state_fields)
         return kind(*[zeros] * len(kind._fields))
+
+    def completed_state(self, h: Tensor, c: Tensor) -> State:
+        """The state that starts from a pair (h, c), as nn.LSTM has it."""
+        return state_type(self.state_fields)(h, c, *self.initial_state(torch.zeros_like(h))[2:])
 
     def project(self, weights: Weights, x: Tensor) -> Mapping[str, Tensor]:
         """What can be computed from x (T, B, I) for all steps at once; ``step`` gets one step of it."""

@@ -101,7 +101,7 @@ def _biased_gates(cell: Cell, init: Init) -> dict[str, float]:
 
 
 class GateParameters(nn.Module):
-    """The live tensors of one layer as a tree: ``forget.x``, ``forget.h``, ``forget.b`` ...; frozen ones are buffers."""
+    """The live tensors of one layer as a tree: ``forget.x``, ``forget.h`` ...; frozen ones are buffers."""
 
     def __init__(self, tree: Mapping[str, Any], frozen: Callable[[str], bool]) -> None:
         super().__init__()

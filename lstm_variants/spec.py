@@ -156,7 +156,7 @@ class CellSpec:
         """
         given = {key: value for key, value in (config or {}).items() if key not in DESCRIPTION}
         _known_keys("", given, complete_lstm())
-        gates = {slot: _gate(slot, given.get(slot)) for slot in SLOTS}
+        gates: dict[str, Any] = {slot: _gate(slot, given.get(slot)) for slot in SLOTS}
         switches = {k: given.get(k, v) for k, v in complete_lstm().items() if k not in SLOTS}
         _one_of("squash", switches["squash"], ACTIVATIONS)
         if not isinstance(switches["normalise"], bool):
@@ -175,7 +175,7 @@ class CellSpec:
         }
 
     def difference(self, other: CellSpec | None = None) -> dict[str, Any]:
-        """The knobs of this spec that differ from ``other`` (default: the complete LSTM), as ``{"forget.kind": ...}``."""
+        """The knobs that differ from ``other`` (default: the complete LSTM), as ``{"forget.kind": ...}``."""
         mine, theirs = flatten(self.to_config()), flatten(other.to_config() if other else complete_lstm())
         return {key: value for key, value in mine.items() if value != theirs[key]}
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lstm_variants.cell import Cell, GatedCell
-from lstm_variants.spec import CellSpec, SpecError
+from lstm_variants.spec import CellSpec, SpecError, flatten
 
 _extensions: list[Path] = []
 
@@ -20,12 +20,27 @@ def add_extensions(folder: Path) -> None:
 
 
 def make_cell(spec: CellSpec) -> Cell:
-    """The cell that computes a spec: the gate algebra, or the class ``Cell`` of ``cells/<spec.cell>.py``.
+    """The cell that computes a spec: the gate algebra, or the class ``OwnCell`` of ``cells/<spec.cell>.py``.
 
     Raises:
         SpecError: if there is no such file, or the cell does not read a knob that the spec changes.
     """
-    return GatedCell(spec) if spec.cell == "gated" else _own_class(spec.cell)(spec)
+    if spec.cell == "gated":
+        return GatedCell(spec)
+    own = _own_class(spec.cell)
+    _refuse_what_is_not_read(spec, own)
+    return own(spec)
+
+
+def _refuse_what_is_not_read(spec: CellSpec, own: type[Cell]) -> None:
+    changed = spec.difference()
+    for key, value in flatten(spec.to_config()).items():
+        legal = own.reads.get(key)
+        if legal and value not in legal:
+            raise SpecError(f"variant.{key}={value}: legal with cell={spec.cell} are {', '.join(map(str, legal))}")
+        if legal is None and key in changed and key != "cell":
+            others = f"it reads {', '.join(own.reads)}" if own.reads else "its equation is fixed"
+            raise SpecError(f"variant.{key}={value}: cell={spec.cell} does not read this; {others}")
 
 
 def _own_class(name: str) -> type[Cell]:
@@ -33,10 +48,9 @@ def _own_class(name: str) -> type[Cell]:
         path = folder / "cells" / f"{name}.py"
         if path.is_file():
             return _load(f"lstm_variants_extension_{name}", path)
-    try:
-        module = importlib.import_module(f"lstm_variants.cells.{name}")
-    except ModuleNotFoundError:
-        raise SpecError(f"variant.cell={name}: legal are gated, {', '.join(_available())}") from None
+    if name not in _available():
+        raise SpecError(f"variant.cell={name}: legal are gated, {', '.join(_available())}")
+    module = importlib.import_module(f"lstm_variants.cells.{name}")
     return module.OwnCell  # type: ignore[no-any-return]
 
 
