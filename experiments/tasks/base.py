@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+
+from experiments.tasks import _example
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[Any]
 
@@ -25,14 +30,23 @@ class Batch(NamedTuple):
     Attributes:
         inputs: symbols (T, B) as integers, shown to the model one-hot, or values (T, B, I) as float32.
         targets: symbols (T, B) as integers, or values (T, B, O) as float32.
-        mask: (T, B), true where a step counts in loss and metrics; None: all steps count.
+        mask: (T, B), true where a step counts in loss and metrics; None: all steps count. Padding never counts.
         lengths: (B,) steps of each sequence, the rest is padding; None: all are T long.
+        legal: (T, B, O), true for the outputs that are possible there, on tasks that score legality.
     """
 
     inputs: Array
     targets: Array
     mask: Array | None = None
     lengths: Array | None = None
+    legal: Array | None = None
+
+    @property
+    def counts(self) -> Array:
+        """(T, B), true where a step counts: inside the mask and not padding."""
+        steps, batch_size = self.targets.shape[:2]
+        counts = np.ones((steps, batch_size), dtype=bool) if self.mask is None else self.mask
+        return counts if self.lengths is None else counts & within(self.lengths, steps)
 
 
 class Scores(dict[str, tuple[float, float]]):
@@ -65,11 +79,8 @@ class Task:
 
     version: ClassVar[int] = 1  # raised by a change that alters results
     loss_kind: ClassVar[str] = "cross_entropy"  # cross_entropy | mse | bce
-    metric: ClassVar[str] = "loss"  # the main metric, one of the keys of scores()
-    direction: ClassVar[str] = "min"  # whether a small or a large metric is good
-    unit: ClassVar[str] = "nats"
-    carry: ClassVar[bool] = False  # whether one batch continues the streams of the batch before
     min_length: ClassVar[int] = 1
+    input_names: ClassVar[tuple[str, ...]] = ()  # how an example names the values of a step
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eval_lengths", tuple(self.eval_lengths or ()))
@@ -96,9 +107,39 @@ class Task:
         raise NotImplementedError
 
     @property
+    def alphabet(self) -> str:
+        """How an example writes the symbols, a character each; empty for plain numbers."""
+        return ""
+
+    @property
+    def metric(self) -> str:
+        """The main metric, a key of :meth:`scores` or of :meth:`probe`."""
+        return "loss"
+
+    @property
+    def direction(self) -> str:
+        """``min`` or ``max``: whether a small or a large main metric is good."""
+        return "min"
+
+    @property
+    def unit(self) -> str:
+        """What the main metric counts."""
+        return "nats"
+
+    @property
+    def carry(self) -> bool:
+        """Whether one batch continues the streams of the batch before: the state is carried, its gradient is cut."""
+        return False
+
+    @property
+    def chance_loss(self) -> float | None:
+        """The best loss without the long-range information, where it is known."""
+        raise NotImplementedError
+
+    @property
     def chance(self) -> float | None:
         """The best main metric without the long-range information, where it is known."""
-        raise NotImplementedError
+        return self.chance_loss
 
     @property
     def solved(self) -> float | None:
@@ -109,6 +150,13 @@ class Task:
     def lag(self) -> int:
         """The longest lag in steps, the T_max of chrono initialisation."""
         return self.length
+
+    def is_solved(self, metrics: Mapping[str, float]) -> bool:
+        """Whether these metrics pass the threshold: strictly better than ``solved``."""
+        if self.solved is None:
+            return False
+        value = metrics[self.metric]
+        return value < self.solved if self.direction == "min" else value > self.solved
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         """Draw a batch; a pure function of its arguments. ``length`` is a training or an evaluation length."""
@@ -121,7 +169,10 @@ class Task:
     def evaluation_batches(
         self, generator: np.random.Generator, batch_size: int, size: int, length: int, split: str
     ) -> list[Batch]:
-        """The fixed evaluation set: about ``size`` sequences; ``split`` (validation or test) matters for real data."""
+        """The fixed evaluation set: about ``size`` sequences; ``split`` (validation or test) matters for real data.
+
+        With ``carry`` the batches are consecutive chunks of ``batch_size`` streams, the number of training streams.
+        """
         return [self.sample(generator, batch_size, length) for _ in range(max(1, round(size / batch_size)))]
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -139,26 +190,40 @@ class Task:
         losses = LOSSES[self.loss_kind](chosen, targets).double()
         scores = Scores(loss=(losses.sum().item(), losses.numel()))
         if self.loss_kind == "cross_entropy":
-            correct = (chosen.argmax(-1) == targets).double()
-            scores["accuracy"] = (correct.sum().item(), correct.numel())
+            scores["accuracy"] = share(chosen.argmax(-1) == targets)
         return scores
 
-    def example(self, generator: np.random.Generator) -> str:
-        """One sample sequence with its target as aligned text."""
-        batch = self.sample(generator, 1, self.length)
-        rows = [("input", batch.inputs[:, 0]), ("target", batch.targets[:, 0])]
-        mask = None if batch.mask is None else batch.mask[:, 0]
-        return "\n".join(f"{name:>8}  {_aligned(values, mask if name == 'target' else None)}" for name, values in rows)
+    def probe(self, run: Callable[[Batch], Tensor], generator: np.random.Generator) -> dict[str, float]:
+        """Metrics of a whole evaluation run, which are no sums over steps; none unless a task has some.
+
+        Asked for with the last evaluation, and with every one if the main metric is not among the scores.
+
+        Args:
+            run: gives the outputs (T, B, O) for a batch of any size, without gradient. Without ``carry`` each call
+                starts from the initial state. With it each call goes on where the call before stopped, and the first
+                one starts stream j from the state of training stream j modulo their number.
+            generator: draws what the probe needs.
+        """
+        return {}
+
+    def example(self, seed: int = 0) -> str:
+        """One sample sequence with its target as aligned text; ``.`` where a step does not count."""
+        return _example.text(self, self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length))
+
+    def draw(self, ax: Axes, seed: int = 0) -> Axes:
+        """Draw the sequence of :meth:`example`: inputs below, targets above, time to the right."""
+        batch = self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length)
+        return _example.draw(self, batch, ax)
 
 
-def _aligned(values: Array, mask: Array | None) -> str:
-    cells = [_cell(v) if mask is None or mask[t] else "." for t, v in enumerate(values)]
-    width = max(len(cell) for cell in cells)
-    return " ".join(cell.rjust(width) for cell in cells)
+def within(lengths: Array, steps: int) -> Array:
+    """(T, B), true before each sequence's end."""
+    return np.arange(steps)[:, None] < lengths
 
 
-def _cell(value: Any) -> str:
-    return str(value) if np.ndim(value) == 0 else "/".join(f"{v:.2g}" for v in value)
+def share(holds: Tensor) -> tuple[float, float]:
+    """How often something holds, as (sum, count)."""
+    return holds.double().sum().item(), holds.numel()
 
 
 def counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -166,10 +231,28 @@ def counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     targets = torch.from_numpy(batch.targets).to(outputs.device)
     if targets.is_floating_point():
         targets = targets.to(outputs.dtype)
-    if batch.mask is None:
+    if batch.mask is None and batch.lengths is None:
         return outputs.flatten(0, 1), targets.flatten(0, 1)
-    mask = torch.from_numpy(batch.mask).to(outputs.device)
-    return outputs[mask], targets[mask]
+    counts = torch.from_numpy(batch.counts).to(outputs.device)
+    return outputs[counts], targets[counts]
+
+
+def joined(pieces: Array, lengths: Array, streams: int) -> Array:
+    """Lay pieces of unequal length end to end.
+
+    Args:
+        pieces: (N, L, ...), the first N / streams of them are the first stream's, and so on.
+        lengths: (N,) steps of each piece.
+        streams: B.
+
+    Returns:
+        (T, B, ...), zero past a stream's end.
+    """
+    totals = lengths.reshape(streams, -1).sum(axis=1)
+    steps = int(totals.max())
+    whole = np.zeros((streams, steps, *pieces.shape[2:]), dtype=pieces.dtype)
+    whole[within(totals, steps).T] = pieces[within(lengths, pieces.shape[1]).T]
+    return np.ascontiguousarray(whole.swapaxes(0, 1))
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,0 +1,60 @@
+"""Sequences of values two of which are marked: what adding, multiplication and continual adding share."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.tasks.base import Array, Batch, Scores, Task, counted, share
+
+
+class MarkedValues(Task):
+    """A function of the two marked values, as a regression."""
+
+    loss_kind: ClassVar[str] = "mse"
+    input_names: ClassVar[tuple[str, ...]] = ("value", "marker")
+    output_size = 1
+
+    @property
+    def input_size(self) -> int:
+        return len(self.input_names)
+
+    @torch.no_grad()
+    def scores(self, outputs: Tensor, batch: Batch) -> Scores:
+        """Also ``within_.04``: the share of targets met within .04."""
+        scores = super().scores(outputs, batch)
+        chosen, targets = counted(outputs, batch)
+        scores["within_.04"] = share((chosen - targets).abs() < 0.04)
+        return scores
+
+
+def at_the_end(values: Array, markers: Array, target: Array, lengths: Array) -> Batch:
+    """Inputs (value, marker), both (T, B), and the target (B,) at each sequence's last step."""
+    steps = len(values)
+    mask = np.arange(steps)[:, None] == lengths - 1
+    targets = np.where(mask, target, 0)[..., None].astype(np.float32)
+    inputs = np.stack([values, markers], axis=-1).astype(np.float32)
+    return Batch(inputs, targets, mask, None if (lengths == steps).all() else lengths)
+
+
+def layout_1997(
+    generator: np.random.Generator, batch_size: int, length: int, low: float, first: float
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Values U[low, 1] and markers (T, B), the marked X1 and X2, lengths; X1 is ``first`` where it stands at step 0."""
+    lengths = generator.integers(length, length + length // 10 + 1, batch_size)
+    steps, columns = int(lengths.max()), np.arange(batch_size)
+    inside = np.arange(steps)[:, None] < lengths
+    values = np.where(inside, generator.uniform(low, 1, (steps, batch_size)), 0)
+    i1 = generator.integers(0, 10, batch_size)
+    i2 = generator.integers(0, length // 2 - 2, batch_size)
+    i2 += i2 >= i1  # uniform on the places other than i1
+    markers = np.zeros((steps, batch_size))
+    markers[0] = markers[lengths - 1, columns] = -1
+    markers[i1, columns] = markers[i2, columns] = 1
+    return values, markers, np.where(i1 == 0, first, values[i1, columns]), values[i2, columns], lengths
+
+
+MIN_LENGTH_1997 = 22  # so that both marks have all their places

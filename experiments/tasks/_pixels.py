@@ -1,0 +1,46 @@
+"""Images read pixel by pixel or row by row, then named: what the digit tasks share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from experiments.tasks._splits import SplitTask, shuffled
+from experiments.tasks.base import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelTask(SplitTask):
+    """Images of ten classes.
+
+    Attributes:
+        permuted: whether the pixels of every image stand in one fixed random order.
+    """
+
+    permuted: bool
+
+    side: ClassVar[int]
+    metric = "accuracy"
+    direction = "max"
+    unit = "share"
+    chance_loss = math.log(10)
+    chance = 0.1
+    output_size = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pixels = self.side**2
+        self.require("length", self.length in (pixels, self.side), f"{pixels} (pixels) or {self.side} (rows)")
+        self.require("eval_lengths", not self.eval_lengths, "an image has one length: []")
+
+    @property
+    def input_size(self) -> int:
+        return self.side**2 // self.length
+
+    def steps(self, images: Array) -> Array:
+        """Images (N, pixels) as sequences (N, T, I) of float32."""
+        order = shuffled(self.side**2, "permutation") if self.permuted else np.arange(self.side**2)
+        return images[:, order].reshape(len(images), self.length, -1).astype(np.float32)

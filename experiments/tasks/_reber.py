@@ -1,0 +1,96 @@
+"""The embedded Reber grammar as one automaton, for the tasks that read its strings.
+
+::
+
+    outer   B o (inner) o E        o in {T, P}, both with .5: the last o must be the first
+    inner   B, then from state 0   0: T>1 P>2   1: S>1 X>3   2: T>2 V>4   3: X>2 S>5   4: P>3 V>5   5: E, both with .5
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.tasks.base import Array
+
+INNER = (("T1", "P2"), ("S1", "X3"), ("T2", "V4"), ("X2", "S5"), ("P3", "V5"), ("E6",))
+Edges = dict[str, list[tuple[str, str]]]
+
+
+def embedded(markers: str = "full") -> Edges:
+    """The automaton as state -> [(symbol, next state)], from ``start`` to ``end``.
+
+    Args:
+        markers: ``full``; ``inner`` without the outer B and E; ``distinct`` with b and e for the outer B and E.
+    """
+    first, last = ("b", "e") if markers == "distinct" else ("B", "E")
+    edges: Edges = {"start": [(first, "outer")], "outer": [("T", "T-"), ("P", "P-")]}
+    for o in "TP":
+        edges[f"{o}-"] = [("B", f"{o}0")]
+        for state, branches in enumerate(INNER):
+            edges[f"{o}{state}"] = [(branch[0], o + branch[1]) for branch in branches]
+        edges[f"{o}6"] = [(o, "close")]
+    edges["close"] = [(last, "end")]
+    if markers == "inner":
+        edges["start"] = edges.pop("outer")
+        del edges["close"]
+        edges |= {f"{o}6": [(o, "end")] for o in "TP"}
+    return edges
+
+
+@dataclass(frozen=True)
+class Strings:
+    """N random strings.
+
+    Attributes:
+        symbols: (N, L), zero past a string's end.
+        legal: (N, L, V), true for the symbols that may follow; after the last one, those that may start a string.
+        lengths: (N,).
+    """
+
+    symbols: Array
+    legal: Array
+    lengths: Array
+
+
+class Grammar:
+    """An automaton whose branches are taken with equal probability, as tables over (state, branch)."""
+
+    def __init__(self, edges: Edges, alphabet: str) -> None:
+        numbers = {state: number for number, state in enumerate(sorted(edges, key=lambda state: state != "start"))}
+        self.end = numbers["end"] = len(edges)
+        self._emit = np.zeros((len(edges) + 1, 2), dtype=np.int64)
+        self._next = np.full_like(self._emit, self.end)
+        self._legal = np.zeros((len(edges) + 1, len(alphabet)), dtype=bool)
+        for state, branches in edges.items():
+            for branch in (0, 1):
+                symbol, following = branches[branch % len(branches)]
+                self._emit[numbers[state], branch] = alphabet.index(symbol)
+                self._next[numbers[state], branch] = numbers[following]
+                self._legal[numbers[state], alphabet.index(symbol)] = True
+        self._legal[self.end] = self._legal[0]
+
+    def strings(self, generator: np.random.Generator, count: int) -> Strings:
+        """Draw strings, all of them in step."""
+        state = np.zeros(count, dtype=np.int64)
+        symbols, states = [], []
+        while (state != self.end).any():
+            branch = generator.integers(0, 2, count)
+            symbols.append(self._emit[state, branch])
+            state = self._next[state, branch]
+            states.append(state)
+        after = np.stack(states, axis=1)
+        return Strings(np.stack(symbols, axis=1), self._legal[after], 1 + (after != self.end).sum(axis=1))
+
+
+def legal_above(outputs: Tensor, legal: Array) -> Array:
+    """(T, B), true where every legal logit is above every illegal one."""
+    own = torch.from_numpy(legal).to(outputs.device)
+    lowest = outputs.masked_fill(~own, math.inf).amin(dim=-1)
+    highest = outputs.masked_fill(own, -math.inf).amax(dim=-1)
+    result: Array = (lowest > highest).cpu().numpy()
+    return result
