@@ -1,0 +1,154 @@
+"""Everything the command line does, as functions for a notebook."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from experiments import tasks
+from experiments.configs import ConfigError, Job, NotApplicableError, compose, refuse, resolve, use_extensions
+from experiments.launcher import run_all
+from experiments.record import find
+from experiments.stack import Run, load_layer
+from experiments.tasks.base import Task
+from lstm_variants import CellSpec, GatedRNN
+from lstm_variants.spec import flatten
+
+IN_MEMORY = "study=null"
+
+
+@dataclass
+class LoadedRun:
+    """A trained run read back.
+
+    Attributes:
+        layer: the trained recurrent layer.
+        readout: (weight (O, H), bias (O,)).
+        task: the task it was trained on.
+        config: its resolved configuration.
+        record: the whole run record.
+    """
+
+    layer: GatedRNN
+    readout: tuple[torch.Tensor, torch.Tensor]
+    task: Task
+    config: dict[str, Any]
+    record: dict[str, Any]
+
+
+def overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Keyword settings as command-line strings: ``train={"steps": 5}`` and ``{"train.steps": 5}`` are the same."""
+    groups = {k: v for k, v in settings.items() if not isinstance(v, Mapping)}
+    nested = flatten({k: v for k, v in settings.items() if isinstance(v, Mapping)})
+    return [f"{key}={_said(value)}" for key, value in (groups | nested).items()]
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple | range):
+        return f"[{','.join(_said(v) for v in value)}]"
+    return str(value)
+
+
+def _job(settings: Mapping[str, Any]) -> Job:
+    said = overrides(settings)
+    use_extensions(settings.get("extensions"))
+    config = compose(said if "study" in settings else [*said, IN_MEMORY], settings.get("extensions"))
+    return resolve(config, said)
+
+
+def run(**settings: Any) -> Run:
+    """Train one run, in memory unless ``study=FOLDER`` is given.
+
+    Args:
+        settings: any key of the command line: ``variant="gru"``, ``task="adding"``, ``seed=3``,
+            ``train={"steps": 200}``, ``**{"variant.forget.feeds": "xb"}``.
+
+    Returns:
+        The run: ``.score``, ``.metrics`` (a DataFrame), ``.record``.
+
+    Raises:
+        ConfigError, SpecError, TaskError: naming the key, the value received and what is legal.
+    """
+    job = _job(settings)
+    ended = run_all([job], workers=1, show=False)
+    return ended[0] if ended else _finished(job)
+
+
+def _finished(job: Job) -> Run:
+    """A run that an earlier command made."""
+    record = find(job)
+    assert record is not None
+    assert job.study is not None
+    folder = job.study / record["run_id"]
+    rows = pd.read_csv(folder / "metrics.csv").to_dict("records")
+    return Run(record, [{str(key): value for key, value in row.items()} for row in rows])
+
+
+def sweep(axes: Mapping[str, Any | Sequence[Any]], workers: int | None = 1, **settings: Any) -> pd.DataFrame:
+    """Train every combination of the axes, in memory unless ``study=FOLDER`` is given; one row a run.
+
+    Args:
+        axes: ``{"variant": ["lstm", "gru"], "train.lr": [1e-3, 1e-2], "seed": range(3)}``.
+        workers: processes; 1 runs here, in stacks; None takes one per core.
+        settings: what all runs share.
+
+    Returns:
+        A frame with a column per axis, then score, solved, steps_to_solve, status, parameters and run_id.
+        Combinations that make no sense are left out.
+    """
+    values = [list(v) if isinstance(v, Sequence | range) and not isinstance(v, str) else [v] for v in axes.values()]
+    points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
+    jobs = []
+    for point in points:
+        try:
+            jobs.append((point, _job({**settings, **point})))
+        except NotApplicableError:
+            continue
+    by_id = {r.record["run_id"]: r for r in run_all([job for _, job in jobs], workers, show=False)}
+    return pd.DataFrame([_row(point, by_id.get(job.run_id) or _finished(job)) for point, job in jobs])
+
+
+def _row(point: Mapping[str, Any], ended: Run) -> dict[str, Any]:
+    results = ended.record["results"]
+    return {
+        **point,
+        "score": ended.score,
+        "solved": results.get("solved"),
+        "steps_to_solve": results.get("steps_to_solve"),
+        "status": ended.status,
+        "parameters": ended.record["parameters"]["layer"],
+        "run_id": ended.record["run_id"],
+    }
+
+
+def load_run(folder: str | Path) -> LoadedRun:
+    """A run's trained layer, task and configuration, from its directory.
+
+    Raises:
+        ConfigError: if there is no finished run with weights.
+    """
+    folder = Path(folder)
+    try:
+        record = json.loads((folder / "run.json").read_text())
+        weights = torch.load(folder / "weights.pt", weights_only=True)
+    except (OSError, json.JSONDecodeError) as error:
+        raise refuse("load_run", folder, f"a run directory with run.json and weights.pt is needed ({error})") from error
+    resolved = record["config"]["resolved"]
+    settings = {key: value for key, value in resolved["task"].items() if key != "name"}
+    task = tasks.load_task(resolved["task"]["name"], settings)
+    layer = load_layer(record, CellSpec.from_config(resolved["variant"]), task, weights)
+    return LoadedRun(layer, (weights["readout_weight"], weights["readout_bias"]), task, resolved, record)
+
+
+__all__ = ["ConfigError", "LoadedRun", "load_run", "run", "sweep"]

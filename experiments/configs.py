@@ -1,0 +1,373 @@
+"""From what was said on the command line to validated jobs: composition, aliases, identity, errors worth reading."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments import tasks
+from experiments.identity import digest, nested_difference, slug, variant_name
+from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
+from experiments.tasks.base import Task
+from lstm_variants import CellSpec, Init, SpecError, cells, make_cell
+from lstm_variants.spec import DESCRIPTION, complete_lstm
+
+CONF = Path(__file__).parents[1] / "conf"
+_extensions: list[Path] = []
+GROUPS = ("variant", "init", "task", "model", "train", "record", "experiment")
+HELP = """\
+One run = variant x init x task x model x train x seed; a comma or a range makes a sweep of it.
+
+  python -m experiments.run variant=gru task=continual_reber seed=3
+  python -m experiments.run -m variant=lstm,gru task=adding 'seed=range(0,5)' study=outputs/mine
+  python -m experiments.run -m variant=lstm variant.forget.feeds=x,h,xh,xhb task=adding study=outputs/feeds
+  python -m experiments.run experiment=demo
+
+Run again, a command skips what is finished. What a name means:
+  python -m experiments.show variant [NAME ...]      python -m experiments.show task [NAME ...]
+"""
+PAGE = """\
+${hydra.help.header}
+Groups (group=name, or group=name1,name2 with -m):
+$APP_CONFIG_GROUPS
+
+Defaults (key=value):
+$CONFIG"""
+LARGEST_STACK = 16  # runs that share one batched program
+
+
+class NotApplicableError(ConfigError):
+    """A combination that makes no sense: skipped in a sweep, refused when asked for alone."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A spec and how it is called."""
+
+    name: str
+    label: str
+    cite: str
+    spec: CellSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """One validated run."""
+
+    variant: Variant
+    init: Init
+    task_name: str
+    task: Task
+    model: Model
+    train: Train
+    record: Record
+    seed: int
+    study: Path | None
+    phase: str | None
+    engine: str
+    device: str
+    threads: int | None
+    retry: str | None
+    said: tuple[str, ...]
+    resolved: dict[str, Any]
+    arm: str
+    run_id: str
+    hidden_size: int
+    reference_parameters: int
+
+    @property
+    def folder(self) -> Path | None:
+        """The run directory, None for a run in memory."""
+        return None if self.study is None else self.study / self.run_id
+
+
+def register_schema() -> None:
+    """Give Hydra the types of the root configuration, the help page, and the launcher's and sweeper's settings."""
+    store = ConfigStore.instance().store
+    store(name="schema", node=Root)
+    store(group="hydra/help", name="gates", node={"app_name": "gates", "header": HELP, "footer": "", "template": PAGE})
+    launcher = {"_target_": "hydra_plugins.gates.StackedLauncher", "workers": None, "stack": LARGEST_STACK}
+    store(group="hydra/launcher", name="stacked", provider="gates", node=launcher)
+    sweeper = {"_target_": "hydra_plugins.gates.StudySweeper", "max_batch_size": None, "params": None}
+    store(group="hydra/sweeper", name="study", provider="gates", node=sweeper)
+
+
+@functools.cache
+def _loader(extensions: str | None) -> ConfigLoaderImpl:
+    Plugins.instance()
+    version.setbase("1.3")
+    search_path = create_config_search_path(str(CONF))
+    if extensions:
+        search_path.append("extensions", f"file://{Path(extensions).resolve() / 'conf'}")
+    return ConfigLoaderImpl(config_search_path=search_path)
+
+
+def compose(overrides: Sequence[str], extensions: str | None = None) -> DictConfig:
+    """The configuration that command-line strings make, without a Hydra application.
+
+    Raises:
+        ConfigError: naming the key, the value received and what is legal.
+    """
+    register_schema()
+    try:
+        config = _loader(extensions).load_configuration("config", expand_aliases(overrides), RunMode.RUN)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+    return config
+
+
+def use_extensions(folder: str | None) -> None:
+    """Make a user's own conf, cells and tasks known.
+
+    Raises:
+        ConfigError: if there is no such folder.
+    """
+    if folder is None:
+        return
+    if not Path(folder).is_dir():
+        raise refuse("extensions", folder, "no such folder")
+    path = Path(folder).resolve()
+    if path not in _extensions:
+        _extensions.append(path)
+        cells.add_extensions(path)
+        tasks.add_extensions(path)
+
+
+def _conf_folders() -> list[Path]:
+    return [CONF, *(folder / "conf" for folder in _extensions)]
+
+
+def config_file(group: str, name: str) -> dict[str, Any]:
+    """A YAML of a group with the files it is a diff of, plain."""
+    path = next((p for folder in _conf_folders() if (p := folder / group / f"{name}.yaml").is_file()), None)
+    if path is None:
+        raise refuse(group, name, _nearest(name, names(group)))
+    content = yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {}
+    merged: dict[str, Any] = {}
+    for base in content.pop("defaults", []):
+        if base != "_self_":
+            merged = _merge(merged, config_file(group, base))
+    return _merge(merged, content)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def names(group: str) -> list[str]:
+    """The files of a group."""
+    return sorted({path.stem for folder in _conf_folders() for path in (folder / group).glob("*.yaml")})
+
+
+@functools.cache
+def _variants(folders: tuple[Path, ...]) -> dict[str, Variant]:
+    files = {name: config_file("variant", name) for name in names("variant")}
+    return {
+        name: Variant(name, str(content["label"]), str(content["cite"]), CellSpec.from_config(content))
+        for name, content in files.items()
+    }
+
+
+def variants() -> dict[str, Variant]:
+    """Every variant file, by name."""
+    return _variants(tuple(_conf_folders()))
+
+
+@functools.cache
+def _aliases(folders: tuple[Path, ...]) -> dict[str, str]:
+    files = {name: config_file("variant", name) for name in names("variant")}
+    return {str(alias): name for name, content in files.items() for alias in content.get("aliases") or []}
+
+
+def expand_aliases(overrides: Sequence[str]) -> list[str]:
+    """Papers' short names (NFG, CIFG ...) in ``variant=`` as file names."""
+    aliases = _aliases(tuple(_conf_folders()))
+
+    def expand(override: str) -> str:
+        key, equals, value = override.partition("=")
+        if key != "variant" or not equals:
+            return override
+        return "variant=" + ",".join(aliases.get(name, name) for name in value.split(","))
+
+    return [expand(override) for override in overrides]
+
+
+def load_spec(name: str, overrides: Sequence[str] = ()) -> CellSpec:
+    """The spec of a variant file with command-line changes, ``load_spec("lstm", ["variant.forget.feeds=xb"])``.
+
+    Raises:
+        ConfigError, SpecError: naming the key, the value received and what is legal.
+    """
+    config = compose([f"variant={name}", *overrides])
+    return CellSpec.from_config(OmegaConf.to_container(config.variant, resolve=True))  # type: ignore[arg-type]
+
+
+def describe(spec: CellSpec) -> Variant:
+    """Name, label and citation of a spec: its file's, or the nearest file's with the difference."""
+    known = variants()
+    name = variant_name(spec, {n: v.spec for n, v in known.items()})
+    if name in known:
+        return known[name]
+    base = known[name.partition("[")[0]]
+    return Variant(name, name, base.cite, spec)
+
+
+def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None = None) -> Job:
+    """Validate a composed configuration.
+
+    Raises:
+        ConfigError, SpecError, TaskError: naming the key, the value received and what is legal.
+        NotApplicableError: for a combination that makes no sense.
+    """
+    root = _typed(config)
+    name = task_name or str(config.hydra.runtime.choices.task)
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    spec = CellSpec.from_config(plain["variant"])
+    variant, cell = describe(spec), make_cell(spec)
+    task = tasks.load_task(name, plain["task"])
+    hidden_size, reference = _hidden_size(root.model, cell, task)
+    resolved = {key: plain[key] for key in ("variant", "init", "task", "model", "train", "seed")}
+    resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}
+    resolved["task"] = {"name": name, **plain["task"]}
+    difference = _difference(spec, name, plain)
+    arm = digest(difference)
+    run = digest({**difference, "seed": root.seed})
+    return Job(
+        variant=variant,
+        init=_init(plain["init"], task, cell, hidden_size),
+        task_name=name,
+        task=task,
+        model=root.model,
+        train=root.train,
+        record=root.record,
+        seed=root.seed,
+        study=Path(root.study) if root.study else None,
+        phase=root.phase,
+        engine=root.engine,
+        device=root.device,
+        threads=root.threads,
+        retry=root.retry,
+        said=tuple(said),
+        resolved=resolved,
+        arm=arm,
+        run_id=f"{slug(name)}-{slug(variant.name)}-s{root.seed}-{run}",
+        hidden_size=hidden_size,
+        reference_parameters=reference,
+    )
+
+
+def _typed(config: DictConfig) -> Root:
+    node = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    root = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Root), node))
+    assert isinstance(root, Root)
+    root.check()
+    _meaningful(root)
+    return root
+
+
+def _meaningful(root: Root) -> None:
+    """Refuse a setting that the rest of the configuration never reads."""
+    rule = root.init.get("rule")
+    default = config_file("init", "default")
+    for key, reader in (("value", "constant"), ("max_lag", "chrono")):
+        if rule != reader and root.init.get(key) != default[key]:
+            raise refuse(f"init.{key}", root.init.get(key), f"has no meaning with init.rule={rule}")
+    momentum = config_file("train", "default")["momentum"]
+    if root.train.optimizer != "sgd" and root.train.momentum != momentum:
+        raise refuse("train.momentum", root.train.momentum, "has a meaning with train.optimizer=sgd only")
+
+
+def _init(config: Mapping[str, Any], task: Task, cell: Any, hidden_size: int) -> Init:
+    given = dict(config)
+    if given.get("rule") == "chrono" and given.get("max_lag") is None:
+        given["max_lag"] = task.lag
+    init = Init.from_config(given)
+    if reason := init.not_applicable(cell, hidden_size):
+        raise NotApplicableError(reason)
+    return init
+
+
+def layer_parameters(cell: Any, input_size: int, hidden_size: int, layers: int) -> int:
+    """Parameters of L recurrent layers."""
+    first = cell.parameter_count(input_size, hidden_size)
+    return int(first + (layers - 1) * cell.parameter_count(hidden_size, hidden_size))
+
+
+def _hidden_size(model: Model, cell: Any, task: Task) -> tuple[int, int]:
+    """The hidden size used, and the complete LSTM's parameters at ``model.hidden_size``."""
+    lstm = make_cell(CellSpec.from_config())
+    reference = layer_parameters(lstm, task.input_size, model.hidden_size, model.layers)
+    if model.size == "hidden":
+        return model.hidden_size, reference
+
+    def miss(size: int) -> tuple[int, int]:
+        return abs(layer_parameters(cell, task.input_size, size, model.layers) - reference), size
+
+    widest = 1
+    while layer_parameters(cell, task.input_size, widest, model.layers) < reference and widest < reference:
+        widest *= 2
+    return min(miss(size) for size in range(1, widest + 1))[1], reference
+
+
+def _difference(spec: CellSpec, task_name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs from the defaults, the content of a run's identity."""
+    init = {k: v for k, v in plain["init"].items() if k != "needs_gate"}
+    return {
+        "variant": spec.difference(),
+        "init": nested_difference(init, config_file("init", "default")),
+        "task": {"name": task_name, **nested_difference(plain["task"], config_file("task", task_name))},
+        "model": nested_difference(plain["model"], config_file("model", "default")),
+        "train": nested_difference(plain["train"], config_file("train", "default")),
+    }
+
+
+def explain(error: BaseException) -> str:
+    """One line for a mistake that Hydra found: the key, the value received, what is legal."""
+    text = str(error)
+    cause = error.__cause__ or error
+    if isinstance(error, MissingConfigException) or "Could not find" in text:
+        if found := re.search(r"Could not find '(\w+)/([^']*)'", text):
+            group, name = found.groups()
+            return f"{group}={name}: {_nearest(name, names(group))}"
+    if found := re.search(r"Could not override '([^']+)'", text):
+        return f"{found[1]}: unknown key; {_nearest(found[1], _known_keys())}"
+    if found := re.search(r"full_key: (\S+)", str(cause)):
+        return f"{found[1]}: {str(cause).splitlines()[0]}"
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _nearest(name: str, legal: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, legal, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{hint}legal are {', '.join(legal)}"
+
+
+@functools.cache
+def _known_keys() -> list[str]:
+    config = OmegaConf.to_container(_loader(None).load_configuration("config", [], RunMode.RUN))
+    assert isinstance(config, dict)
+    flat = nested_difference({k: v for k, v in config.items() if k != "hydra"}, {})
+    return sorted({*flat, *GROUPS, *(f"variant.{key}" for key in [*complete_lstm(), *DESCRIPTION])})
+
+
+__all__ = ["ConfigError", "Job", "NotApplicableError", "SpecError", "compose", "load_spec", "resolve", "variants"]

@@ -1,0 +1,46 @@
+"""Who a run is: the hash of what differs from the defaults, and a readable name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lstm_variants.spec import CellSpec, flatten
+
+
+def digest(difference: Mapping[str, Any]) -> str:
+    """Eight hex digits of what differs from the defaults; knobs at their defaults never change it."""
+    canonical = json.dumps(difference, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def slug(text: str) -> str:
+    """Letters, digits, ``_``, ``.`` and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-")
+
+
+def variant_name(spec: CellSpec, files: Mapping[str, CellSpec]) -> str:
+    """The file whose spec this is, however it was said; else the nearest file with the difference in brackets.
+
+    >>> variant_name(spec, files)
+    'lstm[forget.feeds=xb]'
+    """
+    distances = {name: len(spec.difference(other)) + len(other.difference(spec)) for name, other in files.items()}
+    nearest = min(files, key=lambda name: (distances[name], name != "lstm", name))
+    difference = spec.difference(files[nearest])
+    if not difference:
+        return nearest
+    return f"{nearest}[{','.join(f'{key}={_plain(value)}' for key, value in sorted(difference.items()))}]"
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def nested_difference(mine: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The flattened entries of ``mine`` that differ from ``defaults``."""
+    flat = flatten(defaults)
+    return {key: value for key, value in flatten(mine).items() if key not in flat or flat[key] != value}

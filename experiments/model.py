@@ -1,0 +1,83 @@
+"""The network of a stack: read-in -> recurrent layers -> read-out, for M models side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from experiments.tasks.base import Batch
+from lstm_variants import CellSpec, GatedRNN, Init, State
+
+
+class Network(nn.Module):
+    """Inputs (M, T, B, I) -> hidden states (M, T, B, H); the read-out W h + b maps them to the task's O outputs.
+
+    The read-in is the layer's own: symbols enter one-hot. Read-out weights start at U(-1/sqrt(H), 1/sqrt(H)), its bias
+    at 0.
+    """
+
+    def __init__(
+        self, spec: CellSpec, input_size: int, hidden_size: int, output_size: int, layers: int, models: int, engine: str
+    ) -> None:
+        super().__init__()
+        self.layer = GatedRNN(spec, input_size, hidden_size, layers, models=models, engine=engine)
+        self.readout_weight = nn.Parameter(torch.zeros(models, output_size, hidden_size))
+        self.readout_bias = nn.Parameter(torch.zeros(models, output_size))
+
+    @torch.no_grad()
+    def reset_parameters(
+        self, inits: Sequence[Init], layer: Sequence[np.random.Generator], readout: Sequence[np.random.Generator]
+    ) -> None:
+        """Draw model m's parameters from its own generators; the read-out is the same for every variant of a seed."""
+        self.layer.reset_parameters(inits, layer)
+        bound = 1 / math.sqrt(self.layer.hidden_size)
+        for m, generator in enumerate(readout):
+            values = generator.uniform(-bound, bound, self.readout_weight.shape[1:])
+            self.readout_weight[m].copy_(torch.from_numpy(values))
+
+    def forward(self, batches: Sequence[Batch], state: State | None) -> tuple[Tensor, State]:
+        """Hidden states (M, T, B, H), T the longest of the batches, and the final state."""
+        x, lengths = stacked_inputs(batches, self.layer.input_size, self.readout_bias)
+        hidden, last = self.layer(x, state, lengths)
+        return hidden, last
+
+    def outputs(self, hidden: Tensor, model: int, steps: Tensor | slice) -> Tensor:
+        """The read-out (T', B, O) of one model at some steps."""
+        return F.linear(hidden[model][steps], self.readout_weight[model], self.readout_bias[model])
+
+
+def stacked_inputs(batches: Sequence[Batch], input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
+    """M batches as one tensor (M, T, B, I), padded at the end, and the lengths (M, B); None where nothing is padded."""
+    steps = max(batch.inputs.shape[0] for batch in batches)
+    one_hot = torch.eye(input_size, dtype=like.dtype, device=like.device)
+    x = torch.stack([_padded(batch, steps, one_hot) for batch in batches])
+    if all(batch.lengths is None and batch.inputs.shape[0] == steps for batch in batches):
+        return x, None
+    lengths = [np.full(x.shape[2], b.inputs.shape[0]) if b.lengths is None else b.lengths for b in batches]
+    return x, torch.from_numpy(np.stack(lengths)).to(like.device)
+
+
+def _padded(batch: Batch, steps: int, one_hot: Tensor) -> Tensor:
+    inputs = torch.from_numpy(batch.inputs).to(one_hot.device)
+    values = inputs.to(one_hot.dtype) if inputs.is_floating_point() else one_hot[inputs]
+    missing = steps - values.shape[0]
+    return F.pad(values, (0, 0, 0, 0, 0, missing)) if missing else values
+
+
+def counted_steps(batch: Batch) -> slice | Tensor:
+    """The steps at which any sequence counts, so that the read-out is not computed elsewhere."""
+    if batch.mask is None or batch.mask.any(1).all():
+        return slice(0, batch.inputs.shape[0])
+    return torch.from_numpy(np.flatnonzero(batch.mask.any(1)))
+
+
+def at_steps(batch: Batch, steps: slice | Tensor) -> Batch:
+    """Targets and mask of a batch at these steps only."""
+    chosen = steps if isinstance(steps, slice) else steps.numpy()
+    mask = None if batch.mask is None else batch.mask[chosen]
+    return batch._replace(targets=batch.targets[chosen], mask=mask)

@@ -1,0 +1,186 @@
+"""The run record: a directory is the truth, wandb mirrors it. See ``docs/record.md`` for every key."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import json
+import math
+import os
+import platform
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy
+import torch
+
+from experiments.configs import Job
+from experiments.mirror import Mirror
+
+SCHEMA = 1
+DONE = ("finished", "diverged", "failed", "stale")
+
+
+class RunRecord:
+    """One run's record, written so that a kill at any instant leaves either the old or the new state.
+
+    Args:
+        job: the run.
+        facts: what the training knows: parameters, notes, environment, data_digest, semantics.
+    """
+
+    def __init__(self, job: Job, facts: Mapping[str, Any]) -> None:
+        self.job, self.folder = job, job.folder
+        self.rows: list[dict[str, Any]] = []
+        self.content = _opening(job) | dict(facts)
+        self.mirror: Mirror | None = None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for stale in ("metrics.csv", "weights.pt"):
+                (self.folder / stale).unlink(missing_ok=True)
+            self._save()
+            self.mirror = Mirror(job, self.content)
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """Append one evaluation."""
+        self.rows.append(dict(row))
+        if self.folder is None:
+            return
+        with (self.folder / "metrics.csv").open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if len(self.rows) == 1:
+                writer.writeheader()
+            writer.writerow({key: _plain(value) for key, value in row.items()})
+        if self.mirror:
+            self.mirror.log(row)
+
+    def finish(
+        self, status: str, results: Mapping[str, Any], seconds: float, weights: Any = None, error: str | None = None
+    ) -> None:
+        """Close the run with its status and its deterministic results."""
+        self.content |= {"status": status, "results": dict(results), "error": error}
+        steps = results.get("steps", 0)
+        self.content["timing"] |= {
+            "finished": _now(),
+            "seconds": round(seconds, 3),
+            "steps_per_second": round(steps / seconds, 3) if seconds else None,
+        }
+        if self.folder is not None:
+            if weights is not None and self.job.record.weights:
+                with atomic(self.folder / "weights.pt") as file:
+                    torch.save(weights, file)
+            self._save()
+        if self.mirror:
+            self.mirror.finish(self.content)
+
+    def _save(self) -> None:
+        assert self.folder is not None
+        with atomic(self.folder / "run.json") as file:
+            file.write(json.dumps(_without_nan(self.content), indent=1, allow_nan=False).encode())
+
+
+def _opening(job: Job) -> dict[str, Any]:
+    task = job.task
+    return {
+        "schema": SCHEMA,
+        "run_id": job.run_id,
+        "arm": job.arm,
+        "study": "" if job.study is None else job.study.name,
+        "phase": job.phase,
+        "variant": job.variant.name,
+        "label": job.variant.label,
+        "cite": job.variant.cite,
+        "task": {
+            "name": job.task_name,
+            "length": task.length,
+            "lengths": sorted({task.length, *task.eval_lengths}),
+            "metric": task.metric,
+            "direction": task.direction,
+            "chance": task.chance,
+            "solved": task.solved,
+            "unit": task.unit,
+        },
+        "seed": job.seed,
+        "config": {"said": list(job.said), "resolved": job.resolved},
+        "status": "running",
+        "error": None,
+        "results": {},
+        "timing": {"started": _now(), "finished": None, "seconds": None, "steps_per_second": None},
+    }
+
+
+def find(job: Job) -> dict[str, Any] | None:
+    """The record of the same run, under whatever readable name, or None."""
+    if job.study is None:
+        return None
+    suffix = job.run_id.rsplit("-", 1)[1]
+    for path in sorted(job.study.glob(f"*-{suffix}/run.json")):
+        with contextlib.suppress(json.JSONDecodeError, OSError):
+            content = json.loads(path.read_text())
+            if isinstance(content, dict):
+                return content
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _plain(value: Any) -> Any:
+    return "" if value is None else repr(value) if isinstance(value, float) else value
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    return [_without_nan(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """Write a file whole or not at all: temporary name, fsync, rename."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@functools.cache
+def machine() -> dict[str, Any]:
+    """What every run of this process shares: versions, platform, commit."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "gates": version("gates"),
+        "platform": platform.platform(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "host": socket.gethostname(),
+        "commit": commit,
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(__file__).parents[1]
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

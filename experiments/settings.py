@@ -1,0 +1,131 @@
+"""The typed settings of a run outside variant and task: model, training, record. Defaults live in ``conf/``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names the key, the value received and what is legal."""
+
+
+def refuse(key: str, value: object, legal: str) -> ConfigError:
+    """``key=value: legal``."""
+    return ConfigError(f"{key}={'null' if value is None else value}: {legal}")
+
+
+def _one_of(key: str, value: str, legal: tuple[str, ...]) -> None:
+    if value not in legal:
+        raise refuse(key, value, f"legal are {', '.join(legal)}")
+
+
+def _at_least(key: str, value: float | None, lowest: float) -> None:
+    if value is not None and not (math.isfinite(value) and value >= lowest):
+        raise refuse(key, value, f"a finite number, {lowest:g} or more, is needed")
+
+
+def _positive(key: str, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise refuse(key, value, "a finite number above 0 is needed")
+
+
+@dataclass
+class Model:
+    """Sizes of the network."""
+
+    hidden_size: int = MISSING
+    layers: int = MISSING
+    size: str = MISSING
+
+    def check(self) -> None:
+        """Refuse what is out of range, by name."""
+        _at_least("model.hidden_size", self.hidden_size, 1)
+        _at_least("model.layers", self.layers, 1)
+        _one_of("model.size", self.size, ("hidden", "parameters"))
+
+
+@dataclass
+class Train:
+    """The training protocol."""
+
+    steps: int = MISSING
+    batch_size: int = MISSING
+    optimizer: str = MISSING
+    lr: float = MISSING
+    momentum: float = MISSING
+    weight_decay: float = MISSING
+    schedule: str = MISSING
+    clip: float | None = MISSING
+    eval_every: int = MISSING
+    eval_size: int = MISSING
+    stop_at_solved: bool = MISSING
+
+    def check(self) -> None:
+        """Refuse what is out of range, by name."""
+        for key in ("steps", "batch_size", "eval_every", "eval_size"):
+            _at_least(f"train.{key}", getattr(self, key), 1)
+        _one_of("train.optimizer", self.optimizer, ("adam", "rmsprop", "sgd"))
+        _one_of("train.schedule", self.schedule, ("constant", "cosine", "linear"))
+        _positive("train.lr", self.lr)
+        _positive("train.clip", self.clip)
+        _at_least("train.momentum", self.momentum, 0)
+        _at_least("train.weight_decay", self.weight_decay, 0)
+
+
+@dataclass
+class Wandb:
+    """How the record is mirrored to wandb."""
+
+    mode: str = MISSING
+    entity: str | None = None
+
+
+@dataclass
+class Record:
+    """What is kept of a run."""
+
+    weights: bool = MISSING
+    wandb: Wandb = field(default_factory=Wandb)
+
+    def check(self) -> None:
+        """Refuse what is out of range, by name."""
+        _one_of("record.wandb.mode", self.wandb.mode, ("auto", "offline", "online", "disabled"))
+
+
+@dataclass
+class Root:
+    """The whole configuration; variant, init and task are checked by the classes they build."""
+
+    variant: dict[str, Any] = MISSING
+    init: dict[str, Any] = MISSING
+    task: dict[str, Any] = MISSING
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    record: Record = field(default_factory=Record)
+    seed: int = MISSING
+    study: str | None = MISSING
+    phase: str | None = None
+    engine: str = MISSING
+    device: str = MISSING
+    threads: int | None = None
+    retry: str | None = None
+    extensions: str | None = None
+
+    def check(self) -> None:
+        """Refuse what is out of range, by name."""
+        for part in (self.model, self.train, self.record):
+            part.check()
+        _one_of("device", self.device, ("auto", "cpu", "cuda"))
+        _one_of("phase", str(self.phase), ("None", "tune", "confirm"))
+        _one_of("retry", str(self.retry), ("None", "failed", "stale"))
+        _at_least("threads", self.threads, 1)
+
+
+def changed(settings: object, defaults: object) -> dict[str, Any]:
+    """The fields of a settings object that differ from the defaults."""
+    pairs = {f.name: (getattr(settings, f.name), getattr(defaults, f.name)) for f in fields(settings)}  # type: ignore[arg-type]
+    return {name: value for name, (value, default) in pairs.items() if value != default}
