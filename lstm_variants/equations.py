@@ -36,8 +36,9 @@ class _Expression:
         return _Expression(f"{self.text} + {other.text}", f"{self.latex} + {other.latex}")
 
 
-def _number(value: float | None) -> str:
-    return f"{value:g}"
+def _number(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def _sum(terms: list[_Expression]) -> _Expression:
@@ -90,16 +91,17 @@ class _Renderer:
         value = _apply(gate.activation, _sum(self.preactivation(slot)))
         remarks = ["one value for all units"] if gate.shared else []
         if gate.bias == "frozen":
-            remarks.append(f"b_{SYMBOLS[slot]} frozen")
+            recurrent = ", b_hz" if slot == "candidate" and self.spec.reset_after else ""
+            remarks.append(f"b_{SYMBOLS[slot]}{recurrent} frozen")
         return Equation(SYMBOLS[slot] + mark, value.text, value.latex, ", ".join(remarks))
 
     def complement(self, slot: str, partner: str) -> Equation:
         gate, k, p = self.spec[slot], SYMBOLS[slot], SYMBOLS[partner]
         if not gate.offset:
             return Equation(k, f"1 - {p}", f"1 - {p}_t")
-        shift = _Expression(_number(gate.offset), _number(gate.offset))
+        shift = f"{'-' if gate.offset > 0 else '+'} {_number(abs(gate.offset))}"
         inner = _sum(self.preactivation(partner))
-        inner = _Expression(f"{inner.text} - {shift.text}", f"{inner.latex} - {shift.latex}")
+        inner = _Expression(f"{inner.text} {shift}", f"{inner.latex} {shift}")
         value = _apply(self.spec[partner].activation, inner)
         if self.spec[partner].activation == "identity":
             value = _Expression(f"({value.text})", rf"\left({value.latex}\right)")
@@ -107,7 +109,7 @@ class _Renderer:
 
     def gate(self, slot: str) -> list[Equation]:
         spec, gate, k = self.spec, self.spec[slot], SYMBOLS[slot]
-        if gate.kind == "constant":
+        if gate.value is not None:
             return [Equation(k, _number(gate.value), _number(gate.value))]
         if slot == "forget" and spec.refine.learned:
             refined = Equation(k, "2 * v * f~ + (1 - 2 * v) * f~^2", r"2 v_t \tilde f_t + (1 - 2 v_t) \tilde f_t^2")

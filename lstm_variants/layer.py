@@ -15,7 +15,7 @@ from lstm_variants import engines
 from lstm_variants.cell import State, Tap, no_tap, state_type
 from lstm_variants.cells import make_cell
 from lstm_variants.engines import reference
-from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, make_parameters, torch_weights
+from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, leaves, make_parameters, torch_weights
 from lstm_variants.spec import CellSpec
 
 Generators = np.random.Generator | Sequence[np.random.Generator]
@@ -150,8 +150,8 @@ class GatedRNN(nn.Module):
         for layer in range(self.num_layers):
             own, theirs = self.gates(layer), torch_weights(module, layer)
             lead = () if self.models is None else (self.models,)
-            mine = {f"{s}.{p}": tuple(t.shape) for s, parts in own.items() for p, t in parts.items()}
-            given = {f"{s}.{p}": (*lead, *t.shape) for s, parts in theirs.items() for p, t in parts.items()}
+            mine = {path: tuple(tensor.shape) for path, tensor in leaves(own)}
+            given = {path: (*lead, *tensor.shape) for path, tensor in leaves(theirs)}
             if mine != given:
                 raise ValueError(f"load_torch_: this layer has {mine}, the {type(module).__name__} has {given}")
             for slot, parts in theirs.items():
@@ -197,6 +197,8 @@ class GatedRNN(nn.Module):
             x = x.unsqueeze(0)
         elif x.dim() != 4 or x.shape[0] != self.models:
             raise ValueError(f"x: shape {axes} after {self.models} models is needed, got {tuple(x.shape)}")
+        if 0 in x.shape:
+            raise ValueError(f"x: at least one step and one sequence are needed, got {axes} {tuple(x.shape)}")
         if x.shape[-1] != self.input_size:
             raise ValueError(f"x: input_size {self.input_size} is needed in the last axis, got {x.shape[-1]}")
         return x
@@ -230,12 +232,17 @@ class GatedRNN(nn.Module):
         return self._engine.run(self.cell, weights, x, state, lengths)
 
     def _draw_noise(self, x: Tensor) -> dict[str, Tensor]:
-        """Logistic noise (M, T, B, H) for every gate with a noisy squashing."""
+        """Logistic noise (M, T, B, H), or 1 for H where it is shared, for every gate with a noisy squashing."""
         generators = [self.noise] if isinstance(self.noise, np.random.Generator) else self.noise or []
-        shape = (*x.shape[1:3], self.hidden_size)
-        slots = [slot for slot in self.spec.learned if self.spec[slot].activation == "gumbel"]
-        draws = {slot: np.stack([generator.logistic(size=shape) for generator in generators]) for slot in slots}
-        return {slot: torch.from_numpy(draw).to(x) for slot, draw in draws.items()}
+        if len(generators) != x.shape[0]:
+            raise ValueError(f"noise: {x.shape[0]} generators are needed, got {len(generators)}")
+        noise = {}
+        for slot in self.spec.learned:
+            if self.spec[slot].activation == "gumbel":
+                shape = (*x.shape[1:3], 1 if self.spec[slot].shared else self.hidden_size)
+                draws = np.stack([generator.logistic(size=shape) for generator in generators])
+                noise[slot] = torch.from_numpy(draws).to(x)
+        return noise
 
     @contextlib.contextmanager
     def _tapped(self, layer: int, tap: Tap) -> Iterator[None]:

@@ -136,10 +136,11 @@ def make_parameters(cell: Cell, shapes: Shapes, models: int | None, **factory: A
     return GateParameters(empty(shapes), frozen)
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested dictionaries, by path: ``("forget.x", ...)``."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
@@ -148,7 +149,7 @@ def initial_values(cell: Cell, shapes: Shapes, hidden_size: int, init: Init, gen
     """Initial values of one layer in float64, as ``{"forget.x": array}``, drawn in the order of ``shapes``."""
     bound = 1 / math.sqrt(hidden_size)
     values: dict[str, Floats] = {}
-    for path, shape in _leaves(shapes):
+    for path, shape in leaves(shapes):
         part = path.split(".")[1]
         if part in ("b", "bh", "gates"):
             values[path] = np.zeros(shape)

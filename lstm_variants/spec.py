@@ -305,6 +305,8 @@ def _check_combination(spec: CellSpec) -> None:
         raise _refuse("reset.of", spec.reset.of, f"needs a learned {spec.reset.of} gate")
     if spec.refine.learned and not spec.forget.learned:
         raise _refuse("refine.kind", "learned", f"needs a learned forget gate, it is {spec.forget.kind}")
+    if spec.normalise and spec.refine.learned:
+        raise _refuse("normalise", True, "cannot go with refine.kind=learned: which comes first is not defined")
     if spec.normalise:
         for slot in ("input", "forget"):
             if not spec[slot].learned or spec[slot].activation != "sigmoid":
