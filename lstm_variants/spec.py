@@ -158,7 +158,7 @@ class CellSpec:
         _known_keys("", given, complete_lstm())
         gates: dict[str, Any] = {slot: _gate(slot, given.get(slot)) for slot in SLOTS}
         switches = {k: given.get(k, v) for k, v in complete_lstm().items() if k not in SLOTS}
-        _one_of("squash", switches["squash"], ACTIVATIONS)
+        _one_of("squash", switches["squash"], [name for name in ACTIVATIONS if name != "gumbel"])  # noise is for gates
         if not isinstance(switches["normalise"], bool):
             raise _refuse("normalise", switches["normalise"], "legal are true, false")
         if not str(switches["cell"]).isidentifier():
