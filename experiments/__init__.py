@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(**settings: Any) -> Run:
-    """Train one run: ``run(variant="gru", task="adding", seed=3, train={"steps": 200})``; see :mod:`experiments.api`."""
+    """Train one run: ``run(variant="gru", task="adding", seed=3, train={"steps": 200})``."""
     from experiments import api
 
     return api.run(**settings)

@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 
 from experiments import tasks
-from experiments.configs import ConfigError, Job, NotApplicableError, compose, refuse, resolve, use_extensions
+from experiments.configs import Job, NotApplicableError, compose, resolve, use_extensions
 from experiments.launcher import run_all
 from experiments.record import find
+from experiments.settings import refuse
 from experiments.stack import Run, load_layer
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
@@ -149,6 +150,3 @@ def load_run(folder: str | Path) -> LoadedRun:
     task = tasks.load_task(resolved["task"]["name"], settings)
     layer = load_layer(record, CellSpec.from_config(resolved["variant"]), task, weights)
     return LoadedRun(layer, (weights["readout_weight"], weights["readout_bias"]), task, resolved, record)
-
-
-__all__ = ["ConfigError", "LoadedRun", "load_run", "run", "sweep"]

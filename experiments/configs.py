@@ -16,7 +16,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,7 +25,7 @@ from experiments import tasks
 from experiments.identity import digest, nested_difference, slug, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
 from experiments.tasks.base import Task
-from lstm_variants import CellSpec, Init, SpecError, cells, make_cell
+from lstm_variants import CellSpec, Init, cells, make_cell
 from lstm_variants.spec import DESCRIPTION, complete_lstm
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -147,6 +147,11 @@ def use_extensions(folder: str | None) -> None:
         _extensions.append(path)
         cells.add_extensions(path)
         tasks.add_extensions(path)
+
+
+def used_extensions() -> str | None:
+    """The extension folder in use, for worker processes."""
+    return str(_extensions[-1]) if _extensions else None
 
 
 def _conf_folders() -> list[Path]:
@@ -277,7 +282,7 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
 
 
 def _typed(config: DictConfig) -> Root:
-    node = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    node = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
     root = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Root), node))
     assert isinstance(root, Root)
     root.check()
@@ -345,12 +350,11 @@ def explain(error: BaseException) -> str:
     """One line for a mistake that Hydra found: the key, the value received, what is legal."""
     text = str(error)
     cause = error.__cause__ or error
-    if isinstance(error, MissingConfigException) or "Could not find" in text:
-        if found := re.search(r"Could not find '(\w+)/([^']*)'", text):
-            group, name = found.groups()
-            return f"{group}={name}: {_nearest(name, names(group))}"
+    if found := re.search(r"Could not find '(\w+)/([^']*)'", text):
+        group, name = found.groups()
+        return f"{group}={name}: {_nearest(name, names(group))}"
     if found := re.search(r"Could not override '([^']+)'", text):
-        return f"{found[1]}: unknown key; {_nearest(found[1], _known_keys())}"
+        return f"{found[1]}: unknown key; {_nearest(found[1], _siblings(found[1]))}"
     if found := re.search(r"full_key: (\S+)", str(cause)):
         return f"{found[1]}: {str(cause).splitlines()[0]}"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
@@ -362,12 +366,20 @@ def _nearest(name: str, legal: Sequence[str]) -> str:
     return f"{hint}legal are {', '.join(legal)}"
 
 
+def _siblings(key: str) -> list[str]:
+    """The legal keys beside a key."""
+    parent = key.rpartition(".")[0]
+    known = _known_keys()
+    if not any(name.startswith(f"{parent}.") for name in known):
+        parent = ""
+    depth = parent.count(".") + 2 if parent else 1
+    beside = {".".join(name.split(".")[:depth]) for name in known if not parent or name.startswith(f"{parent}.")}
+    return sorted(beside)
+
+
 @functools.cache
 def _known_keys() -> list[str]:
     config = OmegaConf.to_container(_loader(None).load_configuration("config", [], RunMode.RUN))
     assert isinstance(config, dict)
-    flat = nested_difference({k: v for k, v in config.items() if k != "hydra"}, {})
+    flat = nested_difference({str(k): v for k, v in config.items() if k != "hydra"}, {})
     return sorted({*flat, *GROUPS, *(f"variant.{key}" for key in [*complete_lstm(), *DESCRIPTION])})
-
-
-__all__ = ["ConfigError", "Job", "NotApplicableError", "SpecError", "compose", "load_spec", "resolve", "variants"]

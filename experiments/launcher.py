@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -19,7 +20,15 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from experiments.configs import LARGEST_STACK, Job, NotApplicableError, expand_aliases, resolve, use_extensions
+from experiments.configs import (
+    LARGEST_STACK,
+    Job,
+    NotApplicableError,
+    expand_aliases,
+    resolve,
+    use_extensions,
+    used_extensions,
+)
 from experiments.stack import Event, Run, execute, stacks, standing
 
 Plugins.instance()  # Hydra's scan must come before its sweeper is imported
@@ -34,7 +43,9 @@ class Bar:
         self.total, self.finished = len(jobs), 0
         total = sum(job.train.steps for job in jobs)
         style = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
-        self.bar = tqdm(total=total, disable=not show, bar_format=style, file=sys.stderr, dynamic_ncols=True)
+        self.bar = tqdm(
+            total=total, disable=None if show else True, bar_format=style, file=sys.stderr, dynamic_ncols=True
+        )
         self._describe()
 
     def __call__(self, event: Event) -> None:
@@ -98,7 +109,7 @@ def _summary(counts: Counter[str], groups: Sequence[Sequence[Job]], workers: int
     }
     parts = [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
     runs = sum(len(group) for group in groups)
-    return f"{', '.join(parts)}; {runs} runs in {len(groups)} stacks on {workers} workers"
+    return f"{', '.join(parts)}; to run: {runs}, in stacks: {len(groups)}, workers: {workers}"
 
 
 def _in_this_process(groups: Sequence[Sequence[Job]], workers: int, on_event: Callable[[Event], None]) -> list[Run]:
@@ -116,7 +127,7 @@ def _in_processes(groups: Sequence[Sequence[Job]], workers: int, on_event: Calla
         queue = manager.Queue()
         listener = threading.Thread(target=_listen, args=(queue, on_event), daemon=True)
         listener.start()
-        futures = [pool.submit(_work, group, queue, _extensions()) for group in groups]
+        futures = [pool.submit(_work, group, queue, used_extensions()) for group in groups]
         try:
             return [run for future in as_completed(futures) for run in _collect(future)]
         except KeyboardInterrupt:
@@ -136,23 +147,24 @@ def _listen(queue: Any, on_event: Callable[[Event], None]) -> None:
         on_event(event)
 
 
-def _extensions() -> str | None:
-    from experiments import configs
-
-    return str(configs._extensions[0]) if configs._extensions else None
-
-
 class StudySweeper(BasicSweeper):
-    """Hydra's basic sweeper, except that all jobs go to the launcher at once and no folder is made before they are valid."""
+    """Hydra's basic sweeper, but all jobs go to the launcher at once, and no folder is made before they are valid."""
 
     def sweep(self, arguments: list[str]) -> Any:
         """Expand commas, ranges and globs, and launch the whole sweep."""
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
+        assert self.hydra_context is not None
+        assert self.launcher is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides(expand_aliases([*self._parse_config(), *arguments]))
         (batch,) = self.split_arguments(overrides, None)
-        return self.launcher.launch(batch, initial_job_idx=0)
+        returns = self.launcher.launch(batch, initial_job_idx=0)
+        failures = [str(job._return_value) for job in returns if job.status == JobStatus.FAILED]
+        if failures:
+            print(f"error: {len(failures)} of {len(returns)} runs failed: {'; '.join(failures[:5])}", file=sys.stderr)
+            sys.exit(1)
+        return returns
 
 
 class StackedLauncher(Launcher):
@@ -196,7 +208,7 @@ def _job_return(config: DictConfig, overrides: Sequence[str], run: Run | None) -
 def register() -> None:
     """Give Hydra the launcher and the sweeper; call before ``hydra.main`` runs."""
     try:
-        import hydra_plugins as namespace
+        namespace: Any = importlib.import_module("hydra_plugins")
     except ModuleNotFoundError:
         namespace = sys.modules["hydra_plugins"] = types.ModuleType("hydra_plugins")
         namespace.__path__ = []
@@ -205,4 +217,4 @@ def register() -> None:
         setattr(module, plugin.__name__, plugin)
         plugin.__module__ = module.__name__
         Plugins.instance().register(plugin)
-    namespace.gates = sys.modules[module.__name__] = module  # type: ignore[attr-defined]
+    namespace.gates = sys.modules[module.__name__] = module

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.configs import Job
 
-QUIET = {
+QUIET: dict[str, Any] = {
     "x_disable_stats": True,
     "x_disable_meta": True,
     "x_save_requirements": False,
@@ -57,7 +57,7 @@ class Mirror:
             self.run.finish(exit_code=0 if content["status"] in ("finished", "diverged") else 1, quiet=True)
 
 
-def _init(job: Job, content: Mapping[str, Any], mode: str) -> Any:
+def _init(job: Job, content: Mapping[str, Any], mode: Any) -> Any:
     import wandb
 
     assert job.study is not None

@@ -96,7 +96,7 @@ def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:
 
 
 def schedule_factor(schedule: str, step: int, steps: int) -> float:
-    """The factor on the learning rate before update ``step`` of ``steps``: 1, or falling to 0 linearly or as a cosine."""
+    """The factor on the learning rate at update ``step`` of ``steps``: 1, or falling to 0 linearly or as a cosine."""
     if schedule == "constant":
         return 1.0
     done = step / steps

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,27 +19,39 @@ from experiments.launcher import register, run_all
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def app(config: DictConfig) -> None:
-    """One run."""
+    """One run; a sweep goes to the launcher instead."""
     hydra_config = HydraConfig.get()
-    run_all([resolve(config, hydra_config.overrides.task, hydra_config.runtime.choices["task"])], workers=1)
+    with errors_in_one_line():
+        job = resolve(config, hydra_config.overrides.task, hydra_config.runtime.choices["task"])
+        runs = run_all([job], workers=1)
+    for run in runs:
+        print(f"{run}  {job.folder}")
+    if any(run.status == "failed" for run in runs):
+        sys.exit(1)
 
 
-def main(arguments: list[str]) -> int:
-    """The command line; returns the exit code."""
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """A user's mistake ends in one line and exit code 2."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def main(arguments: list[str]) -> None:
+    """The command line."""
     register_schema()
     register()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, to be said in one line
-    try:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here
+    with errors_in_one_line():
         folder = next((a.partition("=")[2] for a in arguments if a.startswith("extensions=")), None)
         use_extensions(folder)
         extra = ["--config-dir", os.path.join(folder, "conf")] if folder else []
         sys.argv[1:] = [*extra, *expand_aliases(arguments)]
         app()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

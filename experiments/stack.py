@@ -46,7 +46,9 @@ class Run:
         return pd.DataFrame(self.rows)
 
     def __repr__(self) -> str:
-        return f"Run({self.record['run_id']}, {self.status}, {self.record['task']['metric']}={self.score})"
+        metric = self.record["task"]["metric"]
+        score = "none" if self.score is None else f"{self.score:.4g}"
+        return f"Run({self.record['run_id']}: {self.status}, {metric} {score})"
 
 
 def structure(job: Job) -> tuple[Any, ...]:
