@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from lstm_variants.cell import Cell, State
-from lstm_variants.engines import reference
+from lstm_variants.engines import native, reference
 
 Run = Callable[..., tuple[torch.Tensor, State]]
-NAMES = ("auto", "reference")
+NAMES = ("auto", "reference", "native")
 
 
 @dataclass(frozen=True)
@@ -34,4 +34,11 @@ def choose(name: str, cell: Cell, device: torch.device, dtype: torch.dtype) -> E
     """
     if name not in NAMES:
         raise ValueError(f"engine={name}: legal are {', '.join(NAMES)}")
-    return Engine("reference", "asked for" if name == "reference" else "the only engine", reference.run)
+    if name == "reference":
+        return Engine("reference", "asked for", reference.run)
+    reason = native.unfit(cell, device, dtype)
+    if reason is None:
+        return Engine("native", "asked for" if name == "native" else "the fastest on the CPU", native.run)
+    if name == "native":
+        raise ValueError(f"engine=native cannot run here: {reason}")
+    return Engine("reference", f"native cannot run here: {reason}", reference.run)

@@ -1,0 +1,424 @@
+"""The native engine: ``native.cpp``, compiled at first use for this machine's CPU, for every cell of the gate algebra.
+
+float32 on the CPU, with gradients of the first order. The library is a plain shared object with two calls, forward and
+backward; this module compiles it, tells it by pointers where the tensors lie, and makes the two one autograd function.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from lstm_variants.cell import Cell, GatedCell, State, Weights, state_type
+from lstm_variants.spec import SLOTS, CellSpec
+
+# The orders of native.cpp and native_vectors.h.
+KINDS = ("absent", "learned", "constant", "complement", "same")
+PARTS = ("x", "h", "b", "c", "bh", "input", "forget", "output")  # the last three: the matrices of previous gates
+SEEN = ("input", "forget", "output")
+ACTIVATIONS = [
+    "sigmoid",
+    "tanh",
+    "identity",
+    "relu",
+    "hard_sigmoid",
+    "clipped_linear",
+    "elliott",
+    "double_sigmoid",
+    "exp",
+    "binary",
+]
+SOURCES = ("native.cpp", "native_products.h", "native_vectors.h")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-w")
+# $GATES_CXXFLAGS adds to them, as in GATES_CXXFLAGS="-fsanitize=address,undefined".
+
+
+# ---- the structures of native.cpp ------------------------------------------------------------------------------------
+
+
+class _Gate(ctypes.Structure):
+    _fields_ = [
+        *(
+            (name, ctypes.c_int32)
+            for name in ("kind", "of", "x", "h", "b", "peephole", "gates", "activation", "shared")
+        ),
+        ("value", ctypes.c_float),
+        ("offset", ctypes.c_float),
+    ]
+
+
+class _Cell(ctypes.Structure):
+    _fields_ = [
+        ("gate", _Gate * len(SLOTS)),
+        *((name, ctypes.c_int32) for name in ("squash", "normalise", "reset_before", "hidden_is_cell")),
+        ("seen", ctypes.c_int32 * len(SEEN)),
+    ]
+
+
+_States = ctypes.c_void_p * (2 + len(SEEN))
+_Weights = (ctypes.c_void_p * len(PARTS)) * len(SLOTS)
+_SIZES = ("models", "steps", "batch", "inputs", "hidden", "threads", "keep")
+_STRIDES = ("x_model", "x_step", "x_row", "dy_model", "dy_step", "dy_row")
+
+
+class _Call(ctypes.Structure):
+    _fields_ = [
+        ("cell", _Cell),
+        *((name, ctypes.c_int64) for name in _SIZES + _STRIDES),
+        ("x", ctypes.c_void_p),
+        ("lengths", ctypes.c_void_p),
+        ("state", _States),
+        ("weights", _Weights),
+        ("y", ctypes.c_void_p),
+        ("last", _States),
+        ("planes", ctypes.c_void_p),
+        ("dy", ctypes.c_void_p),
+        ("dlast", _States),
+        ("dx", ctypes.c_void_p),
+        ("dstate", _States),
+        ("dweights", _Weights),
+    ]
+
+
+def _activation(name: str) -> int:
+    return ACTIVATIONS.index("sigmoid" if name == "gumbel" else name)  # gumbel without noise
+
+
+def _describe(spec: CellSpec) -> _Cell:
+    cell = _Cell(
+        squash=_activation(spec.squash),
+        normalise=spec.normalise,
+        reset_before=spec.reset.kind != "absent" and not spec.reset_after,
+        hidden_is_cell=spec.hidden_is_cell,
+    )
+    for number, slot in enumerate(SLOTS):
+        gate = spec[slot]
+        cell.gate[number] = _Gate(
+            kind=KINDS.index(gate.kind),
+            of=SLOTS.index(gate.of) if gate.of else -1,
+            peephole=gate.peephole,
+            gates=gate.gates,
+            activation=_activation(gate.activation),
+            shared=gate.shared,
+            value=gate.value or 0.0,
+            offset=gate.offset,
+            **{source: gate.fed_by(source) for source in "xhb"},
+        )
+    for number, slot in enumerate(SEEN):
+        cell.seen[number] = slot in spec.seen_gates
+    return cell
+
+
+# ---- compilation -----------------------------------------------------------------------------------------------------
+
+
+def compiler() -> str | None:
+    """The C++ compiler: ``$CXX``, or the first of c++, g++, clang++ that is installed."""
+    wanted = os.environ.get("CXX")
+    return next(
+        (path for name in ([wanted] if wanted else ["c++", "g++", "clang++"]) if (path := shutil.which(name))), None
+    )
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries stay: ``$GATES_CACHE``, or ``gates`` in the user's cache folder."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("GATES_CACHE") or user / "gates")
+
+
+def _instruction_set() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()} {platform.node()}"
+    return next((line for line in lines if line.lower().startswith(("flags", "features"))), platform.machine())
+
+
+def _sources() -> list[Path]:
+    return [Path(__file__).with_name(name) for name in SOURCES]
+
+
+def _key(cxx: str, flags: Sequence[str]) -> str:
+    """Libraries of unlike machines, compilers, torch versions or sources have unlike names."""
+    real = Path(cxx).resolve()
+    facts = [str(real), str(real.stat().st_mtime_ns), _instruction_set(), torch.__version__, *flags]
+    return hashlib.sha256("\n".join(facts + [path.read_text() for path in _sources()]).encode()).hexdigest()[:16]
+
+
+def _openmp() -> tuple[list[str], list[str]]:
+    """Flags to compile and to link with the OpenMP library that torch has loaded already, if there is one."""
+    own = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+    available = torch.backends.openmp.is_available()  # type: ignore[no-untyped-call]
+    if not available or sys.platform == "darwin":
+        return [], []
+    return ["-fopenmp"], [str(own[0])] if own else ["-fopenmp"]
+
+
+def _compile(cxx: str, flags: Sequence[str], library: Path) -> None:
+    """Compile into ``library``.
+
+    Raises:
+        subprocess.CalledProcessError: if the compiler fails.
+    """
+    compile_openmp, link_openmp = _openmp()
+    part = library.with_suffix(f".{os.getpid()}")
+    source = str(_sources()[0])
+    for openmp in ((compile_openmp, link_openmp), ([], [])):
+        commands = (
+            [cxx, *flags, *openmp[0], "-c", source, "-o", f"{part}.o"],
+            [cxx, *flags, "-shared", f"{part}.o", *openmp[1], "-o", f"{part}.so"],
+        )
+        try:
+            for command in commands:
+                subprocess.run(command, check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError:
+            if not openmp[0]:
+                raise
+            continue
+        break
+    Path(f"{part}.o").unlink()
+    Path(f"{part}.so").replace(library)
+
+
+@functools.cache
+def load() -> ctypes.CDLL | str:
+    """The compiled library, from the cache or compiled now, or the reason why there is none."""
+    cxx, flags = compiler(), (*FLAGS, *os.environ.get("GATES_CXXFLAGS", "").split())
+    if cxx is None:
+        return "no C++ compiler found (set CXX, or install g++)"
+    try:
+        library = cache_folder() / f"native-{_key(cxx, flags)}.so"
+        library.parent.mkdir(parents=True, exist_ok=True)
+        if not library.exists():
+            with FileLock(f"{library}.lock"):  # one process compiles, the others wait for it
+                if not library.exists():
+                    start = time.monotonic()
+                    print(
+                        f"compiling the native engine with {cxx} (once on this machine) ...",
+                        end=" ",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+                    _compile(cxx, flags, library)
+                    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        return _opened(library)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or "").strip().splitlines()[-1:] or [f"exit status {error.returncode}"]
+        return f"{cxx} failed: {last[0]}"
+    except OSError as error:
+        return str(error)
+
+
+def _opened(library: Path) -> ctypes.CDLL:
+    opened = ctypes.CDLL(str(library))
+    opened.planes_needed.restype = opened.sizeof_call.restype = ctypes.c_int64
+    opened.forward.restype = opened.backward.restype = None
+    if opened.sizeof_call() != ctypes.sizeof(_Call):
+        raise OSError(f"{library}: its structures are not those of this version")
+    return opened
+
+
+def unfit(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why this engine cannot run a cell here, or None; compiles the library at the first call that could."""
+    if type(cell) is not GatedCell:
+        return f"the cell {cell.spec.cell} has a step of its own"
+    if cell.spec.noisy:
+        return "a squashing adds noise"
+    if device.type != "cpu" or dtype != torch.float32:
+        return f"{str(dtype).removeprefix('torch.')} on {device.type}; native is float32 on the CPU"
+    library = load()
+    return library if isinstance(library, str) else None
+
+
+# ---- planes: what the forward pass keeps for the backward pass -------------------------------------------------------
+
+
+class _Planes:
+    """Memory that goes back to the spare buffers with its owner; fresh memory costs as much as the arithmetic."""
+
+    spare: list[Tensor] = []  # noqa: RUF012 (shared on purpose)
+    most_spare = 8
+
+    def __init__(self, floats: int) -> None:
+        fitting = [b for b in self.spare if floats <= b.numel() <= 2 * floats + 4096]
+        if fitting:
+            self.buffer = min(fitting, key=torch.Tensor.numel)
+            _Planes.spare = [b for b in self.spare if b is not self.buffer]
+        else:
+            _Planes.spare = self.spare[1:]  # sizes have changed: let the oldest go
+            self.buffer = torch.empty(floats)
+
+    def __del__(self) -> None:
+        if len(_Planes.spare) < self.most_spare:
+            _Planes.spare.append(self.buffer)
+
+
+# ---- the autograd function -------------------------------------------------------------------------------------------
+
+
+class _Plan:
+    """A spec in the library's terms: its structure and the order in which its weights are passed."""
+
+    def __init__(self, spec: CellSpec) -> None:
+        self.cell = _describe(spec)
+        self.fields = ("h", "c", *spec.seen_gates)
+        self.state_at = (0, 1, *(2 + n for n in range(len(spec.seen_gates))))
+
+
+@functools.cache
+def _plan(spec: CellSpec) -> _Plan:
+    return _Plan(spec)
+
+
+def _leaves(weights: Weights) -> Iterator[tuple[int, int, Tensor]]:
+    """Slot, part and tensor of every weight."""
+    for slot, parts in weights.items():
+        number = SLOTS.index(slot)
+        for part, value in parts.items():
+            if isinstance(value, Mapping):
+                yield from ((number, PARTS.index(source), matrix) for source, matrix in value.items())
+            else:
+                yield number, PARTS.index(part), value
+
+
+def _rows(x: Tensor) -> Tensor:
+    """The same values with the last axis contiguous; the other strides may be any."""
+    return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
+
+
+def _call(
+    plan: _Plan,
+    places: Sequence[tuple[int, int]],
+    lengths: Tensor | None,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    y: Tensor,
+) -> _Call:
+    call = _Call(cell=plan.cell)
+    call.models, call.steps, call.batch, call.inputs = x.shape
+    call.hidden = y.shape[-1]
+    call.threads = torch.get_num_threads()
+    call.x_model, call.x_step, call.x_row, _ = x.stride()
+    call.x, call.y = x.data_ptr(), y.data_ptr()
+    call.lengths = None if lengths is None else lengths.data_ptr()
+    for n, field in enumerate(state):
+        call.state[n] = field.data_ptr()
+    for (slot, part), weight in zip(places, weights, strict=True):
+        call.weights[slot][part] = weight.data_ptr()
+    return call
+
+
+def _library() -> ctypes.CDLL:
+    library = load()
+    assert isinstance(library, ctypes.CDLL), library
+    return library
+
+
+def _forward(call: _Call, state: Sequence[Tensor], keep: bool) -> tuple[list[Tensor], _Planes | None]:
+    """Fill y; the state after the last step and the planes."""
+    library = _library()
+    last = [torch.empty_like(field) for field in state]
+    for n, field in enumerate(last):
+        call.last[n] = field.data_ptr()
+    call.keep = keep
+    planes = None
+    if keep:
+        planes = _Planes(library.planes_needed(ctypes.byref(call)))
+        call.planes = planes.buffer.data_ptr()
+    library.forward(ctypes.byref(call))
+    return last, planes
+
+
+class _Layer(torch.autograd.Function):
+    """(x, state, weights) -> (y, last state); the planes serve any number of backward passes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, plan: _Plan, places: Sequence[tuple[int, int]], lengths: Tensor | None, x: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
+        x = _rows(x)
+        rest = tuple(tensor.contiguous() for tensor in rest)
+        fields = len(plan.fields)
+        state = rest[:fields]
+        y = x.new_empty(*x.shape[:-1], state[0].shape[-1])
+        call = _call(plan, places, lengths, x, state, rest[fields:], y)
+        last, ctx.planes = _forward(call, state, keep=True)
+        ctx.plan, ctx.places, ctx.lengths = plan, places, lengths
+        ctx.save_for_backward(x, y, *rest)
+        ctx.set_materialize_grads(False)
+        return (y, *last)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, y, *rest = ctx.saved_tensors
+        fields = len(ctx.plan.fields)
+        call = _call(ctx.plan, ctx.places, ctx.lengths, x, rest[:fields], rest[fields:], y)
+        call.keep, call.planes = 1, ctx.planes.buffer.data_ptr()
+        outside = [None if d is None else d.contiguous() for d in dlast]
+        for n, field in enumerate(outside):
+            call.dlast[n] = None if field is None else field.data_ptr()
+        if dy is not None:
+            dy = _rows(dy)
+            call.dy = dy.data_ptr()
+            call.dy_model, call.dy_step, call.dy_row, _ = dy.stride()
+        needed = ctx.needs_input_grad[3:]
+        dx = torch.empty(x.shape) if needed[0] else None
+        call.dx = None if dx is None else dx.data_ptr()
+        gradients = [torch.empty_like(t) if need else None for t, need in zip(rest, needed[1:], strict=True)]
+        for n, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            if n < fields:
+                call.dstate[n] = gradient.data_ptr()
+            else:
+                slot, part = ctx.places[n - fields]
+                call.dweights[slot][part] = gradient.data_ptr()
+        _library().backward(ctypes.byref(call))
+        return None, None, None, dx, *gradients
+
+
+def run(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+    """One layer over a whole sequence, for M models side by side; see :func:`lstm_variants.engines.reference.run`.
+
+    Args:
+        cell: a cell of the gate algebra.
+        weights: its parameters, each with a leading model axis.
+        x: (M, T, B, I), any strides.
+        state: fields (M, B, H).
+        lengths: (M, B) steps of each sequence; past its end a sequence holds its state. None: all are T long.
+
+    Returns:
+        y (M, T, B, H) and the state after the last step, fields (M, B, H).
+    """
+    plan = _plan(cell.spec)
+    leaves = list(_leaves(weights))
+    places = [(slot, part) for slot, part, _ in leaves]
+    tensors = [tensor for _, _, tensor in leaves]
+    if lengths is not None:
+        lengths = lengths.to(torch.int64).contiguous()
+    inputs = (x, *state, *tensors)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        y, *last = _Layer.apply(plan, places, lengths, *inputs)  # type: ignore[no-untyped-call]
+    else:
+        x, fields = _rows(x), [field.contiguous() for field in state]
+        y = x.new_empty(*x.shape[:-1], state[0].shape[-1])
+        held = [tensor.contiguous() for tensor in tensors]
+        last, _ = _forward(_call(plan, places, lengths, x, fields, held, y), fields, keep=False)
+    return y, state_type(plan.fields[2:])(*last)
