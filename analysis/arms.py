@@ -1,0 +1,105 @@
+"""What the rows and panels of a report are called, so that nothing but seeds is ever averaged.
+
+Only runs of one arm are replicates. Where one (task, variant) cell holds several arms, what differs between their
+configurations becomes part of the name: `LSTM (train.lr=0.01)` and `LSTM (train.lr=0.001)` are two rows.
+"""
+
+import json
+import re
+from typing import Any
+
+import pandas as pd
+
+from analysis import checks
+
+RESOLVED = "config.resolved."
+TASK = f"{RESOLVED}task."
+NEVER = {
+    f"{RESOLVED}{key}" for key in ("seed", "variant.label", "variant.cite", "init.needs_gate")
+}  # these run nothing
+MEASURED = ["task.metric", "task.direction", "task.unit"]  # two runs that differ in these share no axis
+
+
+def named(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with their panel as `task` and their row as `name`; runs that are not reported add no axis to others."""
+    reported = checks.reported(runs).index
+    parts = [runs.loc[reported], runs.drop(reported)]
+    panels = [part.assign(task=tasks(part)) for part in parts if len(part)]
+    return pd.concat([part.assign(name=names(part)) for part in panels]).sort_index()
+
+
+def tasks(runs: pd.DataFrame) -> pd.Series:
+    """The panel of each run: its task's name, and what differs between the tasks of that name."""
+    columns = [column for column in runs.columns if column.startswith(TASK)] + MEASURED
+    panels: dict[Any, str] = {}
+    for task, group in runs.groupby("task.name", sort=True):
+        axes = [column for column in columns if len(present(group[column])) > 1]
+        short = [column.removeprefix(TASK) for column in axes]
+        panels |= {
+            run: qualified(str(task), short, values) for run, values in zip(group.index, rows(group, axes), strict=True)
+        }
+    return pd.Series(panels, dtype=object).reindex(runs.index)
+
+
+def names(runs: pd.DataFrame) -> pd.Series:
+    """The row of each run: its variant's label and the value of every axis; one name never holds two arms of a task."""
+    firsts = runs.drop_duplicates("arm")
+    axes = differing(firsts)
+    short = [axis.removeprefix(RESOLVED) for axis in axes]
+    labels = variant_labels(runs)
+    called = {
+        arm: qualified(labels[variant], short, values)
+        for arm, variant, values in zip(firsts["arm"], firsts["variant"], rows(firsts, axes), strict=True)
+    }
+    found = pd.Series([called[arm] for arm in runs["arm"]], runs.index, dtype=object)
+    arms = runs.groupby([runs["task"], found])["arm"].transform("nunique")
+    return found.where(arms == 1, found + " (arm=" + runs["arm"] + ")")
+
+
+def differing(firsts: pd.DataFrame) -> list[str]:
+    """The configuration keys, the task's aside, that differ between arms of one variant on one task."""
+    axes: set[str] = set()
+    candidates = [key for key in firsts.columns if key.startswith(RESOLVED) and not key.startswith(TASK)]
+    for _, cell in firsts.groupby(["task", "variant"]):
+        if len(cell) > 1:
+            axes |= {key for key in candidates if key not in NEVER and len(present(cell[key])) > 1}
+    return sorted(axes)
+
+
+def variant_labels(runs: pd.DataFrame) -> dict[str, str]:
+    """variant -> the label of its latest run; variants that would share a label go by their own name instead."""
+    latest = runs.sort_values(["timing.started", "record"], na_position="first").groupby("variant")["label"].last()
+    labels = {str(variant): " ".join(str(label).split()) for variant, label in latest.items()}
+    return {variant: variant if list(labels.values()).count(label) > 1 else label for variant, label in labels.items()}
+
+
+def present(column: "pd.Series[Any]") -> set[str]:
+    """The distinct values of a column; a run whose configuration lacks the key has none."""
+    return {spelled(value) for value in column if not missing(value)}
+
+
+def rows(frame: pd.DataFrame, columns: list[str]) -> list[list[Any]]:
+    return [list(values) for values in zip(*(frame[column] for column in columns), strict=True)] or [[]] * len(frame)
+
+
+def qualified(name: str, axes: list[str], values: list[Any]) -> str:
+    """`name (axis=value, ...)`, leaving out what is missing."""
+    parts = [f"{axis}={spelled(value)}" for axis, value in zip(axes, values, strict=True) if not missing(value)]
+    return f"{name} ({', '.join(parts)})" if parts else name
+
+
+def spelled(value: Any) -> str:
+    """A configuration value as one writes it; 1 and 1.0 are one value."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str).replace('"', "")
+
+
+def missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def natural(name: str) -> tuple[tuple[float, str], ...]:
+    """A sort key under which numbers inside names count: T=50 before T=200, 0.001 before 0.01."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name)
+    return tuple((float(part), "") if part[:1].isdigit() else (-1.0, part) for part in parts)

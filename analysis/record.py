@@ -1,0 +1,134 @@
+"""One run directory, checked at the door; its contract is docs/record.md."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis import checks
+from analysis.commandline import CommandError
+
+SCHEMA = 1
+
+TEXT, COUNT, NUMBER, TABLE, NONE = (str,), (int,), (int, float), (dict,), (type(None),)
+DOOR: dict[str, tuple[type, ...]] = {  # what a record must have to be let in
+    "run_id": TEXT,
+    "arm": TEXT,
+    "study": TEXT,
+    "phase": TEXT + NONE,
+    "variant": TEXT,
+    "label": TEXT,
+    "cite": TEXT + NONE,
+    "task.name": TEXT,
+    "task.length": COUNT + NONE,
+    "task.metric": TEXT,
+    "task.direction": TEXT,
+    "task.chance": NUMBER + NONE,
+    "task.solved": NUMBER + NONE,
+    "task.unit": TEXT + NONE,
+    "seed": COUNT,
+    "config.resolved": TABLE,
+    "status": TEXT,
+    "error": TEXT + NONE,
+    "parameters.layer": COUNT + NONE,
+    "parameters.total": COUNT + NONE,
+    "parameters.hidden_size": COUNT + NONE,
+    "results": TABLE,
+    "timing.started": TEXT + NONE,
+    "environment": TABLE,
+    "semantics": TABLE,
+    "data_digest": TEXT + NONE,
+}
+Row = tuple[str, int, str, float]  # run_id, step, metric, value
+
+
+class UnreadableError(Exception):
+    """Why one record cannot be read."""
+
+
+def read_run(directory: Path) -> dict[str, Any]:
+    """run.json as one flat mapping; raises UnreadableError, or CommandError if its schema is newer than ours."""
+    try:
+        content = json.loads((directory / "run.json").read_text(encoding="utf-8"), parse_constant=no_constant)
+    except FileNotFoundError:
+        raise UnreadableError("it has no run.json") from None
+    except OSError as error:
+        raise UnreadableError(f"run.json: {error.strerror}") from None
+    except ValueError as error:
+        raise UnreadableError(f"run.json is not JSON: {error}") from None
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if type(schema) is not int or schema < 1:
+        raise UnreadableError(f"run.json has schema {schema!r}, expected {SCHEMA}")
+    if schema > SCHEMA:
+        raise CommandError(
+            f"{directory / 'run.json'} has schema {schema}, this version reads up to {SCHEMA}: update it"
+        )
+    check(content)
+    return flatten(content)
+
+
+def no_constant(name: str) -> float:
+    raise ValueError(f"{name} stands where a number or null belongs")
+
+
+def check(content: dict[str, Any]) -> None:
+    """Raise UnreadableError unless the record has every key of DOOR with the right type, and a known status."""
+    for path, kinds in DOOR.items():
+        value: Any = content
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                raise UnreadableError(f"run.json lacks {path}")
+            value = value[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            legal = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+            raise UnreadableError(f"run.json: {path} is {value!r}, expected {legal}")
+    if content["status"] not in checks.STATUSES:
+        raise UnreadableError(
+            f"run.json: status is {content['status']!r}, expected one of {', '.join(checks.STATUSES)}"
+        )
+    if content["task"]["direction"] not in ("min", "max"):
+        raise UnreadableError(f"run.json: task.direction is {content['task']['direction']!r}, expected min or max")
+    score = content["results"].get("score")
+    if content["status"] == "finished" and (not isinstance(score, (int, float)) or isinstance(score, bool)):
+        raise UnreadableError(f"run.json: the run is finished but results.score is {score!r}")
+
+
+def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping with dotted keys; lists stay lists."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def read_curves(directory: Path, run_id: str, status: str) -> list[Row]:
+    """metrics.csv as (run_id, step, metric, value); a last line without its end was torn by a kill and is dropped."""
+    path = directory / "metrics.csv"
+    if not path.exists() and status not in ("finished", "diverged"):
+        return []
+    try:
+        text = path.read_text(encoding="utf-8")
+        return list(measurements(run_id, text[: text.rfind("\n") + 1]))
+    except OSError as error:
+        raise UnreadableError(f"metrics.csv: {error.strerror}") from None
+    except ValueError as error:
+        raise UnreadableError(f"metrics.csv: {error}") from None
+
+
+def measurements(run_id: str, text: str) -> Iterator[Row]:
+    """The numbers of a metrics.csv row by row; empty cells are left out; raises ValueError where it is malformed."""
+    header, *lines = list(csv.reader(text.splitlines())) or [["step"]]
+    if header[0] != "step":
+        raise ValueError(f"the first column is {header[0]!r}, expected 'step'")
+    last = -1
+    for line in lines:
+        if len(line) != len(header):
+            raise ValueError(f"a row after step {last} has {len(line)} cells, the header {len(header)}")
+        step = int(line[0])
+        if step <= last:
+            raise ValueError(f"step {step} comes after step {last}")
+        last = step
+        for metric, cell in zip(header[1:], line[1:], strict=True):
+            if cell:
+                yield run_id, step, metric, float(cell)

@@ -1,0 +1,146 @@
+"""How variants look: one order, one label, one colour each, in every figure of every report.
+
+A variant's place in FAMILIES fixes its style, whatever else is drawn. Inside a family, the variants one compares with
+each other, no two share a colour or a marker; where two families share a colour the markers and dashes differ, so a
+figure also reads in grey. New variants are appended to a family. A variant that is not listed (somebody's own, or a
+difference such as `lstm[forget.feeds=xb]`) starts from a hash of its name and moves on only where another unlisted
+one of the same report has taken the colour. The arms of one variant keep its colour and change marker and dashes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.arms import natural
+
+COLUMN = 3.35  # inches: one column of a paper
+PAGE = 6.9  # inches: both columns
+
+BASELINE = "lstm"
+FAMILIES = [
+    family.split()
+    for family in (
+        "no_forget_gate no_input_gate no_output_gate no_input_activation no_output_activation coupled_gates peephole "
+        "full_gate_recurrence",
+        "constant_forget fixed_forget_bias learned_decay scalar_forget refine_gate",
+        "elman leaky janet mgu minlstm mingru gru gru_reset_before gru_no_reset",
+        "no_hidden gates_x gates_xb gates_xh gates_none no_content_recurrence no_content_recurrence_no_output",
+        "forget_hard_sigmoid forget_clipped_linear forget_elliott forget_double_sigmoid forget_tanh forget_identity "
+        "forget_relu forget_exp forget_binary",
+        "slim1 slim2 slim3 mut1 mut2 mut3 slstm forget_gumbel",
+    )
+]
+UNLISTED = len(FAMILIES)  # the family of every variant that is not listed
+
+INK = "#222222"
+FAINT = "#767676"
+# Paul Tol's "muted" scheme, safe for all common forms of colour blindness; the palest stands last.
+COLOURS = ("#CC6677", "#332288", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933", "#DDCC77")
+MARKERS = ("s", "^", "D", "v", "P", "<", "p", ">", "h")  # the baseline alone has "o"
+SOLID = (1, 0)
+DASHES = (SOLID, (6, 2), (2, 1.5), (8, 2, 2, 2), (14, 3), (3, 3), (9, 2, 2, 2, 2, 2), (6, 6), (2, 4))
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gates",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+}
+
+
+class Style(NamedTuple):
+    colour: str
+    marker: str
+    dashes: tuple[float, ...]
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw in this theme, whatever the reader's own matplotlib settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def places(variants: set[str]) -> dict[str, tuple[int, int]]:
+    """variant -> (family, place in it)."""
+    listed = {variant: (row, place) for row, family in enumerate(FAMILIES) for place, variant in enumerate(family)}
+    found = {variant: listed[variant] for variant in variants if variant in listed}
+    taken: list[int] = []
+    for variant in sorted(variants - set(found) - {BASELINE}):
+        start = crc32(variant.encode())
+        turns = [(start + turn) % len(COLOURS) for turn in range(len(COLOURS))]
+        place = min(turns, key=taken.count)
+        found[variant] = (UNLISTED + taken.count(place), place)
+        taken.append(place)
+    return found
+
+
+def order(runs: pd.DataFrame) -> list[str]:
+    """The names (rows) of a report in the order in which every figure and table shows them."""
+    found = places(set(runs["variant"]))
+    rows = runs[["variant", "name"]].drop_duplicates("name").itertuples(index=False)
+    ranked = [((found.get(variant, (-1, 0)), natural(name)), name) for variant, name in rows]
+    return [name for _, name in sorted(ranked)]
+
+
+def styles(runs: pd.DataFrame) -> dict[str, Style]:
+    """name -> its look, in the report's order."""
+    found = places(set(runs["variant"]))
+    variants = dict(zip(runs["name"], runs["variant"], strict=True))
+    looks: dict[str, Style] = {}
+    arms: list[str] = []
+    for name in order(runs):
+        variant = variants[name]
+        shift = arms.count(variant)
+        arms.append(variant)
+        family, place = found.get(variant, (0, 0))
+        if variant == BASELINE:
+            looks[name] = Style(INK, ("o", *MARKERS)[shift % 10], DASHES[shift % 9])
+        else:
+            turn = (place + 2 * family + shift) % 9
+            looks[name] = Style(COLOURS[place], MARKERS[turn], DASHES[turn])
+    return looks
+
+
+def panels(runs: pd.DataFrame) -> list[str]:
+    """The tasks of a report in order."""
+    return sorted(set(runs["task"]), key=natural)
+
+
+def plain(text: str) -> str:
+    """Text for a figure: a dollar sign is a dollar sign, not the start of a formula."""
+    return text.replace("$", r"\$")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write path.png, path.svg and path.pdf; the same figure gives the same bytes."""
+    with applied():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, not once per format
+        figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})

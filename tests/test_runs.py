@@ -1,0 +1,343 @@
+"""Reading run records: what is let in, what is skipped and why, what is never averaged, what may be paired."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import pytest
+import records
+from omegaconf import MISSING
+
+from analysis import arms, checks, runs, tables
+from analysis.commandline import CommandError, about, command, parse
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return tmp_path / "demo"
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_run_is_one_row_named_by_paths_of_its_record(study):
+    folder = records.write(study, "gru", "digits", 3, train__lr=0.02)
+    content = json.loads((folder / "run.json").read_text())
+    (row,) = runs.load([study]).runs.to_dict("records")
+    assert row["run_id"] == folder.name
+    assert row["task.name"] == row["task"] == "digits"
+    assert row["config.resolved.train.lr"] == 0.02
+    assert row["environment.engine"] == "native"
+    assert row["score"] == row["results.score"] == content["results"]["score"]
+    assert row["solved"] == content["results"]["solved"]
+
+
+def test_curves_are_every_number_of_metrics_csv_and_no_other(study):
+    folder = records.write(study)
+    curves = runs.load([study]).curves
+    assert set(curves["run_id"]) == {folder.name}
+    evaluated = curves[curves["metric"] == "eval/mse"]
+    assert list(evaluated["step"]) == list(records.STEPS)
+    assert list(evaluated["value"]) == records.curve("lstm", "adding", 0)
+    assert list(curves[curves["metric"] == "train/loss"]["step"]) == list(records.STEPS[1:])  # step 0 has no training
+
+
+@pytest.mark.parametrize("tail", ["400,0.5,1.0,0.12", "400,0", "4"])
+def test_a_torn_last_line_is_dropped(study, tail):
+    folder = records.write(study)
+    whole = runs.load([study]).curves
+    with (folder / "metrics.csv").open("a") as file:
+        file.write(tail)
+    assert runs.load([study]).curves.equals(whole)
+
+
+BROKEN = {
+    "not JSON": ("run.json", lambda text: text[:100]),
+    "lacks seed": ("run.json", lambda text: text.replace('"seed"', '"sead"')),
+    "seed is '0'": ("run.json", lambda text: text.replace('"seed": 0,\n "config"', '"seed": "0",\n "config"')),
+    "status is 'done'": ("run.json", lambda text: text.replace('"finished"', '"done"')),
+    "NaN stands where": ("run.json", lambda text: text.replace('"solved": 0.01', '"solved": NaN')),
+    "expected min or max": ("run.json", lambda text: text.replace('"min"', '"down"')),
+    "schema '1'": ("run.json", lambda text: text.replace('"schema": 1', '"schema": "1"')),
+    "first column": ("metrics.csv", lambda text: text.replace("step,", "time,")),
+    "has 2 cells, the header 4": ("metrics.csv", lambda text: text.replace("100,0.5,1.0,", "100,")),
+    "step 100 comes after step 200": ("metrics.csv", lambda text: text + text.splitlines()[2] + "\n"),
+    "could not convert": ("metrics.csv", lambda text: text.replace("0.5", "zero")),
+}
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_broken_record_is_listed_with_its_reason_and_skipped(study, reason, capsys):
+    good, bad = records.write(study, seed=1), records.write(study, seed=0)
+    name, damage = BROKEN[reason]
+    text = (bad / name).read_text()
+    (bad / name).write_text(damage(text))
+    assert (bad / name).read_text() != text
+    if reason.startswith("step 100"):
+        (bad / name).write_text("\n".join([*text.splitlines()[:4], text.splitlines()[2], ""]))
+    loaded = runs.load([study])
+    assert list(loaded.runs["run_id"]) == [good.name]
+    assert set(loaded.curves["run_id"]) == {good.name}
+    ((record, why),) = loaded.skipped
+    assert record == f"demo/{bad.name}"
+    assert reason in why
+    assert runs.main([f"study={study}"]) == 0
+    assert record in capsys.readouterr().out
+    assert runs.main([f"study={study}", "strict=true"]) == 2
+    assert record in capsys.readouterr().err
+
+
+def test_a_run_directory_without_run_json_is_listed_and_other_folders_are_not(study):
+    records.write(study)
+    (study / "half").mkdir()
+    (study / "half" / "metrics.csv").write_text("step\n")
+    (study / "notes").mkdir()
+    assert runs.load([study]).skipped == [("demo/half", "it has no run.json")]
+
+
+def test_no_readable_run_is_an_error(study, capsys):
+    (records.write(study) / "run.json").write_text("{")
+    assert runs.main([f"study={study}"]) == 2
+    assert "not JSON" in capsys.readouterr().err
+
+
+def test_a_newer_schema_stops_the_command(study, capsys):
+    records.write(study, seed=1)
+    edit(records.write(study), schema=2)
+    assert runs.main([f"study={study}"]) == 2
+    error = capsys.readouterr().err
+    assert "schema 2" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("make", [False, True])
+def test_a_missing_or_empty_folder_is_one_clear_line(tmp_path, make, capsys):
+    if make:
+        (tmp_path / "demo").mkdir()
+    assert runs.main([f"study={tmp_path / 'demo'}"]) == 2
+    error = capsys.readouterr().err
+    assert str(tmp_path / "demo") in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "demo").exists() == make
+
+
+def test_the_folder_above_studies_names_them(study, capsys):
+    records.write(study)
+    assert runs.main([f"study={study.parent}"]) == 2
+    assert f"study={study}" in capsys.readouterr().err
+
+
+def test_diverged_scores_chance_and_the_unfinished_have_no_score(study):
+    for seed, status in enumerate(("finished", "diverged", "failed", "interrupted", "running", "stale")):
+        records.write(study, seed=seed, status=status)
+    loaded = runs.load([study]).runs.set_index("status")
+    assert loaded.loc["diverged", "score"] == records.TASKS["adding"]["chance"]
+    assert not loaded.loc["diverged", "solved"]
+    assert loaded.loc[["failed", "interrupted", "running", "stale"], "score"].isna().all()
+    assert set(checks.scored(runs.load([study]).runs)["status"]) == {"finished", "diverged"}
+    listed = checks.unfinished(runs.load([study]).runs)
+    assert list(listed["status"]) == ["diverged", "failed", "interrupted", "running", "stale"]
+    (cell,) = tables.scores(runs.load([study]).runs).to_dict("records")
+    assert (cell["n"], cell["diverged"], cell["missing"]) == (2, 1, 3)  # the stale one is neither
+
+
+def test_a_diverged_run_without_a_chance_level_is_worse_than_any_score(study):
+    records.write(study, task__chance=None, status="diverged")
+    records.write(study, "gru", "digits", task__chance=None, status="diverged")
+    assert list(runs.load([study]).runs["score"]) == [np.inf, -np.inf]
+
+
+def test_a_run_in_two_studies_counts_once_and_the_finished_one_wins(tmp_path):
+    records.write(tmp_path / "one", status="failed", error="killed")
+    records.write(tmp_path / "two")
+    loaded = runs.load([tmp_path / "one", tmp_path / "two", tmp_path / "two"])
+    assert list(loaded.runs["study"]) == ["two"]
+    ((record, why),) = loaded.skipped
+    assert record.startswith("one/")
+    assert "the same run as two/" in why
+
+
+def test_studies_whose_folders_share_a_name_are_kept_apart(tmp_path):
+    records.write(tmp_path / "a" / "demo", "lstm")
+    records.write(tmp_path / "b" / "demo", "gru")
+    loaded = runs.load([tmp_path / "b" / "demo", tmp_path / "a" / "demo"])
+    assert sorted(loaded.runs["variant"]) == ["gru", "lstm"]
+    assert loaded.curves["run_id"].nunique() == 2
+
+
+def test_arms_are_axes_and_never_averaged(study):
+    for lr in (0.1, 0.01):
+        for seed in range(2):
+            records.write(study, "lstm", seed=seed, train__lr=lr)
+    records.write(study, "gru", train__lr=0.01)
+    loaded = runs.load([study]).runs
+    assert set(loaded["name"]) == {"LSTM (train.lr=0.1)", "LSTM (train.lr=0.01)", "GRU (train.lr=0.01)"}
+    assert (loaded.groupby("name")["arm"].nunique() == 1).all()
+    assert set(tables.scores(loaded)["n"]) == {2, 1}
+
+
+def test_settings_tuned_per_variant_are_no_axis(study):
+    records.write(study, "lstm", train__lr=0.1)
+    records.write(study, "gru", train__lr=0.01)
+    assert set(runs.load([study]).runs["name"]) == {"LSTM", "GRU"}
+
+
+def test_arms_without_a_visible_difference_go_by_their_hash(study):
+    records.write(study, seed=0, arm="aaaaaaaa")
+    records.write(study, seed=1, arm="bbbbbbbb")
+    assert set(runs.load([study]).runs["name"]) == {"LSTM (arm=aaaaaaaa)", "LSTM (arm=bbbbbbbb)"}
+
+
+def test_variants_that_share_a_label_go_by_their_names(study):
+    records.write(study, "lstm")
+    records.write(study, "lstm[forget.feeds=xb]", label="LSTM")
+    assert set(runs.load([study]).runs["name"]) == {"lstm", "lstm[forget.feeds=xb]"}
+
+
+def test_tasks_of_one_name_that_differ_are_panels(study):
+    for length in (50, 200):
+        task = {"name": "adding", "length": length}
+        records.write(study, task__length=length, config__resolved__task=task, arm=f"{length:08}", run_id=f"r{length}")
+    assert list(runs.load([study]).runs["task"]) == ["adding (length=200)", "adding (length=50)"]
+    assert set(runs.load([study]).runs["name"]) == {"LSTM"}
+
+
+def test_tuning_runs_are_left_out_once_there_are_confirmation_runs(study):
+    for lr in (0.1, 0.01):
+        records.write(study, seed=0, train__lr=lr, phase="tune")
+    assert len(checks.reported(runs.load([study]).runs)) == 2
+    records.write(study, seed=100, train__lr=0.1, phase="confirm")
+    loaded = checks.reported(runs.load([study]).runs)
+    assert list(loaded["seed"]) == [100]
+    assert list(loaded["name"]) == ["LSTM"]
+
+
+def test_numbers_inside_names_sort_as_numbers():
+    names = ["T=200", "T=50", "lr=1e-3", "lr=0.01", "lr=0.001 b"]
+    assert sorted(names, key=arms.natural) == ["T=50", "T=200", "lr=1e-3", "lr=0.001 b", "lr=0.01"]
+
+
+def test_pairs_are_seeds_that_saw_the_same_data(study):
+    for variant in ("lstm", "gru"):
+        for seed in range(3):
+            records.write(study, variant, seed=seed)
+    records.write(study, "lstm", seed=3)
+    paired = checks.pair(runs.load([study]).runs, "LSTM", "GRU")
+    assert list(paired["seed"]) == [0, 1, 2]
+    assert list(paired["GRU"]) == [records.curve("gru", "adding", seed)[-1] for seed in range(3)]
+    assert checks.unpaired(runs.load([study]).runs).empty
+
+
+@pytest.mark.parametrize("digests", [("aa", "bb"), ("aa", None), (None, None)])
+def test_different_data_is_never_paired(study, digests):
+    for variant, digest in zip(("lstm", "gru"), digests, strict=True):
+        records.write(study, variant, data_digest=digest)
+    loaded = runs.load([study]).runs
+    with pytest.raises(CommandError, match="cannot be paired: adding, seed 0"):
+        checks.pair(loaded, "LSTM", "GRU")
+    assert list(checks.unpaired(loaded)["seed"]) == [0]
+
+
+def test_differences_in_provenance_are_listed(study):
+    records.write(study, seed=0)
+    records.write(study, seed=1)
+    assert checks.provenance(runs.load([study]).runs).empty
+    records.write(study, seed=2, environment__commit="def", environment__engine="reference", semantics__cell=2)
+    found = checks.provenance(runs.load([study]).runs)
+    assert {what: list(rows["runs"]) for what, rows in found.groupby("what")} == {
+        "commit": [2, 1],
+        "engine": [2, 1],
+        "cell": [2, 1],
+    }
+
+
+def test_seeds_without_a_record_are_listed(study):
+    records.write(study, "lstm", seed=0)
+    records.write(study, "lstm", seed=1)
+    records.write(study, "gru", seed=1)
+    assert checks.absent(runs.load([study]).runs).to_numpy().tolist() == [["adding", "GRU", "0"]]
+
+
+def test_the_command_prints_the_table(tmp_path, capsys):
+    records.write_study(tmp_path / "demo", seeds=2)
+    records.write(tmp_path / "demo", seed=7, status="failed")
+    assert runs.main([f"study={tmp_path / 'demo'}"]) == 0
+    out = capsys.readouterr().out
+    assert "demo: 13 runs: 12 finished, 1 failed" in out
+    medians = np.median([records.curve("gru", "adding", seed)[-1] for seed in range(2)])
+    assert f"{medians:.3g} (" in out
+    assert "1 missing" in out
+
+
+def test_the_package_needs_no_torch_and_none_of_the_others():
+    code = (
+        "import sys, pkgutil, importlib, analysis\n"
+        "for m in pkgutil.walk_packages(analysis.__path__, 'analysis.'): importlib.import_module(m.name)\n"
+        "print(sorted({'torch', 'hydra', 'wandb', 'experiments', 'lstm_variants'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+class Size(Enum):
+    small = 1
+    large = 2
+
+
+@dataclass
+class Schema:
+    """Do something."""
+
+    names: list[str] = field(default_factory=list, metadata=about("what to do it to", positional=True))
+    study: list[str] = field(default=MISSING, metadata=about("the folders", example="outputs/demo"))
+    size: Size = field(default=Size.small, metadata=about("how much"))
+    count: int = field(default=3, metadata=about("how often"))
+    strict: bool = field(default=False, metadata=about("how strictly"))
+
+
+def test_a_command_line_becomes_its_schema():
+    given = parse(Schema, ["gru", "study=007,b=c", "size=large", "count=4", "lstm", "strict=true"])
+    assert given == Schema(["gru", "lstm"], ["007", "b=c"], Size.large, 4, True)
+    assert parse(Schema, ["study=a"]) == Schema([], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["study=a", "sise=large"], "sise=large: there is no sise; did you mean size?"),
+        (["study=a", "--size", "large"], "--size: there is no --size; did you mean size?"),
+        (["study=a", "size=larg"], "size=larg: expected one of small, large; did you mean large?"),
+        (["study=a", "count=many"], "count=many: expected a whole number"),
+        (["study=a", "strict=maybe"], "strict=maybe: expected true or false"),
+        (["study=a", "count="], "count= lacks a value: expected a whole number"),
+        (["study=a", "count"], "count has no value: write count=VALUE"),
+        (["study=a,"], "study=a, lacks a value: expected text, or several separated by commas"),
+        (["study=???"], "study=??? lacks a value: expected text, or several separated by commas"),
+        (["study=${nothing}"], "study=${nothing}: expected text, or several separated by commas"),
+        (["study=a", "study=b"], "study=b: study is given twice, first as study=a"),
+        ([], "study= is missing: the folders; --help shows an example"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_status_2(words, message, capsys):
+    def body(options: Schema) -> None:
+        raise AssertionError("not to be run")
+
+    if words[1:] == ["count"]:  # a word alone is one of the names
+        assert parse(Schema, words).names == ["count"]
+        return
+    assert command("prog", Schema, body, words) == 2
+    assert capsys.readouterr().err == f"prog: {message}\n"
+
+
+def test_help_teaches(capsys):
+    assert command("prog", Schema, print, ["--help"]) == 0
+    out = capsys.readouterr().out
+    for text in ("Do something.", "study=...", "the folders (required)", "(default small)", "(default 3)", "NAMES ..."):
+        assert text in out
+    assert out.endswith("prog study=outputs/demo\n")
