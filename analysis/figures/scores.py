@@ -1,0 +1,86 @@
+"""What does each variant score at the end, and how much of that is the seed?"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from analysis import checks, theme
+from analysis.figures import panel, reference, scale, shown
+from analysis.stats import ENOUGH, median_interval
+
+SHARE_Y = True
+SPREAD = 0.5  # the height over which the seeds of one row are spread, of the distance between rows
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Every seed's score, with the median of its row and the range or interval around it."""
+    rows = checks.scored(runs)[["task", "name", "seed", "run_id", "status", "score"]]
+    cells = rows.groupby(["task", "name"], as_index=False)["score"]
+    spreads = [{"task": task, "name": name, **median_interval(cell)._asdict()} for (task, name), cell in cells]
+    return rows.sort_values(["task", "name", "seed"]).merge(pd.DataFrame(spreads), on=["task", "name"])
+
+
+def draw(runs: pd.DataFrame, curves: pd.DataFrame, ax: Axes | None = None, task: str | None = None) -> Axes:
+    """One row per variant: a point per seed, a bar for the median, a line for the range or interval."""
+    scored, ax = panel(runs, ax, task)
+    looks = theme.styles(checks.reported(runs))
+    rows = numbers(scored, curves)
+    for column in ("median", "low", "high", "score"):
+        rows[column] = shown(rows[column], rows["score"])
+    ranks = rows["seed"].rank(method="dense")
+    rows["offset"] = SPREAD * (ranks - (ranks.max() + 1) / 2) / max(ranks.max(), 5)
+    for place, (name, look) in enumerate(looks.items()):
+        if name in set(rows["name"]):
+            row(ax, rows[rows["name"] == name], place, look)
+    reference(ax, scored, "x")
+    scale(ax, scored, pd.concat([rows["score"], scored["task.chance"].dropna()]), "x")
+    ax.set_yticks(range(len(looks)), [theme.plain(name) for name in looks])
+    ax.set_ylim(len(looks) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    legend(ax, bool((rows["status"] == "diverged").any()))
+    return ax
+
+
+def row(ax: Axes, cell: pd.DataFrame, place: int, look: theme.Style) -> None:
+    """The seeds of one variant; a seed has the same height in every row."""
+    median, low, high = cell.iloc[0][["median", "low", "high"]]
+    ax.hlines(place, low, high, color=look.colour, linewidth=1, zorder=2)
+    ax.vlines(median, place - 0.36, place + 0.36, color=look.colour, linewidth=1.8, zorder=2)
+    for status, marker, size in (("finished", look.marker, 18), ("diverged", "X", 32)):
+        chosen = cell[cell["status"] == status]
+        ax.scatter(
+            chosen["score"],
+            place + chosen["offset"],
+            s=size,
+            marker=marker,
+            color=look.colour,
+            edgecolors="white",
+            linewidths=0.4,
+            zorder=3,
+            gid=f"{status}:{cell.iloc[0]['name']}",
+        )
+
+
+def legend(ax: Axes, diverged: bool) -> None:
+    """What the lines and marks mean; the rows name the variants themselves."""
+    marks = {str(line.get_label()): line for line in ax.lines if line.get_label() in ("chance", "solved")}
+    seed = Line2D([], [], color=theme.FAINT, marker="o", markersize=4, linestyle="", label="one seed")
+    median = Line2D(
+        [], [], color=theme.FAINT, marker="|", markersize=9, markeredgewidth=2, linestyle="", label="median"
+    )
+    cross = Line2D([], [], color=theme.FAINT, marker="X", linestyle="", label="diverged")
+    ax.legend(handles=[seed, median, *marks.values(), *([cross] if diverged else [])])
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        f"The task's own measure on its fixed evaluation set at the end of training. One point per seed; a seed, which "
+        f"means one set of data, has the same height in every row. The bar is the median of the seeds. The thin line "
+        f"is their range where there are fewer than {ENOUGH}, and from {ENOUGH} the exact 95 % interval of the median. "
+        f"Dashed: what chance scores. Dotted: the threshold from which the task counts as solved. A cross is a run "
+        f"that diverged; it scores chance."
+    )
+
+
+def height(runs: pd.DataFrame) -> float:
+    return 0.75 + 0.27 * len(theme.order(checks.reported(runs)))
