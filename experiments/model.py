@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.tasks.base import Batch
+from experiments.tasks.base import Array, Batch
 from lstm_variants import CellSpec, GatedRNN, Init, State
 
 
@@ -46,9 +46,18 @@ class Network(nn.Module):
         hidden, last = self.layer(x, state, lengths)
         return hidden, last
 
-    def outputs(self, hidden: Tensor, model: int, steps: Tensor | slice) -> Tensor:
+    def outputs(self, hidden: Tensor, model: int, steps: Array | slice = slice(None)) -> Tensor:
         """The read-out (T', B, O) of one model at some steps."""
-        return F.linear(hidden[model][steps], self.readout_weight[model], self.readout_bias[model])
+        chosen = steps if isinstance(steps, slice) else torch.from_numpy(steps)
+        return F.linear(hidden[model][chosen], self.readout_weight[model], self.readout_bias[model])
+
+    def single(self, model: int) -> Network:
+        """A copy of one model of the stack, as a stack of one."""
+        layer = self.layer
+        sizes = (layer.input_size, layer.hidden_size, self.readout_bias.shape[1], layer.num_layers)
+        alone = Network(layer.spec, *sizes, models=1, engine=layer.engine).to(self.readout_bias)
+        alone.load_state_dict({name: value[model : model + 1] for name, value in self.state_dict().items()})
+        return alone
 
 
 def stacked_inputs(batches: Sequence[Batch], input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -69,15 +78,6 @@ def _padded(batch: Batch, steps: int, one_hot: Tensor) -> Tensor:
     return F.pad(values, (0, 0, 0, 0, 0, missing)) if missing else values
 
 
-def counted_steps(batch: Batch) -> slice | Tensor:
+def counted_steps(batch: Batch) -> Array:
     """The steps at which any sequence counts, so that the read-out is not computed elsewhere."""
-    if batch.mask is None or batch.mask.any(1).all():
-        return slice(0, batch.inputs.shape[0])
-    return torch.from_numpy(np.flatnonzero(batch.mask.any(1)))
-
-
-def at_steps(batch: Batch, steps: slice | Tensor) -> Batch:
-    """Targets and mask of a batch at these steps only."""
-    chosen = steps if isinstance(steps, slice) else steps.numpy()
-    mask = None if batch.mask is None else batch.mask[chosen]
-    return batch._replace(targets=batch.targets[chosen], mask=mask)
+    return np.flatnonzero(batch.counts.any(1))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from experiments.configs import Job
-from experiments.model import Network, at_steps, counted_steps
+from experiments.model import Network, counted_steps
 from experiments.optimiser import Optimiser
 from experiments.streams import generator
 from experiments.tasks.base import Batch, Scores
@@ -36,6 +36,7 @@ class Progress:
     steps_to_solve: int | None = None
     solved_at: int | None = None
     steps: int = 0
+    final: dict[str, float | int | None] = field(default_factory=dict)
 
 
 class Training:
@@ -109,6 +110,9 @@ class Training:
                 break
         for model in self._running():
             self.models[model].status = "finished"
+        for model, progress in enumerate(self.models):
+            if progress.status == "finished":
+                progress.final = {**progress.rows[-1], **self._probe(model)}
         self.seconds = time.perf_counter() - started
         return self.models
 
@@ -139,7 +143,7 @@ class Training:
 
     def _loss(self, hidden: Tensor, model: int, batch: Batch) -> Tensor:
         steps = counted_steps(batch)
-        return self.task.loss(self.network.outputs(hidden, model, steps), at_steps(batch, steps))
+        return self.task.loss(self.network.outputs(hidden, model, steps), batch.at(steps))
 
     def _account(self, model: int, step: int, loss: float, norm: float) -> None:
         progress = self.models[model]
@@ -160,11 +164,14 @@ class Training:
             for length, scores in by_length.items():
                 prefix = "eval" if length == self.task.length else f"eval@{length}"
                 row.update({f"{prefix}/{name}": value for name, value in scores[m].means().items()})
+            if f"eval/{self.task.metric}" not in row:
+                row.update(self._probe(m))
             progress.losses.clear()
             progress.norms.clear()
             progress.rows.append(row)
             self._judge(progress, row)
-            self.on_row(m, row)
+            if progress.status != "diverged":
+                self.on_row(m, row)
 
     def _scores(self, sets: Sequence[Sequence[Batch]]) -> list[Scores]:
         """Every model on its own evaluation set; streams go on from the carried state, which training keeps."""
@@ -175,26 +182,42 @@ class Training:
             state = last
             for m, batch in enumerate(batches):
                 steps = counted_steps(batch)
-                totals[m].add(self.task.scores(self.network.outputs(hidden, m, steps), at_steps(batch, steps)))
+                totals[m].add(self.task.scores(self.network.outputs(hidden, m, steps), batch.at(steps)))
         return totals
+
+    def _probe(self, model: int) -> dict[str, float]:
+        """Metrics of a whole evaluation run by one model alone, from the carried state where there is one."""
+        alone = self.network.single(model)
+        state: State | None = None
+
+        def run(batch: Batch) -> Tensor:
+            nonlocal state
+            if self.task.carry and state is None and self.state is not None:
+                streams = torch.arange(batch.inputs.shape[1]) % self.train.batch_size
+                state = type(self.state)(*(value[model : model + 1, :, streams] for value in self.state))
+            with torch.no_grad():
+                hidden, last = alone([batch], state if self.task.carry else None)
+            state = last
+            return alone.outputs(hidden, 0)
+
+        metrics = self.task.probe(run, generator(self.jobs[model].seed, "probe"))
+        return {f"eval/{name}": value for name, value in metrics.items()}
 
     def _judge(self, progress: Progress, row: dict[str, Any]) -> None:
         """Note divergence, and the first of two successive evaluations past the solved threshold."""
-        score = row[f"eval/{self.task.metric}"]
-        if not math.isfinite(score):
+        metrics = {key.removeprefix("eval/"): value for key, value in row.items() if key.startswith("eval/")}
+        if not math.isfinite(metrics["loss"]):
             progress.status = "diverged"
             progress.rows.pop()
             return
-        if self.task.solved is None or progress.steps_to_solve is not None:
-            return
-        good = score >= self.task.solved if self.task.direction == "max" else score <= self.task.solved
-        if good and progress.solved_at is not None:
+        if progress.steps_to_solve is not None or not self.task.is_solved(metrics):
+            progress.solved_at = None
+        elif progress.solved_at is None:
+            progress.solved_at = row["step"]
+        else:
             progress.steps_to_solve = progress.solved_at
             if self.train.stop_at_solved:
                 progress.status = "finished"
-        progress.solved_at = (
-            row["step"] if good and progress.solved_at is None else progress.solved_at if good else None
-        )
 
     def weights(self, model: int) -> dict[str, Tensor]:
         """One model's parameters and buffers, without the model axis."""
@@ -203,7 +226,7 @@ class Training:
 
 def results(progress: Progress, metric: str) -> dict[str, Any]:
     """The deterministic results of an ended run."""
-    final = {} if not progress.rows else {k: v for k, v in progress.rows[-1].items() if k != "step"}
+    final = {key: value for key, value in progress.final.items() if key != "step"}
     score = None if progress.status == "diverged" else final.get(f"eval/{metric}")
     return {
         "score": score,
