@@ -230,8 +230,13 @@ def arguments(layer, x, state):
     return tuple(tensor.detach().clone().requires_grad_() for tensor in tensors)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "forget_binary"])
-@pytest.mark.parametrize("given", [False, True])
+SMOOTH = [name for name in VARIANTS if name != "forget_binary"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [(name, True) for name in SMOOTH] + [(name, False) for name in SMOOTH if layer_of(name).cell.state_fields],
+)
 def test_gradients_are_those_of_the_equation(name, given):
     x = inputs(3, 1, I)
     layer, state = away_from_kinks(name, x)
