@@ -17,8 +17,8 @@ def text(task: Task, batch: Batch) -> str:
     """The first sequence of a batch, one row an input, the target below; ``.`` where a step does not count."""
     steps = len(batch.inputs) if batch.lengths is None else int(batch.lengths[0])
     counts = batch.counts[:steps, 0]
-    rows = _input_rows(task, batch.inputs[:steps, 0])
-    targets = _cells(task, batch.targets[:steps, 0])
+    rows = task.input_rows(batch.inputs[:steps, 0])
+    targets = _cells(batch.targets[:steps, 0], task.target_alphabet, task.loss_kind == "bce")
     rows["target"] = [cell if counts[t] else "." for t, cell in enumerate(targets)]
     width = max(len(cell) for cells in rows.values() for cell in cells)
     name_width = max(map(len, rows))
@@ -26,19 +26,20 @@ def text(task: Task, batch: Batch) -> str:
     return "\n".join(f"{name:<{name_width}}  {gap.join(c.rjust(width) for c in cells)}" for name, cells in rows.items())
 
 
-def _input_rows(task: Task, inputs: NDArray[Any]) -> dict[str, list[str]]:
+def input_rows(task: Task, inputs: NDArray[Any]) -> dict[str, list[str]]:
+    """One row of symbols or sets, or one row for each value of a step."""
     if inputs.ndim == 1 or task.loss_kind == "bce":
-        return {"input": _cells(task, inputs)}
+        return {"input": _cells(inputs, task.alphabet, inputs.ndim == 2)}
     names = task.input_names or [f"input {k}" for k in range(inputs.shape[1])]
     return {name: [_number(v) for v in inputs[:, k]] for k, name in enumerate(names)}
 
 
-def _cells(task: Task, values: NDArray[Any]) -> list[str]:
-    """One cell a step: a symbol, a number, several numbers, or the set of the outputs that are on."""
+def _cells(values: NDArray[Any], alphabet: str, sets: bool) -> list[str]:
+    """One cell a step: a symbol, a number, several numbers, or the set of those that are on."""
     if values.ndim == 1:
-        return [task.alphabet[v] if task.alphabet else str(v) for v in values]
-    if task.loss_kind == "bce":
-        names = task.alphabet or [f"{k}," for k in range(values.shape[1])]
+        return [alphabet[v] if alphabet else str(v) for v in values]
+    if sets:
+        names = alphabet or [f"{k}," for k in range(values.shape[1])]
         return ["".join(names[k] for k in np.flatnonzero(row)).rstrip(",") or "-" for row in values]
     return ["/".join(_number(v) for v in row) for row in values]
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from experiments.tasks.base import Array, Batch, Scores, Task, counted, share
 
+MIN_LENGTH_1997 = 22  # so that both marks have all their places
+
 
 class MarkedValues(Task):
     """A function of the two marked values, as a regression."""
 
-    loss_kind: ClassVar[str] = "mse"
-    input_names: ClassVar[tuple[str, ...]] = ("value", "marker")
+    loss_kind = "mse"
     output_size = 1
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return ("value", "marker")
 
     @property
     def input_size(self) -> int:
@@ -40,6 +43,11 @@ def at_the_end(values: Array, markers: Array, target: Array, lengths: Array) -> 
     return Batch(inputs, targets, mask, None if (lengths == steps).all() else lengths)
 
 
+def two_marks(generator: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
+    """A place in each sequence's first half, U{0..L/2-1}, and one in its second, U{L/2..L-1}."""
+    return generator.integers(0, lengths // 2), generator.integers(lengths // 2, lengths)
+
+
 def layout_1997(
     generator: np.random.Generator, batch_size: int, length: int, low: float, first: float
 ) -> tuple[Array, Array, Array, Array, Array]:
@@ -55,6 +63,3 @@ def layout_1997(
     markers[0] = markers[lengths - 1, columns] = -1
     markers[i1, columns] = markers[i2, columns] = 1
     return values, markers, np.where(i1 == 0, first, values[i1, columns]), values[i2, columns], lengths
-
-
-MIN_LENGTH_1997 = 22  # so that both marks have all their places

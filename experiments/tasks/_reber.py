@@ -74,8 +74,17 @@ class Grammar:
                 self._legal[numbers[state], alphabet.index(symbol)] = True
         self._legal[self.end] = self._legal[0]
 
-    def strings(self, generator: np.random.Generator, count: int) -> Strings:
-        """Draw strings, all of them in step."""
+    def strings(self, generator: np.random.Generator, count: int, shortest: int = 0) -> Strings:
+        """Draw strings of at least ``shortest`` symbols, many in step."""
+        pool = count
+        while True:
+            drawn = self._walk(generator, pool)
+            kept = np.flatnonzero(drawn.lengths >= shortest)[:count]
+            if len(kept) == count:
+                return Strings(drawn.symbols[kept], drawn.legal[kept], drawn.lengths[kept])
+            pool *= 2
+
+    def _walk(self, generator: np.random.Generator, count: int) -> Strings:
         state = np.zeros(count, dtype=np.int64)
         symbols, states = [], []
         while (state != self.end).any():

@@ -1,4 +1,4 @@
-"""What a task is: a pure function from a random generator to a batch, with its loss, its metrics and its chance line."""
+"""What a task is: a pure function from a random generator to a batch, with its loss, metrics and chance line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     Attributes:
         inputs: symbols (T, B) as integers, shown to the model one-hot, or values (T, B, I) as float32.
         targets: symbols (T, B) as integers, or values (T, B, O) as float32.
-        mask: (T, B), true where a step counts in loss and metrics; None: all steps count. Padding never counts.
+        mask: (T, B), true where a step counts in loss and metrics, which no padding does; None: all but padding.
         lengths: (B,) steps of each sequence, the rest is padding; None: all are T long.
         legal: (T, B, O), true for the outputs that are possible there, on tasks that score legality.
     """
@@ -43,10 +43,16 @@ class Batch(NamedTuple):
 
     @property
     def counts(self) -> Array:
-        """(T, B), true where a step counts: inside the mask and not padding."""
+        """(T, B), true where a step counts."""
+        if self.mask is not None:
+            return self.mask
         steps, batch_size = self.targets.shape[:2]
-        counts = np.ones((steps, batch_size), dtype=bool) if self.mask is None else self.mask
-        return counts if self.lengths is None else counts & within(self.lengths, steps)
+        return within(np.full(batch_size, steps) if self.lengths is None else self.lengths, steps)
+
+    def at(self, steps: Array) -> Batch:
+        """What loss and scores read (targets, mask, legal) at these steps only, for outputs at these steps only."""
+        legal = None if self.legal is None else self.legal[steps]
+        return self._replace(targets=self.targets[steps], mask=self.counts[steps], legal=legal)
 
 
 class Scores(dict[str, tuple[float, float]]):
@@ -78,9 +84,7 @@ class Task:
     eval_lengths: tuple[int, ...] = ()
 
     version: ClassVar[int] = 1  # raised by a change that alters results
-    loss_kind: ClassVar[str] = "cross_entropy"  # cross_entropy | mse | bce
     min_length: ClassVar[int] = 1
-    input_names: ClassVar[tuple[str, ...]] = ()  # how an example names the values of a step
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eval_lengths", tuple(self.eval_lengths or ()))
@@ -107,9 +111,24 @@ class Task:
         raise NotImplementedError
 
     @property
+    def loss_kind(self) -> str:
+        """``cross_entropy`` of symbols, ``mse`` of values, or ``bce`` of several yes-or-no outputs."""
+        return "cross_entropy"
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """How an example names the values of a step."""
+        return ()
+
+    @property
     def alphabet(self) -> str:
-        """How an example writes the symbols, a character each; empty for plain numbers."""
+        """How an example writes the input symbols, a character each; empty for plain numbers."""
         return ""
+
+    @property
+    def target_alphabet(self) -> str:
+        """How an example writes the target symbols."""
+        return self.alphabet
 
     @property
     def metric(self) -> str:
@@ -152,11 +171,11 @@ class Task:
         return self.length
 
     def is_solved(self, metrics: Mapping[str, float]) -> bool:
-        """Whether these metrics pass the threshold: strictly better than ``solved``."""
+        """Whether these metrics reach the threshold."""
         if self.solved is None:
             return False
         value = metrics[self.metric]
-        return value < self.solved if self.direction == "min" else value > self.solved
+        return value <= self.solved if self.direction == "min" else value >= self.solved
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         """Draw a batch; a pure function of its arguments. ``length`` is a training or an evaluation length."""
@@ -185,7 +204,10 @@ class Task:
 
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:
-        """Sums and counts of the metrics, ``loss`` always, ``accuracy`` for symbols."""
+        """Sums and counts of the metrics, ``loss`` always, ``accuracy`` for symbols.
+
+        Like :meth:`loss` it reads targets, mask and legal only: see :meth:`Batch.at`.
+        """
         chosen, targets = counted(outputs, batch)
         losses = LOSSES[self.loss_kind](chosen, targets).double()
         scores = Scores(loss=(losses.sum().item(), losses.numel()))
@@ -210,6 +232,10 @@ class Task:
         """One sample sequence with its target as aligned text; ``.`` where a step does not count."""
         return _example.text(self, self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length))
 
+    def input_rows(self, inputs: Array) -> dict[str, list[str]]:
+        """How an example writes the inputs (T, ...) of one sequence: rows of one cell a step."""
+        return _example.input_rows(self, inputs)
+
     def draw(self, ax: Axes, seed: int = 0) -> Axes:
         """Draw the sequence of :meth:`example`: inputs below, targets above, time to the right."""
         batch = self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length)
@@ -224,6 +250,12 @@ def within(lengths: Array, steps: int) -> Array:
 def share(holds: Tensor) -> tuple[float, float]:
     """How often something holds, as (sum, count)."""
     return holds.double().sum().item(), holds.numel()
+
+
+def whole_sequences(outputs: Tensor, batch: Batch) -> tuple[float, float]:
+    """How many sequences have the right symbol at every step that counts, as (sum, count)."""
+    wrong = outputs.argmax(-1) != torch.from_numpy(batch.targets).to(outputs.device)
+    return share(~(wrong & torch.from_numpy(batch.counts).to(outputs.device)).any(0))
 
 
 def counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

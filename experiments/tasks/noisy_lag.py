@@ -1,0 +1,108 @@
+"""Noisy lag: say at the end whether the sequence began with x or y.
+
+>>> print(NoisyLag(length=4, layout="2a", distractors=None).example())
+input   xacd
+target  acdx
+>>> print(NoisyLag(length=4, layout="2c", distractors=3).example())
+input   bxccaadcae
+target  .........x
+
+``2a``: p = T steps, inputs (y, a1..a_{p-1}), targets (a1..a_{p-1}, y), or both with x: the next symbol at every step.
+``2b``: the same with random a's, so that nothing tells where the end is. ``2c``: b, x or y, q+k distractors, e with
+q = T, k geometric (one more with probability .9); x or y is due at e. Symbols: b, e, x, y, then the a's or distractors
+(``2a`` and ``2b``: p-1 of them; ``2c``: ``distractors``, as many as T if null).
+
+Denominator: steps in ``2a`` and ``2b``, sequences in ``2c``; ``end_loss`` and ``end_accuracy`` take x and y only.
+Chance at the end: ln 2 nats, accuracy 1/2 (``2b``: ln 2p without a sense of time). Solved at end accuracy > .99; the
+paper's strict rule is ``end_strict``: the probability of x or y is .75 (``2c``: .8) or more where it is due.
+Source: Hochreiter & Schmidhuber 1997, experiments 2a to 2c.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.tasks.base import LOSSES, Array, Batch, Scores, Task, counted, share, within
+
+B, E, X, A1 = 0, 1, 2, 4  # y is X + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisyLag(Task):
+    """x or y across a long lag.
+
+    Attributes:
+        layout: ``2a``, ``2b`` or ``2c``.
+        distractors: 2c only, their number; None for as many as ``length``.
+    """
+
+    layout: str
+    distractors: int | None
+
+    min_length: ClassVar[int] = 2
+    metric = "end_accuracy"
+    direction = "max"
+    unit = "share"
+    chance = 0.5
+    solved = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("layout", self.layout in ("2a", "2b", "2c"), "2a, 2b or 2c")
+        own = self.layout == "2c" and (self.distractors or 0) >= 1
+        self.require("distractors", own or self.distractors is None, "null, or 1 or more with layout=2c")
+        fixed = self.layout == "2c" or not self.eval_lengths
+        self.require("eval_lengths", fixed, "[] (the length is the number of symbols) or layout=2c")
+
+    @property
+    def input_size(self) -> int:
+        return A1 + (self.distractors or self.length if self.layout == "2c" else self.length - 1)
+
+    @property
+    def output_size(self) -> int:
+        return self.input_size
+
+    @property
+    def alphabet(self) -> str:
+        names = "bexy" + "acdfghijklmnopqrstuvwz"
+        return names if self.input_size <= len(names) else ""
+
+    @property
+    def chance_loss(self) -> float:
+        blind = {"2a": 0.0, "2b": self.length * math.log(self.length), "2c": 0.0}[self.layout]
+        return (blind + math.log(2)) / (1 if self.layout == "2c" else self.length)
+
+    def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
+        key = X + generator.integers(0, 2, batch_size)
+        if self.layout == "2c":
+            return self._signalled(generator, key, length)
+        between = np.broadcast_to(A1 + np.arange(length - 1)[:, None], (length - 1, batch_size))
+        if self.layout == "2b":
+            between = generator.integers(A1, self.input_size, (length - 1, batch_size))
+        return Batch(np.concatenate([key[None], between]), np.concatenate([between, key[None]]))
+
+    def _signalled(self, generator: np.random.Generator, key: Array, length: int) -> Batch:
+        lengths = length + generator.geometric(0.1, len(key)) + 2  # b, x or y, q + k distractors, e
+        steps = int(lengths.max())
+        inputs = generator.integers(A1, self.input_size, (steps, len(key)))
+        last = np.arange(steps)[:, None] == lengths - 1
+        inputs[0], inputs[1], inputs[last] = B, key, E
+        return Batch(np.where(within(lengths, steps), inputs, 0), np.where(last, key, 0), last, lengths)
+
+    @torch.no_grad()
+    def scores(self, outputs: Tensor, batch: Batch) -> Scores:
+        """Also ``end_loss``, ``end_accuracy`` and ``end_strict``, where x or y is due."""
+        scores = super().scores(outputs, batch)
+        due = batch.counts & ((batch.targets == X) | (batch.targets == X + 1))
+        chosen, targets = counted(outputs, batch._replace(mask=due))
+        losses = LOSSES["cross_entropy"](chosen, targets).double()
+        scores["end_loss"] = (losses.sum().item(), losses.numel())
+        scores["end_accuracy"] = share(chosen.argmax(-1) == targets)
+        scores["end_strict"] = share(losses <= -math.log(0.8 if self.layout == "2c" else 0.75))
+        return scores
