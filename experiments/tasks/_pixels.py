@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.tasks._splits import SplitTask, shuffled
+from experiments.tasks._splits import Sequences, SplitTask, shuffled
 from experiments.tasks.base import Array
 
 
@@ -34,13 +34,13 @@ class PixelTask(SplitTask):
         super().__post_init__()
         pixels = self.side**2
         self.require("length", self.length in (pixels, self.side), f"{pixels} (pixels) or {self.side} (rows)")
-        self.require("eval_lengths", not self.eval_lengths, "an image has one length: []")
 
     @property
     def input_size(self) -> int:
         return self.side**2 // self.length
 
-    def steps(self, images: Array) -> Array:
-        """Images (N, pixels) as sequences (N, T, I) of float32."""
+    def sequences(self, images: Array, labels: Array) -> Sequences:
+        """Images (N, pixels), values 0..1, and labels (N,) as one split."""
         order = shuffled(self.side**2, "permutation") if self.permuted else np.arange(self.side**2)
-        return images[:, order].reshape(len(images), self.length, -1).astype(np.float32)
+        steps = images[:, order].reshape(-1, self.input_size).astype(np.float32)
+        return Sequences(steps, labels.astype(np.int64), np.full(len(images), self.length), labelled=True)

@@ -1,4 +1,4 @@
-"""Real data: sequences of fixed train, validation and test splits, and the checks of what is read from a file."""
+"""Real data: sequences of fixed train, validation and test splits, and the files that they come from."""
 
 from __future__ import annotations
 
@@ -7,45 +7,62 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from experiments.tasks.base import Array, Batch, Task
+from experiments.tasks.base import Array, Batch, Task, TaskError, within
 
 SPLITS = ("train", "validation", "test")
 
 
 class Sequences(NamedTuple):
-    """N sequences of one split, as a :class:`Batch` with the sequences on the first axis.
+    """N sequences of one split, laid end to end.
 
     Attributes:
-        inputs: symbols (N, T) or values (N, T, I).
-        targets: symbols (N, T) or values (N, T, O); with one step a label of the last step: (N, 1) or (N, 1, O).
-        lengths: (N,), None if all are T long.
+        inputs: symbols (all steps,) or values (all steps, I).
+        targets: symbols (all steps,) or values (all steps, O); with ``labelled`` of the last steps only: (N, ...).
+        lengths: (N,) steps of each sequence.
+        labelled: whether there is one target a sequence.
     """
 
     inputs: Array
     targets: Array
-    lengths: Array | None = None
+    lengths: Array
+    labelled: bool = False
 
-    def batch(self, chosen: Array) -> Batch:
-        """The chosen sequences, no longer than the longest of them; labels stand at the last step."""
-        inputs, targets = self.inputs[chosen].swapaxes(0, 1), self.targets[chosen].swapaxes(0, 1)
-        lengths = None if self.lengths is None else self.lengths[chosen]
-        steps = len(inputs) if lengths is None else int(lengths.max())
-        inputs, mask = np.ascontiguousarray(inputs[:steps]), None
-        if len(targets) == 1:
-            mask = np.arange(steps)[:, None] == (np.full(len(chosen), steps) if lengths is None else lengths) - 1
-            targets = np.broadcast_to(targets, (steps, *targets.shape[1:]))
-        return Batch(inputs, np.ascontiguousarray(targets[:steps]), mask, lengths)
+    def batch(self, chosen: Array, shifts: Array | int = 0, longest: int | None = None) -> Batch:
+        """The chosen sequences from step ``shifts`` on, at most ``longest`` steps of each."""
+        starts = (self.lengths.cumsum() - self.lengths)[chosen] + shifts
+        lengths = np.minimum(self.lengths[chosen] - shifts, longest or self.lengths.max())
+        steps = int(lengths.max())
+        inside = within(lengths, steps)
+        places = np.where(inside, starts + np.arange(steps)[:, None], 0)
+        mask = np.arange(steps)[:, None] == lengths - 1 if self.labelled else inside
+        targets = self.targets[np.broadcast_to(chosen, mask.shape) if self.labelled else places]
+        return Batch(_where(inside, self.inputs[places]), _where(mask, targets), mask, lengths)
+
+
+def _where(holds: Array, values: Array) -> Array:
+    """Symbols (T, B) as int64 or values (T, B, ...) as float32, zero elsewhere."""
+    if values.ndim == 2:
+        return np.where(holds, values, 0).astype(np.int64)
+    return np.where(holds[..., None], values, 0).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitTask(Task):
-    """Sequences in memory, in fixed splits: training draws from one, evaluation reads another whole and in order."""
+    """Sequences in memory, in fixed splits: training draws from one, evaluation reads another whole and in order.
+
+    Of a sequence longer than ``length`` with a target at every step, training takes a random excerpt.
+    """
 
     solved: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("eval_lengths", not self.eval_lengths, "[] (the data are evaluated as they are)")
 
     @abstractmethod
     def read(self) -> Mapping[str, Sequences]:
@@ -56,19 +73,55 @@ class SplitTask(Task):
         """What :meth:`read` gave."""
         return self.read()
 
+    @property
+    def chance_loss(self) -> float:
+        """The best constant prediction, measured on the training targets."""
+        return constant_loss(self.loss_kind, self.splits["train"].targets)
+
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         train = self.splits["train"]
-        return train.batch(generator.integers(0, len(train.inputs), batch_size))
+        chosen = generator.integers(0, len(train.lengths), batch_size)
+        shifts = generator.integers(0, np.maximum(train.lengths[chosen] - length, 0) + 1)
+        return train.batch(chosen, shifts, length)
 
     def evaluation_batches(
         self, generator: np.random.Generator, batch_size: int, size: int, length: int, split: str
     ) -> list[Batch]:
         chosen = self.splits[split]
-        starts = range(0, len(chosen.inputs), batch_size)
-        return [chosen.batch(np.arange(s, min(s + batch_size, len(chosen.inputs)))) for s in starts]
+        count = len(chosen.lengths)
+        return [chosen.batch(np.arange(s, min(s + batch_size, count))) for s in range(0, count, batch_size)]
+
+
+def constant_loss(kind: str, targets: Array) -> float:
+    """The loss of the best constant prediction of these targets."""
+    if kind == "mse":
+        return float(targets.var(axis=0).mean())
+    if kind == "cross_entropy":
+        shares = np.bincount(targets.ravel()) / targets.size
+    else:
+        on = targets.reshape(-1, targets.shape[-1]).mean(axis=0)
+        shares = np.stack([on, 1 - on])
+    seen = shares[shares > 0]
+    return float(-(seen * np.log(seen)).sum())
 
 
 def shuffled(count: int, salt: str) -> Array:
     """A fixed order of ``count`` items, the same with every version of every library."""
     keys = [hashlib.blake2b(f"{salt}/{item}".encode(), digest_size=8).digest() for item in range(count)]
     return np.array(sorted(range(count), key=keys.__getitem__))
+
+
+def user_path(path: str | None, fetch: str) -> Path:
+    """The user's file or folder.
+
+    Raises:
+        TaskError: if there is none, saying what to fetch.
+    """
+    if path is None or not Path(path).expanduser().exists():
+        raise TaskError(f"task.path={path or 'null'}: {'no' if path is None else 'there is no such'} file; {fetch}")
+    return Path(path).expanduser()
+
+
+def refusal(path: Path, fault: str) -> TaskError:
+    """The error for a file that cannot be used."""
+    return TaskError(f"{path}: {fault}")

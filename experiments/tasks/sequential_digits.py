@@ -30,7 +30,7 @@ from sklearn.datasets import load_digits
 from experiments.tasks._pixels import PixelTask
 from experiments.tasks._splits import SPLITS, Sequences, shuffled
 
-HELD_OUT = 300
+HELD_OUT = 300  # images of each, validation and test
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,9 @@ class SequentialDigits(PixelTask):
     side: ClassVar[int] = 8
 
     def read(self) -> Mapping[str, Sequences]:
-        digits = load_digits()
-        order = shuffled(len(digits.data), "sequential_digits")
+        images, labels = load_digits(return_X_y=True)
+        order = shuffled(len(images), "sequential_digits")
         parts = np.split(order, [len(order) - 2 * HELD_OUT, len(order) - HELD_OUT])
-        images = self.steps(digits.data / 16)
-        labels = digits.target[:, None]
-        return {name: Sequences(images[part], labels[part]) for name, part in zip(SPLITS, parts, strict=True)}
+        return {
+            split: self.sequences(images[part] / 16, labels[part]) for split, part in zip(SPLITS, parts, strict=True)
+        }

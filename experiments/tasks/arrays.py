@@ -1,0 +1,103 @@
+"""Arrays: any sequences of your own, from one ``.npz`` file.
+
+>>> for key, shape in LAYOUT.items():
+...     print(f"{key:<8} {shape}")
+inputs   (N, T) or (N, T, I)
+targets  (N, T), (N, T, O), (N,) or (N, O)
+split    (N,) of train, validation, test
+lengths  (N,) steps of each sequence; may be left out
+
+Targets of every step: integers (N, T) are symbols (cross entropy), numbers (N, T, O) values (MSE), truth values
+(N, T, O) several yes-or-no outputs (binary cross entropy, summed). One target a sequence, at its last step: the same
+without T. Whole-number inputs (N, T) are symbols, numbers (N, T) or (N, T, I) values. Of sequences longer than
+``length`` training takes excerpts, if every step has a target.
+
+Denominator: targets. Chance: the best constant, measured on the training targets; scores are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from experiments.tasks._npz import FETCH, LAYOUT, LOSS_KINDS, load
+from experiments.tasks._splits import SPLITS, Sequences, SplitTask, user_path
+from experiments.tasks.base import Array
+
+__all__ = ["LAYOUT", "Arrays"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays(SplitTask):
+    """Sequences of the user's.
+
+    Attributes:
+        path: the ``.npz`` file.
+    """
+
+    path: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps = self.content["inputs"].shape[1]
+        fits = not self.labelled or steps <= self.length
+        self.require("length", fits, f"{steps} or more (one target a sequence: no excerpts)")
+
+    @cached_property
+    def content(self) -> dict[str, Array]:
+        """The checked arrays of the file."""
+        return load(user_path(self.path, FETCH))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is one target a sequence."""
+        return self.content["targets"].ndim == (1 if self.loss_kind == "cross_entropy" else 2)
+
+    @property
+    def loss_kind(self) -> str:
+        return LOSS_KINDS[self.content["targets"].dtype.kind]
+
+    @property
+    def metric(self) -> str:
+        return "accuracy" if self.loss_kind == "cross_entropy" else "loss"
+
+    @property
+    def direction(self) -> str:
+        return "max" if self.loss_kind == "cross_entropy" else "min"
+
+    @property
+    def unit(self) -> str:
+        return {"cross_entropy": "share", "mse": "MSE", "bce": "nats"}[self.loss_kind]
+
+    @property
+    def input_size(self) -> int:
+        return _size(self.content["inputs"])
+
+    @property
+    def output_size(self) -> int:
+        return _size(self.content["targets"])
+
+    @property
+    def chance(self) -> float:
+        if self.loss_kind != "cross_entropy":
+            return self.chance_loss
+        targets = self.splits["train"].targets
+        return float(np.bincount(targets).max() / len(targets))
+
+    def read(self) -> Mapping[str, Sequences]:
+        content, splits = self.content, {}
+        for split in SPLITS:
+            rows = content["split"] == split
+            inputs, targets, lengths = (content[key][rows] for key in ("inputs", "targets", "lengths"))
+            inside = np.arange(inputs.shape[1]) < lengths[:, None]
+            own = targets if self.labelled else targets[inside]
+            splits[split] = Sequences(inputs[inside], own, lengths, self.labelled)
+        return splits
+
+
+def _size(values: Array) -> int:
+    """How many symbols or values there are."""
+    return int(values.max()) + 1 if values.dtype.kind in "iu" else values.shape[-1]

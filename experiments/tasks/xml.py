@@ -1,0 +1,72 @@
+"""XML: predict the next character of documents of nested tags with random names.
+
+>>> print(Xml(length=1).example(seed=8))
+input   <mja></mja><hleyhh><vnmal><nkk></nkk></vnmal></hleyhh>
+target  mja></mja><hleyhh><vnmal><nkk></nkk></vnmal></hleyhh><
+
+A document is a series of actions: with probability .5, and from the 50th on always, close the newest tag (stop if none
+is open), else open ``<w>``, w a word of U{2..10} letters; the first action opens. 29 symbols. Documents stand end to
+end, the state is carried from chunk to chunk and its gradient cut there; the batch is parallel streams. ``length``
+counts documents a chunk (175 characters on average, half of them below 80); shorter streams are padded at the end.
+
+Denominator: characters. Chance: who sees only the last character, measured (2.70 nats); loss and accuracy are reported.
+Source: Jozefowicz, Zaremba & Sutskever 2015.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from experiments.tasks.base import Batch, Task, joined, within
+
+ALPHABET = string.ascii_lowercase + "</>"
+CODES = np.zeros(128, dtype=np.int64)  # byte -> symbol
+CODES[[ord(character) for character in ALPHABET]] = np.arange(len(ALPHABET))
+CLOSING_FROM = 50  # the action from which on all close
+ACTIONS = 2 * CLOSING_FROM + 1  # more than any document has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Xml(Task):
+    """Endless documents."""
+
+    alphabet = ALPHABET
+    input_size = len(ALPHABET)
+    output_size = len(ALPHABET)
+    carry = True
+    chance_loss = 2.70
+    solved: ClassVar[None] = None
+    lag = 100
+
+    def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
+        texts = [_document(generator) for _ in range(batch_size * length)]
+        lengths = np.array([len(text) for text in texts])
+        documents = CODES[np.array(texts, dtype=np.bytes_).view(np.uint8).reshape(len(texts), -1)]
+        inputs = joined(documents, lengths, batch_size)
+        totals = lengths.reshape(batch_size, length).sum(axis=1)
+        targets = np.roll(inputs, -1, axis=0)
+        targets[totals - 1, np.arange(batch_size)] = ALPHABET.index("<")  # the next document's first character
+        return Batch(inputs, targets, within(totals, len(inputs)), totals)
+
+
+def _document(generator: np.random.Generator) -> str:
+    closes = generator.random(ACTIONS) < 0.5
+    closes[0], closes[CLOSING_FROM - 1 :] = False, True
+    sizes = generator.integers(2, 11, CLOSING_FROM)
+    letters = generator.integers(97, 123, int(sizes.sum()), dtype=np.uint8).tobytes().decode()
+    words = [letters[end - size : end] for end, size in zip(sizes.cumsum(), sizes, strict=True)]
+    parts: list[str] = []
+    stack: list[str] = []
+    for action, close in enumerate(closes):
+        if not close:
+            stack.append(words[action])
+            parts.append(f"<{words[action]}>")
+        elif stack:
+            parts.append(f"</{stack.pop()}>")
+        else:
+            break
+    return "".join(parts)
