@@ -6,7 +6,7 @@ import difflib
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +254,7 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
     resolved = {key: plain[key] for key in ("variant", "init", "task", "model", "train", "seed")}
     resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}
     resolved["task"] = {"name": name, **plain["task"]}
-    difference = _difference(spec, name, plain)
+    difference = _difference(spec, name, task, plain)
     arm = digest(difference)
     run = digest({**difference, "seed": root.seed})
     return Job(
@@ -334,13 +334,14 @@ def _hidden_size(model: Model, cell: Any, task: Task) -> tuple[int, int]:
     return min(miss(size) for size in range(1, widest + 1))[1], reference
 
 
-def _difference(spec: CellSpec, task_name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
+def _difference(spec: CellSpec, task_name: str, task: Task, plain: Mapping[str, Any]) -> dict[str, Any]:
     """What differs from the defaults, the content of a run's identity."""
-    init = {k: v for k, v in plain["init"].items() if k != "needs_gate"}
+    init, default_init = (vars(Init.from_config(c)) for c in (plain["init"], config_file("init", "default")))
+    settings = {f.name: getattr(task, f.name) for f in fields(task)} | {"eval_lengths": list(task.eval_lengths)}
     return {
         "variant": spec.difference(),
-        "init": nested_difference(init, config_file("init", "default")),
-        "task": {"name": task_name, **nested_difference(plain["task"], config_file("task", task_name))},
+        "init": {k: v for k, v in nested_difference(init, default_init).items() if k != "needs_gate"},
+        "task": {"name": task_name, **nested_difference(settings, config_file("task", task_name))},
         "model": nested_difference(plain["model"], config_file("model", "default")),
         "train": nested_difference(plain["train"], config_file("train", "default")),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Init:
             raise SpecError(f"init.value={init.value}: a finite number is needed")
         if init.max_lag is not None and (not isinstance(init.max_lag, int) or init.max_lag < 2):
             raise SpecError(f"init.max_lag={init.max_lag}: a whole number of steps, 2 or more, is needed")
-        return init
+        return replace(init, value=float(init.value))
 
     def not_applicable(self, cell: Cell, hidden_size: int) -> str | None:
         """Why this scheme makes no sense with a cell, or None."""

@@ -1,0 +1,44 @@
+"""Imports go one way, and the heavy or configured libraries are imported where the design says."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(p for package in ("lstm_variants", "experiments", "analysis") for p in (ROOT / package).rglob("*.py"))
+MAY_IMPORT = {
+    "lstm_variants": {"lstm_variants"},
+    "experiments": {"lstm_variants", "experiments", "analysis"},
+    "analysis": {"analysis"},
+}
+ONLY_IN = {
+    "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py"},
+    "wandb": {"experiments/mirror.py", "analysis/runs.py", "analysis/workspace.py"},
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    package = name.split("/")[0]
+    for module in imported(path):
+        top = module.split(".")[0]
+        if top in MAY_IMPORT:
+            assert top in MAY_IMPORT[package], f"{name} imports {module}"
+        if top in ONLY_IN:
+            assert name in ONLY_IN[top], f"{name} imports {module}"
+        if package == "analysis":
+            assert top != "torch", f"{name} imports torch"
+        if package == "lstm_variants":
+            assert top not in ("pandas", "omegaconf"), f"{name} imports {module}"
