@@ -225,23 +225,29 @@ class GatedRNN(nn.Module):
         weights = self.gates(layer)
         if self.models is None:
             weights = _map(weights, lambda tensor: tensor.unsqueeze(0))
-        noise = self._draw_noise(x) if self.noise is not None else None
+        noise = self._draw_noise(x, lengths) if self.noise is not None else None
         taps = self._taps[layer]
         if taps or noise:
             return reference.run(self.cell, weights, x, state, lengths, noise, _chain(taps))
         return self._engine.run(self.cell, weights, x, state, lengths)
 
-    def _draw_noise(self, x: Tensor) -> dict[str, Tensor]:
-        """Logistic noise (M, T, B, H), or 1 for H where it is shared, for every gate with a noisy squashing."""
+    def _draw_noise(self, x: Tensor, lengths: Tensor | None) -> dict[str, Tensor]:
+        """Logistic noise (M, T, B, H), or 1 for H where it is shared, for every gate with a noisy squashing.
+
+        A model draws for its own longest sequence, so that its noise does not depend on its neighbours' padding.
+        """
         generators = [self.noise] if isinstance(self.noise, np.random.Generator) else self.noise or []
-        if len(generators) != x.shape[0]:
-            raise ValueError(f"noise: {x.shape[0]} generators are needed, got {len(generators)}")
+        models, steps, batch, _ = x.shape
+        if len(generators) != models:
+            raise ValueError(f"noise: {models} generators are needed, got {len(generators)}")
+        own_steps = [steps] * models if lengths is None else lengths.max(dim=1).values.tolist()
         noise = {}
         for slot in self.spec.learned:
             if self.spec[slot].activation == "gumbel":
-                shape = (*x.shape[1:3], 1 if self.spec[slot].shared else self.hidden_size)
-                draws = np.stack([generator.logistic(size=shape) for generator in generators])
-                noise[slot] = torch.from_numpy(draws).to(x)
+                width = 1 if self.spec[slot].shared else self.hidden_size
+                noise[slot] = x.new_zeros(models, steps, batch, width)
+                for m, (generator, own) in enumerate(zip(generators, own_steps, strict=True)):
+                    noise[slot][m, :own] = torch.from_numpy(generator.logistic(size=(own, batch, width)))
         return noise
 
     @contextlib.contextmanager

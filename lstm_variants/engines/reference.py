@@ -39,8 +39,10 @@ def run(
     for m in range(x.shape[0]):
         own_state = type(state)(*(field[m] for field in state))
         own_lengths = None if lengths is None else lengths[m]
-        y, last = _run_one(cell, _model(weights, m), x[m], own_state, own_lengths, _model(noise or {}, m), tap)
-        outputs.append(y)
+        steps = x.shape[1] if own_lengths is None else int(own_lengths.max())  # a model's bits know no others' padding
+        own_noise = {slot: value[m, :steps] for slot, value in (noise or {}).items()}
+        y, last = _run_one(cell, _model(weights, m), x[m, :steps], own_state, own_lengths, own_noise, tap)
+        outputs.append(torch.cat([y, y[-1:].expand(x.shape[1] - steps, -1, -1)]))
         states.append(last)
     return torch.stack(outputs), type(state)(*(torch.stack(field) for field in zip(*states, strict=True)))
 
