@@ -2,9 +2,9 @@
 
 A variant's place in FAMILIES fixes its style, whatever else is drawn. Inside a family, the variants one compares with
 each other, no two share a colour or a marker; where two families share a colour the markers and dashes differ, so a
-figure also reads in grey. New variants are appended to a family. A variant that is not listed (somebody's own, or a
-difference such as `lstm[forget.feeds=xb]`) starts from a hash of its name and moves on only where another unlisted
-one of the same report has taken the colour. The arms of one variant keep its colour and change marker and dashes.
+figure also reads in grey. A variant may be appended to a family, and need not be: one that is not listed (somebody's
+own, or a difference such as `lstm[forget.feeds=xb]`) starts from a hash of its name and moves on only where another
+unlisted one of the same report has taken the colour. The arms of a variant keep its colour, not its marker and dashes.
 """
 
 from collections.abc import Iterator
