@@ -39,7 +39,7 @@ def run(
     for m in range(x.shape[0]):
         own_state = type(state)(*(field[m] for field in state))
         own_lengths = None if lengths is None else lengths[m]
-        steps = x.shape[1] if own_lengths is None else int(own_lengths.max())  # a model's bits know no others' padding
+        steps = x.shape[1] if own_lengths is None else max(1, int(own_lengths.max()))  # bits know no others' padding
         own_noise = {slot: value[m, :steps] for slot, value in (noise or {}).items()}
         y, last = _run_one(cell, _model(weights, m), x[m, :steps], own_state, own_lengths, own_noise, tap)
         outputs.append(torch.cat([y, y[-1:].expand(x.shape[1] - steps, -1, -1)]))
