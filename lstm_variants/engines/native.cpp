@@ -622,9 +622,13 @@ static void forward_piece(const Call& call, const Layout& p, int64_t piece, cons
     float *a = s.plane_a(t), *h = s.y(t);
     project(s, packed, t, seen_old, false);
     if (p.reset_before) {
-      for (int64_t r = 0; r < s.rows; ++r)
-        reset_row<Known>(call.cell, p, peephole, a + r * p.columns, c + r * p.row, s.h_before(t) + r * p.hidden,
-                         s.plane_m(t) + r * p.row);
+      for (int64_t r = 0; r < s.rows; ++r) {
+        float* m = s.plane_m(t) + r * p.row;
+        if (s.running(t, r))
+          reset_row<Known>(call.cell, p, peephole, a + r * p.columns, c + r * p.row, s.h_before(t) + r * p.hidden, m);
+        else
+          std::memset(m, 0, p.row * sizeof(float));
+      }
       project(s, packed, t, seen_old, true);
     }
     for (int64_t r = 0; r < s.rows; ++r) {
@@ -670,15 +674,14 @@ struct Back {
   }
 };
 
-// to += the sum of all rows: of each step's rows, then of the steps.
-static void add_columns(const float* da, int64_t rows, int64_t steps, int64_t columns, float* to) {
+// to += the sum of all rows, in groups: short chains keep the errors small.
+static void add_columns(const float* da, int64_t rows, int64_t columns, float* to) {
   for (int64_t column = 0; column < columns; column += LANES) {
-    const float* row = da + column;
     Vec sum = {};
-    for (int64_t t = 0; t < steps; ++t) {
-      Vec step = {};
-      for (int64_t r = 0; r < rows; ++r, row += columns) step += load(row);
-      sum += step;
+    for (int64_t first = 0; first < rows; first += 16) {
+      Vec group = {};
+      for (int64_t r = first; r < std::min(first + 16, rows); ++r) group += load(da + r * columns + column);
+      sum += group;
     }
     store(to + column, load(to + column) + sum);
   }
@@ -723,7 +726,7 @@ static void flush(const Piece& s, const Back& w, const float* packed, float* gra
     for (int j = 0; r->g && j < p.seen; ++j)
       carried(s.state(2 + j, 0), s.plane_seen(0) + j * p.row, p.tile * s.seen_row(), s.seen_row());
   }
-  add_columns(w.da, s.rows, steps, p.columns, gradient + p.bias_gradient);
+  add_columns(w.da, steps * s.rows, p.columns, gradient + p.bias_gradient);
   for (int64_t u = 0; u < SLOTS * p.row; u += LANES) {
     float* to = gradient + p.peephole_gradient + u;
     store(to, load(to) + load(w.dp + u));

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from filelock import FileLock
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lstm_variants.cell import Cell, GatedCell, State, Weights, state_type
 from lstm_variants.spec import SLOTS, CellSpec
@@ -31,18 +30,10 @@ from lstm_variants.spec import SLOTS, CellSpec
 KINDS = ("absent", "learned", "constant", "complement", "same")
 PARTS = ("x", "h", "b", "c", "bh", "input", "forget", "output")  # the last three: the matrices of previous gates
 SEEN = ("input", "forget", "output")
-ACTIVATIONS = [
-    "sigmoid",
-    "tanh",
-    "identity",
-    "relu",
-    "hard_sigmoid",
-    "clipped_linear",
-    "elliott",
-    "double_sigmoid",
-    "exp",
-    "binary",
-]
+ACTIVATIONS = (
+    *("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott"),
+    *("double_sigmoid", "exp", "binary"),
+)
 SOURCES = ("native.cpp", "native_products.h", "native_vectors.h")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-w")
 # $GATES_CXXFLAGS adds to them, as in GATES_CXXFLAGS="-fsanitize=address,undefined".
@@ -365,8 +356,9 @@ class _Layer(torch.autograd.Function):
         return (y, *last)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("engine=native has first derivatives only; create_graph=True needs engine=reference")
         x, y, *rest = ctx.saved_tensors
         fields = len(ctx.plan.fields)
         call = _call(ctx.plan, ctx.places, ctx.lengths, x, rest[:fields], rest[fields:], y)

@@ -47,14 +47,13 @@ struct Segment {
   int64_t stride, k;
 };
 
+// Long segments are summed apart, which keeps the chains short and the errors small.
+constexpr int64_t LONG = 32;
+
 template <int ROWS, int WIDTH>
 void block_product(const Segment* segments, int count, int64_t row, const float* b, const float* start,
                    int64_t start_stride, float* c, int64_t c_stride) {
-  Vec sum[ROWS][WIDTH];
-#pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < WIDTH; ++v) sum[r][v] = Vec{};
+  Vec sum[ROWS][WIDTH] = {};
   for (int s = 0; s < count; ++s) {
     const int64_t stride = segments[s].stride;
     const float* a = segments[s].a + row * stride;
@@ -69,12 +68,17 @@ void block_product(const Segment* segments, int count, int64_t row, const float*
         for (int v = 0; v < WIDTH; ++v) sum[r][v] += left * right[v];
       }
     }
-  }
+    if (s + 1 < count && segments[s + 1].k < LONG) continue;
 #pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r)
+    for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < WIDTH; ++v)
-      store(c + r * c_stride + v * LANES, start ? sum[r][v] + load(start + r * start_stride + v * LANES) : sum[r][v]);
+      for (int v = 0; v < WIDTH; ++v) {
+        const Vec before = start ? load(start + r * start_stride + v * LANES) : Vec{};
+        store(c + r * c_stride + v * LANES, sum[r][v] + before);
+        sum[r][v] = Vec{};
+      }
+    start = c, start_stride = c_stride;
+  }
 }
 
 // c += a' b over steps x rows: a[t][r] begins at a + t * a_step + r * a_row, b[t][r] at b + t * b_step + r * b_row.
@@ -123,6 +127,8 @@ INLINE void with_constant(int64_t n, F&& f) {
 // c = start + [segments] b; `start` has rows start_stride apart (0: one row for all), null: zeros. May be c itself.
 inline void product(const Segment* segments, int count, int64_t rows, const Panels& panels, const float* b,
                     const float* start, int64_t start_stride, float* c, int64_t c_stride) {
+  const Segment none{c, 0, 0};
+  if (!count) segments = &none, count = 1;  // fed by nothing: c = start
   for (int64_t panel = 0; panel < panels.count; ++panel) {
     const int64_t column = panels.first(panel) * LANES;
     const float* own_b = b + panels.k * column;
