@@ -54,7 +54,7 @@ class Mirror:
         final = {key: value for key, value in content["results"].items() if key != "final" and value is not None}
         self.run.summary.update({"status": content["status"], **final})
         with contextlib.suppress(Exception):
-            self.run.finish(exit_code=0 if content["status"] in ("finished", "diverged") else 1, quiet=True)
+            self.run.finish(exit_code=0 if content["status"] in ("finished", "diverged") else 1)
 
 
 def _init(job: Job, content: Mapping[str, Any], mode: Any) -> Any:

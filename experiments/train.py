@@ -74,6 +74,7 @@ class Training:
         self.models = [Progress() for _ in jobs]
         self.state: State | None = None
         self.seconds = 0.0
+        self._always_probed = False  # whether the main metric comes from the task's probe
 
     def _lengths(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys((self.task.length, *self.task.eval_lengths)))
@@ -112,7 +113,8 @@ class Training:
             self.models[model].status = "finished"
         for model, progress in enumerate(self.models):
             if progress.status == "finished":
-                progress.final = {**progress.rows[-1], **self._probe(model)}
+                probed = {} if self._always_probed else self._probe(model)
+                progress.final = {**progress.rows[-1], **probed}
         self.seconds = time.perf_counter() - started
         return self.models
 
@@ -156,6 +158,7 @@ class Training:
     @torch.no_grad()
     def _evaluate(self, step: int) -> None:
         by_length = {length: self._scores(sets) for length, sets in self.evaluation.items()}
+        self._always_probed = self.task.metric not in by_length[self.task.length][0]
         for m in self._running():
             progress = self.models[m]
             row: dict[str, float | int | None] = {"step": step}
@@ -164,7 +167,7 @@ class Training:
             for length, scores in by_length.items():
                 prefix = "eval" if length == self.task.length else f"eval@{length}"
                 row.update({f"{prefix}/{name}": value for name, value in scores[m].means().items()})
-            if f"eval/{self.task.metric}" not in row:
+            if self._always_probed:
                 row.update(self._probe(m))
             progress.losses.clear()
             progress.norms.clear()
@@ -185,6 +188,7 @@ class Training:
                 totals[m].add(self.task.scores(self.network.outputs(hidden, m, steps), batch.at(steps)))
         return totals
 
+    @torch.no_grad()
     def _probe(self, model: int) -> dict[str, float]:
         """Metrics of a whole evaluation run by one model alone, from the carried state where there is one."""
         alone = self.network.single(model)
@@ -195,9 +199,7 @@ class Training:
             if self.task.carry and state is None and self.state is not None:
                 streams = torch.arange(batch.inputs.shape[1]) % self.train.batch_size
                 state = type(self.state)(*(value[model : model + 1, :, streams] for value in self.state))
-            with torch.no_grad():
-                hidden, last = alone([batch], state if self.task.carry else None)
-            state = last
+            hidden, state = alone([batch], state if self.task.carry else None)
             return alone.outputs(hidden, 0)
 
         metrics = self.task.probe(run, generator(self.jobs[model].seed, "probe"))

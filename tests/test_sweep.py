@@ -1,0 +1,156 @@
+"""Sweeps: worker processes, records on disk that the other package reads, skipping, failures, the Python API."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import experiments
+from analysis import runs as analysis_runs
+from experiments.configs import compose, resolve
+from experiments.launcher import run_all
+from experiments.stack import stacks, standing
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
+SHORT += ["task.length=10"]
+
+
+def jobs(study: Path, *more: str, seeds: int = 3):  # type: ignore[no-untyped-def]
+    said = [
+        [f"variant={v}", f"seed={s}", f"study={study}", *SHORT, *more] for v in ("lstm", "gru") for s in range(seeds)
+    ]
+    return [resolve(compose(s), s) for s in said]
+
+
+def gates(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "experiments.run", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_runs_in_worker_processes_are_the_runs_made_here(tmp_path: Path) -> None:
+    here = run_all(jobs(tmp_path / "here"), workers=1, show=False)
+    there = run_all(jobs(tmp_path / "there"), workers=2, show=False)
+    for a, b in zip(sorted(here, key=repr), sorted(there, key=repr), strict=True):
+        assert a.record["results"] == b.record["results"]
+        assert a.rows == b.rows
+        assert a.weights is not None
+        assert all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
+
+
+def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
+    run_all(jobs(tmp_path, seeds=2), workers=1, show=False)
+    before = files(tmp_path)
+    again = run_all(jobs(tmp_path, seeds=3), workers=1, show=False)
+    assert sorted(run.record["seed"] for run in again) == [2, 2]
+    after = files(tmp_path)
+    assert all(after[name] == content for name, content in before.items() if "latest-run" not in name)
+
+
+def test_a_run_cut_off_is_done_again_and_a_failed_one_when_asked(tmp_path: Path) -> None:
+    job = jobs(tmp_path)[0]
+    run_all([job], workers=1, show=False)
+    path = job.folder / "run.json"
+    whole = json.loads(path.read_text())
+
+    def stands(**changes: object) -> str:
+        path.write_text(json.dumps(whole | changes))
+        return standing(job)
+
+    assert stands() == "done"
+    assert stands(status="diverged") == "done"
+    assert stands(status="running") == "again"
+    assert stands(status="interrupted") == "again"
+    assert stands(status="failed") == "failed"
+    assert stands(semantics={"cell": 0, "task": 1, "trainer": 1}) == "stale"
+    path.write_text("{")
+    assert standing(job) == "new"
+
+
+def test_the_other_package_reads_what_this_one_wrote(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    made = run_all(jobs(study), workers=1, show=False)
+    loaded = analysis_runs.load([study])
+    scores = dict(zip(loaded.runs["run_id"], loaded.runs["score"], strict=True))
+    assert scores == {run.record["run_id"]: run.score for run in made}
+    run = made[0]
+    curve = loaded.curves[loaded.curves["run_id"] == run.record["run_id"]]
+    read = curve[curve["metric"] == "eval/loss"].sort_values("step")
+    assert read["value"].tolist() == [row["eval/loss"] for row in run.rows]
+
+
+def test_stacks_hold_one_structure_and_feed_all_workers(tmp_path: Path) -> None:
+    many = jobs(tmp_path, seeds=5)
+    groups = stacks(many, largest=4, workers=2)
+    assert sorted(job.run_id for group in groups for job in group) == sorted(job.run_id for job in many)
+    assert all(len({job.variant.name for job in group}) == 1 and len(group) <= 4 for group in groups)
+    assert len(stacks(many[:5], largest=16, workers=2)) == 2
+
+
+def test_a_loaded_run_computes_what_the_trained_one_did(tmp_path: Path) -> None:
+    run = experiments.run(variant="gru", task="adding", study=str(tmp_path), train={"steps": 2}, **{"task.length": 9})
+    loaded = experiments.load_run(tmp_path / run.record["run_id"])
+    assert run.weights is not None
+    assert torch.equal(loaded.layer.gates()["forget"]["x"], run.weights["layer.layers.0.forget.x"])
+    assert loaded.config["variant"]["label"] == "GRU"
+    y, _ = loaded.layer(torch.zeros(3, 2, 2))
+    assert y.shape == (3, 2, 32)
+
+
+def test_sweep_in_memory_returns_a_row_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    axes = {"variant": ["lstm", "no_forget_gate"], "init": ["default", "chrono"], "seed": range(2)}
+    frame = experiments.sweep(axes, task="adding", train={"steps": 2}, **{"task.length": 9})
+    assert isinstance(frame, pd.DataFrame)
+    assert len(frame) == 6  # chrono is not applicable without a forget gate
+    assert frame["score"].notna().all()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
+    said = ["-m", "variant=NFG,gru", "init=default,chrono", "seed=range(0,2)", "study=s", "hydra.launcher.workers=2"]
+    done = gates(*said, *SHORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("not applicable") == 2
+    assert "6 new" in done.stderr
+    records = [json.loads(p.read_text()) for p in tmp_path.glob("s/*/run.json")]
+    assert sorted(r["status"] for r in records) == ["finished"] * 6
+    assert len(list(tmp_path.glob("s/wandb/offline-run-*"))) == 6
+    assert [p.name for p in tmp_path.iterdir()] == ["s"]
+    again = gates(*said, *SHORT, cwd=tmp_path)
+    assert "6 done; to run: 0" in again.stderr
+
+
+def test_every_job_is_validated_before_the_first_starts(tmp_path: Path) -> None:
+    done = gates("-m", "seed=0,1", "train.lr=.1,-1", "study=s", *SHORT, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == ["error: train.lr=-1.0: a finite number above 0 is needed"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mistake", ["variant=gruu", "train.lrr=1", "task.length=1", "init=chrono variant=NFG"])
+def test_a_mistake_ends_in_one_line_and_leaves_no_trace(tmp_path: Path, mistake: str) -> None:
+    done = gates(*mistake.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_teaches_and_cfg_shows(tmp_path: Path) -> None:
+    shown = gates("--help", cwd=tmp_path).stdout
+    assert "python -m experiments.run -m variant=lstm,gru" in shown
+    assert "variant: " in shown
+    config = gates("--cfg", "job", "variant=gru", cwd=tmp_path).stdout
+    assert "label: GRU" in config
+    assert list(tmp_path.iterdir()) == []

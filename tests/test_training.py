@@ -1,0 +1,123 @@
+"""Training: paired data, the same numbers alone and stacked, divergence, stopping, carried state."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.configs import Job, compose, names, resolve
+from experiments.train import Progress, Training, results
+
+SHORT = ["train.steps=3", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=5"]
+ADDING = ["task=adding", "task.length=12"]
+
+
+def job(*said: str) -> Job:
+    return resolve(compose([*SHORT, *said, "study=null"]), said)
+
+
+def trained(*jobs: Job) -> Training:
+    training = Training(jobs)
+    training.run()
+    return training
+
+
+def bits(training: Training, model: int) -> tuple[Any, ...]:
+    weights = training.weights(model)
+    return training.models[model].rows, {name: tensor.numpy().tobytes() for name, tensor in weights.items()}
+
+
+@pytest.mark.parametrize("variant", names("variant"))
+def test_every_variant_trains(variant: str) -> None:
+    training = trained(job(f"variant={variant}", *ADDING))
+    progress = training.models[0]
+    assert progress.status == "finished"
+    assert [row["step"] for row in progress.rows] == [0, 2, 3]
+    assert progress.rows[0]["eval/loss"] != progress.rows[-1]["eval/loss"]
+
+
+def test_data_are_paired_whichever_variant_is_built_first() -> None:
+    first = [Training([job(f"variant={v}", "seed=5", "task=continual_reber")]).digest(0) for v in ("lstm", "gru")]
+    other = [Training([job(f"variant={v}", "seed=5", "task=continual_reber")]).digest(0) for v in ("gru", "lstm")]
+    assert len({*first, *other}) == 1
+    assert Training([job("seed=6", "task=continual_reber")]).digest(0) != first[0]
+
+
+@pytest.mark.parametrize("engine", ["reference", "auto"])
+@pytest.mark.parametrize("task", [["task=continual_reber"], ADDING, ["task=counting"]])
+def test_a_run_has_the_same_bits_alone_and_stacked(engine: str, task: list[str]) -> None:
+    said = [[f"seed={s}", f"train.lr={lr}"] for s, lr in ((0, 0.01), (1, 0.01), (1, 0.1), (2, 0.003))]
+    said.append(["seed=7", "init=chrono"])
+    jobs = [job(*s, *task, f"engine={engine}") for s in said]
+    together, other_order = trained(*jobs), trained(*jobs[::-1])
+    for m, one in enumerate(jobs):
+        alone = bits(trained(one), 0)
+        assert bits(together, m) == alone
+        assert bits(other_order, len(jobs) - 1 - m) == alone
+
+
+def test_a_neighbour_that_diverges_changes_nothing() -> None:
+    sound = [job(f"seed={s}", *ADDING, "train.optimizer=sgd") for s in range(2)]
+    wild = job("seed=0", *ADDING, "train.optimizer=sgd", "train.lr=1e38", "train.clip=null")
+    training = trained(sound[0], wild, sound[1])
+    assert [progress.status for progress in training.models] == ["finished", "diverged", "finished"]
+    assert bits(training, 0) == bits(trained(sound[0]), 0)
+    assert bits(training, 2) == bits(trained(sound[1]), 0)
+    ended = results(training.models[1], "loss")
+    assert (ended["score"], ended["solved"]) == (None, False)
+
+
+def test_noise_is_drawn_in_training_only_and_is_the_run_s_own() -> None:
+    noisy, other = (job("variant=forget_gumbel", *ADDING, f"seed={s}") for s in (0, 1))
+    alone, together = trained(noisy), trained(other, noisy)
+    assert bits(alone, 0) == bits(together, 1)
+    assert trained(job("variant=lstm", *ADDING)).models[0].rows[-1] != alone.models[0].rows[-1]
+    assert alone.network.layer.noise is None
+
+
+def test_streams_are_carried_in_training_and_kept_by_evaluation() -> None:
+    training = Training([job("task=continual_reber")])
+    assert training.state is None
+    training._step(0)
+    first = training.state
+    assert first is not None
+    assert not first.h.requires_grad
+    training._evaluate(1)
+    assert training.state is first
+    training._step(1)
+    assert not torch.equal(training.state.h, first.h)
+
+
+def test_training_reports_the_loss_of_the_batches_seen() -> None:
+    training = Training([job(*ADDING, "train.eval_every=1", "train.steps=1")])
+    batch = training._batches(0)[0]
+    hidden, _ = training.network([batch], None)
+    expected = training._loss(hidden, 0, batch).item()
+    training.run()
+    assert training.models[0].rows[-1]["train/loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_solving_takes_two_successive_evaluations() -> None:
+    training = Training([job(*ADDING, "train.stop_at_solved=true")])
+    progress = Progress()
+    losses = [0.5, 0.009, 0.02, 0.008, 0.007, 0.5]
+    for k, loss in enumerate(losses):
+        row = {"step": 10 * k, "eval/loss": loss}
+        progress.rows.append(row)
+        training._judge(progress, row)
+    assert progress.steps_to_solve == 30
+    assert progress.status == "finished"
+
+
+def test_evaluation_lengths_are_recorded_apart() -> None:
+    row = trained(job(*ADDING, "task.eval_lengths=[20,30]")).models[0].rows[-1]
+    assert {"eval/loss", "eval@20/loss", "eval@30/loss"} <= set(row)
+    assert row["eval@20/loss"] != row["eval/loss"]
+
+
+def test_real_data_tunes_on_validation_and_reports_test() -> None:
+    tune, report = (job("task=sequential_digits", f"phase={phase}") for phase in ("tune", "confirm"))
+    sizes = [sum(b.inputs.shape[1] for b in Training([j]).evaluation[64][0]) for j in (tune, report)]
+    assert tune.run_id == report.run_id
+    assert Training([tune]).digest(0) != Training([report]).digest(0)
+    assert min(sizes) > 100
