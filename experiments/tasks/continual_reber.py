@@ -92,7 +92,7 @@ class ContinualReber(Task):
         last = np.arange(batch_size * length), strings.lengths - 1
         targets = np.roll(strings.symbols, -1, axis=1)
         targets[last] = np.roll(strings.symbols[:, 0].reshape(batch_size, length), -1, axis=1).ravel()
-        known = np.ones(targets.shape, dtype=bool)
+        known = np.arange(targets.shape[1]) < strings.lengths[:, None]
         known[last] = (np.arange(batch_size * length) % length < length - 1) | (self.markers != "inner")
         pieces = (strings.symbols, targets, known, strings.legal)
         if self.reset_at:
