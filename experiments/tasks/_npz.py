@@ -40,8 +40,8 @@ def load(path: Path) -> dict[str, Array]:
 
 def _read(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {key: file[key] for key in LAYOUT if key in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            content = {key: arrays[key] for key in LAYOUT if key in arrays.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise refusal(path, f"it cannot be read as an .npz file of plain arrays ({error})") from error
     missing = [key for key in LAYOUT if key not in content and key != "lengths"]

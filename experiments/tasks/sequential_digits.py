@@ -12,8 +12,8 @@ input 7    0   0   0   0   0   0   0   0
 target     .   .   .   .   .   .   .   2
 
 scikit-learn's 1,797 images, values 0..1. ``length=64``: a pixel a step; ``length=8``: a row of 8 pixels a step.
-``permuted``: the pixels of every image in one fixed random order. Fixed splits of 1,204 / 297 / 296 images,
-of each digit four, one and one sixth.
+``permuted``: the pixels of every image in one fixed random order. Fixed splits of 1,204 / 297 / 296 images: of each
+digit four sixths, one and one.
 
 Denominator: images (loss and accuracy at the last step). Chance ln 10 nats, accuracy 1/10; test accuracy is reported.
 Source: Le, Jaitly & Hinton 2015 (on MNIST); Alpaydin & Kaynak 1998 (the images).
