@@ -26,6 +26,7 @@ from family import (
     layer_of,
     leaves,
     like_shaped,
+    one_thread,  # noqa: F401
     oracle_of,
     said,
     state_arrays,
@@ -177,6 +178,13 @@ def test_a_frozen_bias_is_a_buffer_and_gets_no_gradient():
     layer = layer_of("fixed_forget_bias")
     assert [path for path, _ in layer.named_buffers()] == ["layers.0.forget.b"]
     assert not layer.gates()["forget"]["b"].requires_grad
+
+
+def test_a_frozen_candidate_bias_is_frozen_in_both_its_halves():
+    layer = layer_of(CellSpec.from_config(merge(load("gru"), {"candidate": {"bias": "frozen"}})))
+    assert [path for path, _ in layer.named_buffers()] == ["layers.0.candidate.b", "layers.0.candidate.bh"]
+    assert layer.cell.parameter_count(I, H) == parameter_count("gru", I, H) - 2 * H
+    assert "b_z, b_hz frozen" in str(layer.cell.equations()[3])
 
 
 @every

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from family import INITS, SPECS, VARIANTS, B, H, I, gates_of, init_of, layer_of, leaves
+from family import INITS, SPECS, VARIANTS, B, H, I, gates_of, init_of, layer_of, leaves, one_thread  # noqa: F401
 from oracle import ACTIVATIONS, load, merge
 from scipy import stats
 
