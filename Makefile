@@ -16,7 +16,8 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## run the demo sweep (30 small nets) and draw its report
-	$(PY) -m experiments.study experiment=demo
+	$(PY) -m experiments.run experiment=demo
+	$(PY) -m analysis.report study=outputs/demo out=reports/demo
 
 test: setup  ## run the tests
 	$(PY) -m pytest

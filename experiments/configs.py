@@ -114,7 +114,8 @@ def _loader(extensions: str | None) -> ConfigLoaderImpl:
     version.setbase("1.3")
     search_path = create_config_search_path(str(CONF))
     if extensions:
-        search_path.append("extensions", f"file://{Path(extensions).resolve() / 'conf'}")
+        path = f"file://{Path(extensions).resolve() / 'conf'}"
+        search_path.prepend("extensions", path, anchor_provider="schema")  # Hydra wants its schema source last
     return ConfigLoaderImpl(config_search_path=search_path)
 
 
@@ -126,7 +127,9 @@ def compose(overrides: Sequence[str], extensions: str | None = None) -> DictConf
     """
     register_schema()
     try:
-        config = _loader(extensions).load_configuration("config", expand_aliases(overrides), RunMode.RUN)
+        config = _loader(extensions or used_extensions()).load_configuration(
+            "config", expand_aliases(overrides), RunMode.RUN
+        )
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     return config

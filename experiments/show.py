@@ -97,7 +97,11 @@ def family_table(input_size: int, hidden_size: int) -> str:
         count = make_cell(variant.spec).parameter_count(input_size, hidden_size)
         rows.append((f"`{variant.name}`", changed, f"{count:,}", variant.cite))
     header = ("variant", "what changes", f"parameters (I={input_size}, H={hidden_size})", "source")
-    return tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
+    return _without_padding(tabulate(rows, header, tablefmt="github", disable_numparse=True))
+
+
+def _without_padding(table: str) -> str:
+    return re.sub(r"-{4,}", "---", re.sub(r" {2,}", " ", table))
 
 
 def _in_order(known: Iterable[Variant]) -> list[Variant]:

@@ -1,0 +1,28 @@
+"""The console script: ``gates COMMAND ...`` is ``python -m MODULE ...``."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+COMMANDS = {
+    "run": ("experiments.run", "run one variant on one task, or with -m a sweep of them"),
+    "plan": ("experiments.plan", "what a sweep would do: new, done, not applicable; stacks, hours, bytes"),
+    "status": ("experiments.status", "what the runs of a study are doing"),
+    "study": ("experiments.study", "tune, freeze, confirm, report"),
+    "report": ("analysis.report", "redraw figures and tables from the records"),
+    "show": ("experiments.show", "what a variant computes, what a task asks"),
+    "benchmark": ("experiments.benchmark", "how fast it is here, against the usual ways"),
+}
+
+
+def main() -> None:
+    """Run one command."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name not in COMMANDS:
+        print("gates COMMAND ...; gates COMMAND --help teaches\n")
+        print("\n".join(f"  {command:<10} {text}" for command, (_, text) in COMMANDS.items()))
+        sys.exit(0 if name in ("-h", "--help") else 2)
+    del sys.argv[1]
+    sys.argv[0] = f"gates {name}"
+    runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)

@@ -1,0 +1,82 @@
+"""Every command and every snippet in the README and the docs runs; generated parts are fresh."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.configs import variants
+from experiments.main import COMMANDS
+from experiments.show import family_table
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHORT = ["train.steps=2", "train.eval_every=1", "train.eval_size=16", "record.wandb.mode=disabled"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    lines = "\n".join(blocks(page, "sh")).splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.startswith("python -m ")]
+
+
+def shortened(command: str) -> list[str]:
+    words = shlex.split(command)
+    words[0] = sys.executable
+    return [*words, *(SHORT if words[2] == "experiments.run" else [])]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
+def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for command in commands(page):
+        if "benchmark" in command or "experiments.study" in command:
+            continue  # minutes long; their own tests run them at a small size
+        done = subprocess.run(
+            shortened(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for snippet in blocks(page, "python"):
+        exec(compile(snippet.replace('"steps": 200', '"steps": 2'), str(page), "exec"), {})
+
+
+def test_demo_and_test_are_what_the_makefile_runs() -> None:
+    shown = subprocess.run(["make", "-n", "demo", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "-m experiments.run experiment=demo" in shown
+    assert "-m analysis.report study=outputs/demo out=reports/demo" in shown
+    assert "-m pytest" in shown
+
+
+def test_the_family_table_is_fresh() -> None:
+    text = (ROOT / "README.md").read_text()
+    shown = re.search(r"<!-- family -->\n(.*)\n<!-- /family -->", text, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == family_table(8, 64), "paste the output of: python -m experiments.show variant"
+    assert f"{len(variants())} variants" in text
+
+
+def test_links_in_the_pages_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches(command: str) -> None:
+    code = f"import sys; sys.argv = ['gates', {command!r}, '--help']; from experiments.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "python -m" in done.stdout
