@@ -115,7 +115,7 @@ def _loader(extensions: str | None) -> ConfigLoaderImpl:
     search_path = create_config_search_path(str(CONF))
     if extensions:
         path = f"file://{Path(extensions).resolve() / 'conf'}"
-        search_path.prepend("extensions", path, anchor_provider="schema")  # Hydra wants its schema source last
+        search_path.prepend("extensions", path, anchor="schema")  # Hydra wants its schema source last
     return ConfigLoaderImpl(config_search_path=search_path)
 
 

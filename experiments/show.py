@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from tabulate import tabulate
@@ -26,7 +25,7 @@ from experiments.configs import (
     use_extensions,
     variants,
 )
-from experiments.streams import generator
+from experiments.settings import ConfigError
 from experiments.tasks.base import Task, TaskError
 from lstm_variants import CellSpec, GatedRNN, SpecError
 from lstm_variants.cell import Cell
@@ -222,13 +221,24 @@ def _line(task: Task, value: float | None) -> str:
 def task_card(name: str, options: Options) -> str:
     """A sample sequence with its target, the chance line and the solved threshold."""
     task = _default_task(name)
-    drawn = task.example(generator(options.seed, "show"))
+    drawn = task.example(options.seed)
     if options.plot:
-        task.plot(generator(options.seed, "show"), Path(options.plot))
+        task.plot(Path(options.plot), options.seed)
     chance = (
         f"chance: {_line(task, task.chance) or 'not known'}   solved: {_line(task, task.solved) or 'reported only'}"
     )
     return f"{name}: {_summary(task)}\n\n{drawn}\n\n{chance} ({task.unit})"
+
+
+def _draw(task: Task, options: Options) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    task.draw(figure.subplots(), options.seed)
+    try:
+        figure.savefig(str(options.plot))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"plot={options.plot}: {error}") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
