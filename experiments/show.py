@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from tabulate import tabulate
@@ -16,7 +17,6 @@ from tabulate import tabulate
 from analysis.commandline import CommandError, about, command
 from experiments import tasks
 from experiments.configs import (
-    ConfigError,
     Variant,
     config_file,
     expand_aliases,
@@ -228,17 +228,6 @@ def task_card(name: str, options: Options) -> str:
         f"chance: {_line(task, task.chance) or 'not known'}   solved: {_line(task, task.solved) or 'reported only'}"
     )
     return f"{name}: {_summary(task)}\n\n{drawn}\n\n{chance} ({task.unit})"
-
-
-def _draw(task: Task, options: Options) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    task.draw(figure.subplots(), options.seed)
-    try:
-        figure.savefig(str(options.plot))
-    except (OSError, ValueError) as error:
-        raise CommandError(f"plot={options.plot}: {error}") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
