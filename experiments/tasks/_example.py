@@ -1,15 +1,14 @@
-"""How a sample sequence is written as aligned text, and drawn."""
+"""How a sample sequence is written as aligned text, and drawn into a file."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from experiments.tasks.base import Batch, Task
 
 
@@ -48,17 +47,21 @@ def _number(value: float) -> str:
     return f"{value:.2f}".replace("0.", ".", 1) if value % 1 else str(int(value))
 
 
-def draw(task: Task, batch: Batch, ax: Axes) -> Axes:
+def plot(task: Task, batch: Batch, path: Path) -> None:
     """The first sequence as a map: inputs below, targets above (only where they count), time to the right."""
+    from matplotlib.figure import Figure  # here, because training draws nothing
+
     steps = len(batch.inputs) if batch.lengths is None else int(batch.lengths[0])
     inputs = _rows(batch.inputs[:steps, 0], task.input_size)
     targets = _rows(batch.targets[:steps, 0], task.output_size)
     targets[:, ~batch.counts[:steps, 0]] = np.nan
     gap = np.full((1, steps), np.nan)
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    ax = figure.subplots()
     ax.imshow(np.concatenate([inputs, gap, targets]), aspect="auto", origin="lower", interpolation="nearest")
     ax.set_xlabel("step")
     ax.set_yticks([(len(inputs) - 1) / 2, len(inputs) + 1 + (len(targets) - 1) / 2], ["input", "target"])
-    return ax
+    figure.savefig(path)
 
 
 def _rows(values: NDArray[Any], size: int) -> NDArray[Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -13,9 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.tasks import _example
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Array = NDArray[Any]
 
@@ -230,16 +228,18 @@ class Task:
 
     def example(self, seed: int = 0) -> str:
         """One sample sequence with its target as aligned text; ``.`` where a step does not count."""
-        return _example.text(self, self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length))
+        return _example.text(self, self._drawn(seed))
 
     def input_rows(self, inputs: Array) -> dict[str, list[str]]:
         """How an example writes the inputs (T, ...) of one sequence: rows of one cell a step."""
         return _example.input_rows(self, inputs)
 
-    def draw(self, ax: Axes, seed: int = 0) -> Axes:
-        """Draw the sequence of :meth:`example`: inputs below, targets above, time to the right."""
-        batch = self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length)
-        return _example.draw(self, batch, ax)
+    def plot(self, path: Path, seed: int = 0) -> None:
+        """Draw the sequence of :meth:`example` into a file: inputs below, targets above, time to the right."""
+        _example.plot(self, self._drawn(seed), path)
+
+    def _drawn(self, seed: int) -> Batch:
+        return self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length)
 
 
 def within(lengths: Array, steps: int) -> Array:
