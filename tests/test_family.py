@@ -453,7 +453,7 @@ def test_trace_is_what_the_forward_computes(name):
 @every
 @pytest.mark.parametrize("units", [None, [0, 2]])
 def test_a_clamped_gate_has_its_value_and_the_rest_follows(name, units):
-    layer, x = layer_of(name), inputs()
+    layer, x = layer_of(name), inputs(3, B, I)
     state = state_of(layer)
     untouched = layer(x, state)[0]
     for slot in layer.cell.slots:

@@ -235,8 +235,10 @@ def test_the_constructor_starts_at_default():
         assert stats.ks_2samp(mine[weights].ravel(), drawn[weights].ravel()).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("name", sorted(set(VARIANTS) - NO_GATE))
+@pytest.mark.parametrize(
+    ("name", "init"),
+    [(name, "chrono") for name in sorted(set(VARIANTS) - NO_GATE)] + [("lstm", init) for init in INITS],
+)
 def test_the_same_bits_alone_and_stacked(name, init):
     stack = layer_of(name, num_layers=2, models=2)
     stack.reset_parameters(scheme(init), [np.random.default_rng(m) for m in range(2)])
