@@ -73,6 +73,12 @@ class Init:
             return "init.rule=chrono needs init.max_lag, the longest lag in steps"
         if self.rule == "uniform_gate" and hidden_size < 2:
             return f"init.rule=uniform_gate draws from U[1/H, 1 - 1/H] and needs 2 units, got {hidden_size}"
+        for slot, sign in _biased_gates(cell, self).items() if self.rule == "constant" else ():
+            activation = cell.spec[slot].activation
+            with np.errstate(all="ignore"):
+                bias = ACTIVATIONS[activation].start(np.array(sign * self.value))
+            if not np.isfinite(bias):
+                return f"init.value={self.value}: no finite bias of the {slot} gate, a {activation}, keeps that much"
         return None
 
     def notes(self, cell: Cell) -> list[str]:

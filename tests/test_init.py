@@ -291,6 +291,12 @@ def test_an_illegal_scheme_is_refused_by_name(changes, message):
         init_of("default", **changes)
 
 
+@pytest.mark.parametrize("name", ["forget_tanh", "forget_elliott"])
+def test_a_bias_that_is_no_number_is_refused(name):
+    with pytest.raises(ValueError, match=f"init.value=60.0: no finite bias of the forget gate, a {name[7:]}"):
+        started(name, scheme("forget_bias", value=60.0))
+
+
 def test_what_a_scheme_needs_is_said():
     cell = layer_of("lstm").cell
     assert "needs init.max_lag" in init_of("chrono").not_applicable(cell, 8)
