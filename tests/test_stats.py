@@ -1,11 +1,28 @@
-"""Intervals against cases worked by hand, and their coverage against its definition."""
+"""Statistics against cases worked by hand, published values and their definitions."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from scipy.stats import PermutationMethod, binomtest, norm, rankdata, wilcoxon
 
-from analysis.stats import median_interval
+from analysis.stats import (
+    equivalence_p,
+    holm,
+    log_steps,
+    logrank_p,
+    mcnemar_p,
+    median_interval,
+    outside_p,
+    paired_difference,
+    seeds_needed,
+    signed_rank_null,
+    signed_rank_p,
+    solve_difference,
+    solve_rate,
+    unsolved_curve,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +52,146 @@ def test_infinite_scores_are_ordered_like_any_other():
 def test_what_is_no_list_of_scores_is_refused(values):
     with pytest.raises(ValueError, match="one score per seed"):
         median_interval(values)
+
+
+# Paired differences
+
+DEPRESSION = np.array(  # Hamilton scale before and after a tranquilizer (Hollander & Wolfe 1973, example 3.1)
+    [
+        [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30],
+        [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29],
+    ]
+)
+
+
+def test_the_paired_difference_of_a_textbook_case():
+    d = DEPRESSION[0] - DEPRESSION[1]
+    assert signed_rank_p(d) == pytest.approx(20 / 512)  # W+ = 40
+    assert signed_rank_p(d, side="greater") == pytest.approx(10 / 512)
+    assert paired_difference(d) == pytest.approx((0.46, 0.010, 0.786), abs=5e-4)
+
+
+def test_three_differences_by_hand():
+    # Walsh averages of 1, 2, 6: 1, 1.5, 2, 3.5, 4, 6; the signed ranks of 3 values are all positive once in 8
+    assert paired_difference([6, 1, 2], level=0.75) == (2.75, 1, 6)
+    assert paired_difference([6, 1, 2]) == (2.75, -math.inf, math.inf)
+    assert signed_rank_p([6, 1, 2], side="greater") == 1 / 8
+    assert signed_rank_p([6, 1, 2]) == 1 / 4
+
+
+@pytest.mark.parametrize(("n", "critical"), [(6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (20, 52), (25, 89)])
+def test_critical_values_are_those_of_the_tables(n, critical):
+    below = np.cumsum(signed_rank_null(tuple(range(1, n + 1)))[::2])  # two-sided .05 (Wilcoxon & Wilcox 1964)
+    assert below[critical] <= 0.025 < below[critical + 1]
+    assert below[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [6, 9, 12])
+def test_the_interval_holds_what_the_test_does_not_reject(n):
+    d = np.random.default_rng(n).normal(0.4, 1, n)
+    value, low, high = paired_difference(d)
+    assert low < value < high
+    nudge = 1e-9
+    assert signed_rank_p(d, low + nudge) > 0.05 >= signed_rank_p(d, low - nudge)
+    assert signed_rank_p(d, high - nudge) > 0.05 >= signed_rank_p(d, high + nudge)
+
+
+@pytest.mark.parametrize("d", [[1, 1, 1, -1, 2, 2], [0, 0, 1, 2, 3, 3, 3], [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]])
+def test_ties_and_zeros_are_tested_over_every_sign_flip(d):
+    d = np.array(d, dtype=float)
+    ranks = rankdata(np.abs(d)) * (d != 0)
+    flips = [np.dot(ranks, signs) for signs in itertools.product([0, 1], repeat=len(d))]
+    above = np.mean(np.array(flips) >= np.dot(ranks, d > 0))
+    below = np.mean(np.array(flips) <= np.dot(ranks, d > 0))
+    assert signed_rank_p(d, side="greater") == pytest.approx(above)
+    assert signed_rank_p(d) == pytest.approx(min(1, 2 * min(above, below)))
+
+
+def test_no_difference_at_all_has_p_1():
+    assert signed_rank_p(np.zeros(8)) == 1
+    assert signed_rank_p(np.full(8, math.log(2)), bound=math.log(2)) == 1
+    assert paired_difference(np.zeros(8)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("side", ["two-sided", "less", "greater"])
+@pytest.mark.parametrize("n", [1, 5, 12, 30])
+def test_without_ties_it_is_the_exact_test_of_scipy(n, side):
+    d = np.random.default_rng(n).normal(0.3, 1, n)
+    assert signed_rank_p(d, side=side) == pytest.approx(wilcoxon(d, alternative=side, method="exact").pvalue)
+
+
+@pytest.mark.parametrize("side", ["two-sided", "less", "greater"])
+def test_with_ties_it_is_the_permutation_test_of_scipy(side):
+    d = np.random.default_rng(3).integers(-2, 5, 8).astype(float)
+    flips = PermutationMethod(n_resamples=2**9)
+    expected = wilcoxon(d, alternative=side, zero_method="pratt", method=flips).pvalue
+    assert signed_rank_p(d, side=side) == pytest.approx(expected)
+
+
+def test_equal_sizes_make_it_the_sign_test():
+    assert signed_rank_p(np.repeat([1.0, -1.0], [16, 4])) == pytest.approx(binomtest(4, 20).pvalue)
+
+
+def test_equivalence_is_shown_inside_the_margin_and_refuted_outside():
+    d = np.array([-0.3, -0.1, 0.05, 0.12, 0.2, 0.31])
+    assert equivalence_p(d, 1) == 1 / 64
+    assert outside_p(d, 1) == 1
+    assert equivalence_p(d + 2, 1) == 1
+    assert outside_p(d + 2, 1) == outside_p(d - 2, 1) == 2 / 64
+    assert equivalence_p(d, 0.25) == max(signed_rank_p(d, -0.25, "greater"), signed_rank_p(d, 0.25, "less"))
+
+
+def test_holm_multiplies_by_what_is_left():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]).tolist() == []
+
+
+def test_seeds_needed_is_the_table_of_the_protocol():
+    table = {1: 6, 2: 7, 3: 7, 4: 8, 6: 8, 7: 9, 12: 9, 13: 10, 25: 10, 26: 11, 51: 11}
+    assert {k: seeds_needed(k) for k in table} == table
+    assert seeds_needed(1, 0.025) == 7
+    with pytest.raises(ValueError, match="a comparison or more"):
+        seeds_needed(0)
+
+
+# Solved or not, and when
+
+
+@pytest.mark.parametrize(
+    ("solved", "runs", "low", "high"),  # Newcombe 1998, table I, method 3
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_as_published(solved, runs, low, high):
+    assert solve_rate(solved, runs) == pytest.approx((solved / runs, low, high), abs=5e-5)
+
+
+def test_mcnemar_by_hand():
+    first = [True] * 10 + [False] * 2 + [True] * 5
+    second = [False] * 10 + [True] * 2 + [True] * 5
+    assert mcnemar_p(first, second) == pytest.approx(2 * 79 / 4096)  # P(Binomial(12, 1/2) <= 2) = 79 / 4096
+    value, low, high = solve_difference(first, second)
+    exact = binomtest(10, 12).proportion_ci(0.95)
+    assert (value, low, high) == pytest.approx((8 / 17, (2 * exact.low - 1) * 12 / 17, (2 * exact.high - 1) * 12 / 17))
+    assert mcnemar_p(first, first) == 1
+    assert solve_difference(first, first) == (0, 0, 0)
+
+
+def test_steps_beyond_the_budget_count_the_budget():
+    assert log_steps([100, math.nan, 900, 0], 500) == pytest.approx(np.log([100, 500, 500, 1]))
+
+
+def test_kaplan_meier_by_hand():
+    # 4 runs: solved at 10 and 30, one unsolved at 40, one solved at 40: shares 3/4, 2/4, 1/4 of the 4
+    rows = unsolved_curve([30, math.nan, 10, 40], budget=40)
+    assert rows[:, 0].tolist() == [0, 10, 30, 40]
+    assert rows[:, 1] == pytest.approx([1, 0.75, 0.5, 0.25])
+    assert (rows[:, 2] <= rows[:, 1]).all()
+    assert (rows[:, 3] >= rows[:, 1]).all()
+    assert unsolved_curve([math.nan, math.nan], 40).tolist() == [[0, 1, 1, 1]]
+
+
+def test_log_rank_of_two_groups_by_hand():
+    # One solve each at 1 and 2, all of the first arm first: observed 2, expected 1/2 + 1/3, variance 1/4 + 2/9
+    z = (2 - 5 / 6) / math.sqrt(1 / 4 + 2 / 9)
+    assert logrank_p([1, 2], [math.nan, math.nan], 9) == pytest.approx(2 * norm.sf(z))
+    assert logrank_p([math.nan], [math.nan], 9) == 1

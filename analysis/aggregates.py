@@ -1,0 +1,138 @@
+"""Statistics over many tasks, and shares of variance over many settings: pure functions on arrays and frames."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import permutation_test
+
+from analysis.stats import LEVEL, Array, Estimate
+
+ENOUGH_TASKS, ENOUGH_SEEDS = 5, 10  # from here on a bootstrap over seeds and tasks is worth drawing
+ENOUGH_RUNS, ENOUGH_FIT = 200, 0.8  # runs and out-of-bag R2 from which on importances are read
+
+
+class Importance(NamedTuple):
+    """How much of the variance of a random search each knob explains, if the model fits well enough to say."""
+
+    shares: dict[str, float]
+    fit: float  # out-of-bag R2
+    decided: bool
+
+
+def sign_flip_p(d: ArrayLike) -> float:
+    """p that the mean over tasks of a paired difference is 0, by flipping signs inside each (seed, task).
+
+    d: shape (seeds, tasks), on one scale over tasks. A statement "on these tasks", not about others (Fisher's
+    randomization test; scipy.stats.permutation_test, exact up to 2^16 flips, drawn above).
+    """
+    x = matrix(d, "sign_flip_p")
+    test = permutation_test(
+        (x.ravel(),), np.mean, permutation_type="samples", n_resamples=2**16, vectorized=True, rng=0
+    )
+    return float(test.pvalue)
+
+
+def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
+    """The chance that a run of the first arm scores above one of the second, on average over tasks; a tie counts half.
+
+    first, second: shapes (seeds, tasks) and (other seeds, tasks) (Agarwal et al. 2021, rliable).
+    """
+    a, b = matrix(first, "probability_of_improvement"), matrix(second, "probability_of_improvement")
+    d = a[:, None] - b[None]
+    return float(((d > 0) + 0.5 * (d == 0)).mean())
+
+
+def iqm(scores: Array) -> Array:
+    """The mean of the middle half of the scores: (..., seeds, tasks) -> (...) (Agarwal et al. 2021, rliable)."""
+    x = np.sort(scores.reshape(*scores.shape[:-2], -1), -1)
+    cut = int(x.shape[-1] * 0.25)
+    middle: Array = x[..., cut : x.shape[-1] - cut].mean(-1)
+    return middle
+
+
+def iqm_interval(scores: ArrayLike, draws: int = 2000, seed: int = 0) -> Estimate:
+    """The interquartile mean over tasks with its bootstrap interval at .95, seeds drawn within each task.
+
+    scores: shape (seeds, tasks), on one scale over tasks, at least 10 x 5: below that the interval covers too little.
+    """
+    x = matrix(scores, "iqm_interval")
+    if x.shape[0] < ENOUGH_SEEDS or x.shape[1] < ENOUGH_TASKS:
+        raise ValueError(f"a bootstrap takes {ENOUGH_SEEDS} seeds x {ENOUGH_TASKS} tasks or more, got {x.shape}")
+    rows = np.random.default_rng(seed).integers(0, x.shape[0], (draws, *x.shape))
+    low, high = np.quantile(iqm(np.take_along_axis(x[None], rows, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(iqm(x)), float(low), float(high))
+
+
+def matrix(values: ArrayLike, asked: str) -> Array:
+    """The values as a float array (seeds, tasks); ValueError if it has another shape or a NaN."""
+    x = np.asarray(values, dtype=float)
+    if x.ndim != 2 or not x.size or np.isnan(x).any():
+        raise ValueError(f"{asked} takes scores of shape (seeds, tasks), got shape {x.shape}")
+    return x
+
+
+def anova(runs: pd.DataFrame, response: str, factors: Sequence[str]) -> pd.DataFrame:
+    """Exact analysis of variance of a balanced grid, with every interaction; the seeds of a cell are its replicates.
+
+    runs: one row a run with the columns `response` and `factors` (taken as categories). Returns one row per effect
+    (`a`, `b`, `a x b`) and `residual`: df, share (of the total sum of squares), F, p. Raises ValueError unless every
+    combination has the same number of runs, at least two (Montgomery, Design and Analysis of Experiments, 5;
+    statsmodels anova_lm).
+    """
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    cells = runs.groupby(list(factors)).size()
+    combinations = int(np.prod([runs[factor].nunique() for factor in factors]))
+    if len(cells) != combinations or cells.nunique() != 1 or cells.iloc[0] < 2:
+        raise ValueError(f"a balanced grid is needed: {len(cells)} of {combinations} cells, with {set(cells)} runs")
+    plain = pd.DataFrame({f"f{i}": pd.factorize(runs[name])[0] for i, name in enumerate(factors)})
+    plain["y"] = np.asarray(runs[response], dtype=float)
+    table = anova_lm(ols("y ~ " + " * ".join(f"C(f{i})" for i in range(len(factors))), plain).fit(), typ=2)
+    named = {f"C(f{i})": name for i, name in enumerate(factors)}
+    table.index = pd.Index([" x ".join(named.get(p, "residual") for p in row.split(":")) for row in table.index])
+    shares = table["sum_sq"] / table["sum_sq"].sum()
+    return pd.DataFrame({"df": table["df"].astype(int), "share": shares, "F": table["F"], "p": table["PR(>F)"]})
+
+
+def importance(runs: pd.DataFrame, response: str, knobs: Sequence[str], seed: int = 0) -> Importance:
+    """Shares of variance over a random search, by a random forest: undecided below 200 runs or an out-of-bag R2 of .8.
+
+    runs: one row a run of one task, with the numeric columns `response` and `knobs` (logs where drawn so).
+    Functional ANOVA (Hutter, Hoos & Leyton-Brown 2014) through optuna where it is installed (the extra `importance`),
+    else permutation importance (Breiman 2001; sklearn), both scaled to sum 1.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+
+    x, y = runs[list(knobs)].to_numpy(dtype=float), runs[response].to_numpy(dtype=float)
+    forest = RandomForestRegressor(200, oob_score=True, random_state=seed).fit(x, y)
+    try:
+        raw = functional_anova(x, y, knobs, seed)
+    except ImportError:
+        from sklearn.inspection import permutation_importance
+
+        raw = np.maximum(permutation_importance(forest, x, y, random_state=seed).importances_mean, 0)
+    shares = dict(zip(knobs, map(float, raw / raw.sum()), strict=True))
+    fit = float(forest.oob_score_)
+    return Importance(shares, fit, len(y) >= ENOUGH_RUNS and fit >= ENOUGH_FIT)
+
+
+def functional_anova(x: Array, y: Array, knobs: Sequence[str], seed: int) -> Array:
+    """Main-effect shares, shape (knobs,), of finished runs x (runs, knobs), y (runs,); ImportError without optuna."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    ranges = {
+        knob: optuna.distributions.FloatDistribution(float(low), float(high))
+        for knob, low, high in zip(knobs, x.min(axis=0), x.max(axis=0), strict=True)
+    }
+    for row, value in zip(x, y, strict=True):
+        values = dict(zip(knobs, map(float, row), strict=True))
+        study.add_trial(optuna.create_trial(params=values, distributions=ranges, value=float(value)))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return np.array([found[knob] for knob in knobs])

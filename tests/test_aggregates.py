@@ -1,0 +1,74 @@
+"""Many tasks and many settings: cases by hand, and shares of variance planted in a grid."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.aggregates import anova, importance, iqm, iqm_interval, probability_of_improvement, sign_flip_p
+
+
+def test_sign_flips_go_over_every_seed_of_every_task():
+    d = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, -0.5]])
+    flips = [np.mean(np.array(signs) * d.ravel()) for signs in itertools.product([-1, 1], repeat=6)]
+    assert sign_flip_p(d) == pytest.approx(np.mean(np.abs(flips) >= d.mean() - 1e-12))
+    with pytest.raises(ValueError, match=r"\(seeds, tasks\)"):
+        sign_flip_p([1.0, 2.0])
+
+
+def test_probability_of_improvement_by_hand():
+    assert probability_of_improvement([[1.0], [2.0]], [[1.0], [0.0]]) == (0.5 + 1 + 1 + 1) / 4
+
+
+def test_the_interquartile_mean_by_hand():
+    assert iqm(np.array([[0.0, 10.0], [2.0, 100.0]])) == 6  # of 0, 2, 10, 100 the middle half
+
+
+def test_the_bootstrap_keeps_to_the_middle_and_refuses_small_studies():
+    scores = np.random.default_rng(0).normal(size=(12, 5))
+    value, low, high = iqm_interval(scores)
+    assert low < value < high
+    assert iqm_interval(scores) == (value, low, high)
+    with pytest.raises(ValueError, match="10 seeds x 5 tasks"):
+        iqm_interval(scores[:9])
+
+
+def grid(seeds: int = 4) -> pd.DataFrame:
+    """y = 3 a + b + a b over a, b in {-1, 1}, with noise of standard deviation .1."""
+    rng = np.random.default_rng(1)
+    rows = [(a, b, 3 * a + b + a * b + rng.normal(0, 0.1)) for a in (-1, 1) for b in (-1, 1) for _ in range(seeds)]
+    return pd.DataFrame(rows, columns=["train.lr", "gate", "y"])
+
+
+def test_planted_shares_of_a_balanced_grid():
+    table = anova(grid(), "y", ["train.lr", "gate"])
+    assert list(table.index) == ["train.lr", "gate", "train.lr x gate", "residual"]
+    assert table["share"].tolist()[:3] == pytest.approx([9 / 11, 1 / 11, 1 / 11], abs=0.02)
+    assert table["df"].tolist() == [1, 1, 1, 12]
+    assert (table["p"].iloc[:3] < 1e-6).all()
+
+
+def test_the_sums_of_squares_by_hand():
+    frame = pd.DataFrame({"a": [0, 0, 1, 1], "y": [1.0, 3.0, 5.0, 7.0]})  # cell means 2 and 6: between 16, within 4
+    table = anova(frame, "y", ["a"])
+    assert table["share"].tolist() == pytest.approx([0.8, 0.2])
+    assert table["F"].iloc[0] == pytest.approx(16 / 2)
+
+
+def test_an_unbalanced_grid_is_refused():
+    with pytest.raises(ValueError, match="balanced"):
+        anova(grid().iloc[1:], "y", ["train.lr", "gate"])
+
+
+def test_importance_finds_the_planted_knob_and_says_when_it_cannot():
+    rng = np.random.default_rng(0)
+    runs = pd.DataFrame(rng.uniform(-1, 1, (200, 3)), columns=["lr", "H", "noise"])
+    runs["y"] = 3 * runs["lr"] ** 2 + 0.3 * runs["H"]
+    found = importance(runs, "y", ["lr", "H", "noise"])
+    assert found.decided
+    assert found.shares["lr"] > 0.8
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert not importance(runs.head(100), "y", ["lr", "H"]).decided
+    runs["y"] = rng.normal(size=200)
+    assert not importance(runs, "y", ["lr", "H"]).decided
