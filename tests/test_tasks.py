@@ -157,11 +157,15 @@ def test_the_main_metric_is_measured_and_judged(task: Task) -> None:
         assert not task.is_solved(metrics | {"loss": task.chance, task.metric: task.chance})
 
 
-def test_an_example_can_be_shown_and_drawn(task: Task, tmp_path: Path) -> None:
+def test_an_example_is_aligned(task: Task) -> None:
     lines = task.example(seed=3).split("\n")
     assert lines[-1].startswith("target")
     assert len({len(line) for line in lines}) == 1
-    task.plot(tmp_path / "drawn.png", seed=3)
+
+
+@pytest.mark.parametrize("name", ["adding", "continual_reber", "counting", "polyphonic"])
+def test_an_example_can_be_drawn(name: str, tmp_path: Path) -> None:
+    build(name, {}, tmp_path).plot(tmp_path / "drawn.png", seed=3)
     assert (tmp_path / "drawn.png").stat().st_size > 1_000
 
 
@@ -319,3 +323,16 @@ def test_a_folder_of_ones_own_adds_tasks(tmp_path: Path, monkeypatch: pytest.Mon
     assert task.training_batch(generator(0, "train"), B).inputs.shape[1] == B
     with pytest.raises(TaskError, match="task=empty: its file must define one class derived from Task, it defines 0"):
         load_task("empty", {})
+
+
+def test_the_task_in_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiments.tasks, "_extensions", [])
+    text = (CONF.parent.parent / "docs" / "tasks.md").read_text()
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "first_symbol.py").write_text(text.split("```python\n")[1].split("```")[0])
+    experiments.tasks.add_extensions(tmp_path)
+    task = load_task("first_symbol", {"length": 5, "eval_lengths": []})
+    batch = task.training_batch(generator(0, "train"), B)
+    assert np.array_equal(batch.targets[-1], batch.inputs[0])
+    assert task.loss(outputs_for(task, batch), batch).isfinite()
+    assert {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")} == set(TASKS)
