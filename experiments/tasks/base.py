@@ -5,66 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.tasks import _example
+from experiments.tasks._batch import (
+    LOSSES,
+    Array,
+    Batch,
+    Scores,
+    counted,
+    joined,
+    share,
+    whole_sequences,
+    within,
+)
 
-Array = NDArray[Any]
+__all__ = [
+    "LOSSES",
+    "Array",
+    "Batch",
+    "Scores",
+    "Task",
+    "TaskError",
+    "counted",
+    "joined",
+    "share",
+    "whole_sequences",
+    "within",
+]
 
 
 class TaskError(ValueError):
     """A task that cannot be built or read; the message names the key, the value received and what is legal."""
-
-
-class Batch(NamedTuple):
-    """B sequences of T steps.
-
-    Attributes:
-        inputs: symbols (T, B) as integers, shown to the model one-hot, or values (T, B, I) as float32.
-        targets: symbols (T, B) as integers, or values (T, B, O) as float32.
-        mask: (T, B), true where a step counts in loss and metrics, which no padding does; None: all but padding.
-        lengths: (B,) steps of each sequence, the rest is padding; None: all are T long.
-        legal: (T, B, O), true for the outputs that are possible there, on tasks that score legality.
-    """
-
-    inputs: Array
-    targets: Array
-    mask: Array | None = None
-    lengths: Array | None = None
-    legal: Array | None = None
-
-    @property
-    def counts(self) -> Array:
-        """(T, B), true where a step counts."""
-        if self.mask is not None:
-            return self.mask
-        steps, batch_size = self.targets.shape[:2]
-        return within(np.full(batch_size, steps) if self.lengths is None else self.lengths, steps)
-
-    def at(self, steps: Array) -> Batch:
-        """What loss and scores read (targets, mask, legal) at these steps only, for outputs at these steps only."""
-        legal = None if self.legal is None else self.legal[steps]
-        return self._replace(targets=self.targets[steps], mask=self.counts[steps], legal=legal)
-
-
-class Scores(dict[str, tuple[float, float]]):
-    """Metrics of one batch as (sum, count), so that batches add up exactly."""
-
-    def add(self, other: Mapping[str, tuple[float, float]]) -> None:
-        """Add the sums and counts of another batch."""
-        for key, (total, count) in other.items():
-            own_total, own_count = self.get(key, (0.0, 0.0))
-            self[key] = (own_total + total, own_count + count)
-
-    def means(self) -> dict[str, float]:
-        """Sum / count of every metric."""
-        return {key: total / count for key, (total, count) in self.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,63 +216,3 @@ class Task:
 
     def _drawn(self, seed: int) -> Batch:
         return self.sample(np.random.Generator(np.random.Philox(seed)), 1, self.length)
-
-
-def within(lengths: Array, steps: int) -> Array:
-    """(T, B), true before each sequence's end."""
-    return np.arange(steps)[:, None] < lengths
-
-
-def share(holds: Tensor) -> tuple[float, float]:
-    """How often something holds, as (sum, count)."""
-    return holds.double().sum().item(), holds.numel()
-
-
-def whole_sequences(outputs: Tensor, batch: Batch) -> tuple[float, float]:
-    """How many sequences have the right symbol at every step that counts, as (sum, count)."""
-    wrong = outputs.argmax(-1) != torch.from_numpy(batch.targets).to(outputs.device)
-    return share(~(wrong & torch.from_numpy(batch.counts).to(outputs.device)).any(0))
-
-
-def counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Outputs (N, O) and targets (N, ...) of the N steps that count."""
-    targets = torch.from_numpy(batch.targets).to(outputs.device)
-    if targets.is_floating_point():
-        targets = targets.to(outputs.dtype)
-    if batch.mask is None and batch.lengths is None:
-        return outputs.flatten(0, 1), targets.flatten(0, 1)
-    counts = torch.from_numpy(batch.counts).to(outputs.device)
-    return outputs[counts], targets[counts]
-
-
-def joined(pieces: Array, lengths: Array, streams: int) -> Array:
-    """Lay pieces of unequal length end to end.
-
-    Args:
-        pieces: (N, L, ...), the first N / streams of them are the first stream's, and so on.
-        lengths: (N,) steps of each piece.
-        streams: B.
-
-    Returns:
-        (T, B, ...), zero past a stream's end.
-    """
-    totals = lengths.reshape(streams, -1).sum(axis=1)
-    steps = int(totals.max())
-    whole = np.zeros((streams, steps, *pieces.shape[2:]), dtype=pieces.dtype)
-    whole[within(totals, steps).T] = pieces[within(lengths, pieces.shape[1]).T]
-    return np.ascontiguousarray(whole.swapaxes(0, 1))
-
-
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(outputs, targets, reduction="none")
-
-
-def _mse(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs - targets).square().mean(-1)
-
-
-def _bce(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").sum(-1)
-
-
-LOSSES = {"cross_entropy": _cross_entropy, "mse": _mse, "bce": _bce}
