@@ -98,6 +98,18 @@ def anova(runs: pd.DataFrame, response: str, factors: Sequence[str]) -> pd.DataF
     return pd.DataFrame({"df": table["df"].astype(int), "share": shares, "F": table["F"], "p": table["PR(>F)"]})
 
 
+def main_shares(grid: ArrayLike) -> list[float]:
+    """The share of the variance over a balanced grid that each factor explains alone; what they leave is interactions.
+
+    grid: one value per combination, shape (levels of the first factor, levels of the second, ...). The variance of a
+    factor's level means over that of all values: anova's shares, where nothing is replicated.
+    """
+    x = np.asarray(grid, dtype=float)
+    others = [tuple(axis for axis in range(x.ndim) if axis != factor) for factor in range(x.ndim)]
+    whole = x.var()
+    return [float(x.mean(axis=axes).var() / whole) if whole else 0.0 for axes in others]
+
+
 def importance(runs: pd.DataFrame, response: str, knobs: Sequence[str], seed: int = 0) -> Importance:
     """Shares of variance over a random search, by a random forest: undecided below 200 runs or an out-of-bag R2 of .8.
 

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.aggregates import anova, importance, iqm, iqm_interval, probability_of_improvement, sign_flip_p
+from analysis.aggregates import (
+    anova,
+    importance,
+    iqm,
+    iqm_interval,
+    main_shares,
+    probability_of_improvement,
+    sign_flip_p,
+)
 
 
 def test_sign_flips_go_over_every_seed_of_every_task():
@@ -54,6 +62,14 @@ def test_the_sums_of_squares_by_hand():
     table = anova(frame, "y", ["a"])
     assert table["share"].tolist() == pytest.approx([0.8, 0.2])
     assert table["F"].iloc[0] == pytest.approx(16 / 2)
+
+
+def test_main_shares_are_those_of_the_anova():
+    cells = grid(1).pivot(index="train.lr", columns="gate", values="y").to_numpy()
+    twice = pd.concat([grid(1), grid(1)])
+    assert main_shares(cells) == pytest.approx(anova(twice, "y", ["train.lr", "gate"])["share"].tolist()[:2])
+    assert main_shares([[0, 0], [1, 1]]) == [1, 0]
+    assert main_shares([[1, 1], [1, 1]]) == [0, 0]
 
 
 def test_an_unbalanced_grid_is_refused():

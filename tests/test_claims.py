@@ -1,0 +1,180 @@
+"""Verdicts on planted differences: each word for each kind of claim, and what keeps a comparison from being run."""
+
+import copy
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import claims
+from analysis.claims import judge, overall
+from analysis.commandline import CommandError
+from analysis.runs import load
+from tests.records import write
+
+SEEDS = list(range(8))
+SMALL = [1.1, 0.9, 1.05, 0.97, 1.2, 0.85, 1.13, 0.94, 1.08, 0.92, 1.15, 0.88, 1.02, 0.99, 1.21, 0.83]  # factors near 1
+
+
+def put(folder: Path, variant: str, task: str = "adding", seed: int = 0, **changes: Any) -> str:
+    """Write one confirmation run, in place of an earlier one; returns its arm."""
+    for old in folder.glob(f"{task}-{variant}-s{seed}-*"):
+        shutil.rmtree(old)
+    written = write(folder, variant, task, seed, phase="confirm", **changes)
+    return str(json.loads((written / "run.json").read_text())["arm"])
+
+
+def study(folder: Path, factor: float, **claim: Any) -> tuple[Any, dict[str, Any]]:
+    """Records of lstm and gru on adding, gru's loss about `factor` times lstm's, and what was frozen."""
+    return made(folder, {"lstm": [0.01] * 8, "gru": [0.01 * factor * small for small in SMALL[:8]]}, **claim)
+
+
+def made(folder: Path, scores: dict[str, list[float]], **claim: Any) -> tuple[Any, dict[str, Any]]:
+    cells = []
+    for variant, values in scores.items():
+        for seed, score in enumerate(values):
+            solved = {"results__solved": score < 0.01, "results__steps_to_solve": 100 if score < 0.01 else None}
+            arm = put(folder, variant, seed=seed, results__score=score, **solved)
+        cells.append({"task": "adding", "arm": variant, "identity": arm, "unit": "MSE", "edge": [], "chosen": {}})
+    declared = {"sentence": "s", "source": "p", "expect": "higher", "baseline": "lstm", "arms": ["gru"], **claim}
+    frozen = {"schema": 1, "study": folder.name, "claims": [declared], "tasks": {"adding": []}, "cells": cells}
+    return load([folder]), {**frozen, "seeds": SEEDS, "extension": [], "factors": {}}
+
+
+@pytest.mark.parametrize(
+    ("factor", "claim", "word"),
+    [
+        (2.0, {"expect": "higher"}, "reproduced"),
+        (2.0, {"expect": "lower"}, "refuted"),
+        (1.0, {"expect": "higher"}, "undecided"),
+        (0.5, {"expect": "lower"}, "reproduced"),
+        (4.0, {"expect": "higher", "margin": 2.0}, "reproduced"),
+        (2.0, {"expect": "higher", "margin": 4.0}, "refuted"),
+        (0.25, {"expect": "lower", "margin": 2.0}, "reproduced"),
+        (0.8, {"expect": "lower", "margin": 2.0}, "refuted"),
+        (1.0, {"expect": "same"}, "reproduced"),
+        (4.0, {"expect": "same"}, "refuted"),
+        (2.0, {"expect": "same"}, "undecided"),
+        (2.0, {"expect": "higher", "scale": "difference"}, "reproduced"),
+        (2.0, {"expect": "same", "scale": "difference"}, "reproduced"),
+    ],
+)
+def test_the_word_for_a_planted_difference(tmp_path, factor, claim, word):
+    (verdict,) = judge(*study(tmp_path / "s", factor, **claim))
+    assert verdict.verdict == word
+    assert verdict.comparison == "gru vs lstm, adding"
+
+
+def test_the_estimate_is_the_ratio_with_its_paired_interval(tmp_path):
+    (verdict,) = judge(*study(tmp_path / "s", 2.0))
+    assert verdict.unit == "ratio of MSE"
+    assert 1.7 < verdict.low < verdict.estimate < verdict.high < 2.3
+    assert verdict.p_adjusted == 2 / 2**8
+
+
+def test_the_difference_keeps_the_unit(tmp_path):
+    (verdict,) = judge(*study(tmp_path / "s", 2.0, scale="difference"))
+    assert verdict.unit == "difference in MSE"
+    assert verdict.estimate == pytest.approx(0.01, rel=0.05)
+
+
+def test_solve_rates_and_steps(tmp_path):
+    scores = {"lstm": [0.001] * 8, "gru": [0.02] * 8}
+    (solved,) = judge(*made(tmp_path / "a", scores, metric="solved", scale="difference", expect="lower"))
+    assert (solved.verdict, solved.estimate, solved.p_adjusted) == ("reproduced", -1, 2 / 2**8)
+    (steps,) = judge(*made(tmp_path / "b", scores, metric="steps"))
+    assert (steps.verdict, steps.estimate, steps.unit) == ("reproduced", pytest.approx(3), "ratio of steps to solve")
+    assert steps.note == "gru: 8 of 8 unsolved at 300 steps, so its steps are a lower bound"
+
+
+def test_holm_goes_over_every_comparison_of_the_study(tmp_path):
+    scores = {"lstm": [0.01] * 8, "gru": [0.02 * s for s in SMALL[:8]], "mgu": [0.03 * s for s in SMALL[:8]]}
+    verdicts = judge(*made(tmp_path / "s", scores, arms=["gru", "mgu"]))
+    assert [verdict.p_adjusted for verdict in verdicts] == [4 / 2**8, 4 / 2**8]
+    assert overall(verdicts) == "reproduced"
+
+
+def test_a_diverged_run_counts_at_chance_and_is_noted(tmp_path):
+    _, frozen = study(tmp_path / "s", 2.0)
+    put(tmp_path / "s", "gru", seed=0, status="diverged", results__score=None)
+    (verdict,) = judge(load([tmp_path / "s"]), frozen)
+    assert verdict.note == "gru: 1 of 8 diverged"
+    assert verdict.verdict == "reproduced"
+
+
+def test_a_missing_run_or_unpaired_data_is_not_run(tmp_path):
+    records, frozen = study(tmp_path / "s", 2.0)
+    (verdict,) = judge(records, {**frozen, "seeds": list(range(9))})
+    assert (verdict.verdict, verdict.note) == ("not run", "gru, adding: 8 of 9 confirmation runs")
+    assert math.isnan(verdict.estimate)
+    assert overall([verdict]) == overall([]) == "not run"
+    put(tmp_path / "s", "gru", seed=3, data_digest="other")
+    (verdict,) = judge(load([tmp_path / "s"]), frozen)
+    assert verdict.note == "the runs of seed 3 did not see the same data"
+
+
+def test_tuning_runs_and_other_studies_do_not_count(tmp_path):
+    records, frozen = study(tmp_path / "s", 2.0)
+    (verdict,) = judge(records, {**frozen, "study": "other"})
+    assert verdict.verdict == "not run"
+    records.runs["phase"] = "tune"
+    assert judge(records, frozen)[0].verdict == "not run"
+
+
+def test_a_declared_extension_looks_twice_at_half_the_alpha(tmp_path):
+    scores = {"lstm": [0.01] * 16, "gru": [0.01 * 1.07 * small for small in SMALL]}
+    records, frozen = made(tmp_path / "s", scores)
+    (first,) = judge(records, {**frozen, "extension": list(range(16, 24))})
+    assert first.verdict == "undecided"
+    longer = {"lstm": [0.01] * 16, "gru": [0.01 * small for small in SMALL[:8]] + [0.04 * small for small in SMALL[:8]]}
+    records, frozen = made(tmp_path / "t", longer)
+    (second,) = judge(records, {**frozen, "extension": list(range(8, 16))})
+    assert second.verdict == "reproduced"
+    assert 0.001 < second.p_adjusted <= 0.025
+
+
+def test_the_edge_of_the_grid_is_marked(tmp_path):
+    records, frozen = study(tmp_path / "s", 2.0)
+    frozen["cells"][1] |= {"edge": ["train.lr"], "chosen": {"train.lr": 0.03}}
+    assert judge(records, frozen)[0].note == "gru: tuned to the edge of the grid (train.lr=0.03)"
+
+
+def test_an_interaction_is_the_change_of_the_difference_between_tasks(tmp_path):
+    _, frozen = study(tmp_path / "s", 4.0, against="digits")
+    frozen = copy.deepcopy(frozen) | {"tasks": {"adding": [], "digits": []}}
+    for variant, factor in (("lstm", 1.0), ("gru", 2.0)):
+        for seed in SEEDS:
+            arm = put(tmp_path / "s", variant, "digits", seed, results__score=0.1 * factor)
+        cell = {"task": "digits", "arm": variant, "identity": arm, "unit": "share", "edge": [], "chosen": {}}
+        frozen["cells"].append(cell)
+    (verdict,) = judge(load([tmp_path / "s"]), frozen)
+    assert verdict.verdict == "reproduced"
+    assert verdict.estimate == pytest.approx(2, rel=0.1)
+    assert verdict.comparison == "gru vs lstm, adding against digits"
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        (["reproduced", "reproduced"], "reproduced"),
+        (["reproduced", "undecided"], "undecided"),
+        (["not run", "undecided"], "not run"),
+        (["refuted", "not run"], "refuted"),
+    ],
+)
+def test_a_claim_is_as_good_as_its_worst_comparison(tmp_path, words, whole):
+    (verdict,) = judge(*study(tmp_path / "s", 2.0))
+    assert overall([claims.Verdict(**{**vars(verdict), "verdict": word}) for word in words]) == whole
+
+
+def test_frozen_decisions_are_read_or_refused(tmp_path):
+    assert claims.read(tmp_path) is None
+    (tmp_path / "study.json").write_text('{"schema": 9}')
+    with pytest.raises(CommandError, match="another schema"):
+        claims.read(tmp_path)
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(CommandError, match="cannot be read"):
+        claims.read(tmp_path)
