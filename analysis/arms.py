@@ -58,11 +58,14 @@ def names(runs: pd.DataFrame) -> pd.Series:
 
 def differing(firsts: pd.DataFrame) -> list[str]:
     """The configuration keys, the task's aside, that differ between arms of one variant on one task."""
-    axes: set[str] = set()
+    cells = firsts.groupby(["task", "variant"]).ngroup()
+    several = cells[cells.duplicated(keep=False)].index
     candidates = [key for key in firsts.columns if key.startswith(RESOLVED) and not key.startswith(TASK)]
-    for _, cell in firsts.groupby(["task", "variant"]):
-        if len(cell) > 1:
-            axes |= {key for key in candidates if key not in NEVER and len(present(cell[key])) > 1}
+    axes = set()
+    for key in [key for key in candidates if key not in NEVER and len(present(firsts[key])) > 1]:
+        values = firsts.loc[several, key].map(lambda value: None if missing(value) else spelled(value))
+        if (values.groupby(cells[several]).nunique() > 1).any():
+            axes.add(key)
     return sorted(axes)
 
 
@@ -75,7 +78,11 @@ def variant_labels(runs: pd.DataFrame) -> dict[str, str]:
 
 def present(column: "pd.Series[Any]") -> set[str]:
     """The distinct values of a column; a run whose configuration lacks the key has none."""
-    return {spelled(value) for value in column if not missing(value)}
+    try:
+        values = column.unique()
+    except TypeError:  # lists
+        values = column.to_numpy()
+    return {spelled(value) for value in values if not missing(value)}
 
 
 def rows(frame: pd.DataFrame, columns: list[str]) -> list[list[Any]]:

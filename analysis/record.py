@@ -2,9 +2,12 @@
 
 import csv
 import json
-from collections.abc import Iterator
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analysis import checks
 from analysis.commandline import CommandError
@@ -40,7 +43,17 @@ DOOR: dict[str, tuple[type, ...]] = {  # what a record must have to be let in
     "semantics": TABLE,
     "data_digest": TEXT + NONE,
 }
-Row = tuple[str, int, str, float]  # run_id, step, metric, value
+PATHS = {path: (path.split("."), kinds) for path, kinds in DOOR.items()}
+
+
+class Curves(NamedTuple):
+    """The numbers of one metrics.csv."""
+
+    metrics: tuple[str, ...]
+    table: NDArray[np.float64]  # (evaluations, 1 + metrics): the step, then a value per metric or NaN
+
+
+NOTHING = Curves((), np.empty((0, 1)))
 
 
 class UnreadableError(Exception):
@@ -50,7 +63,8 @@ class UnreadableError(Exception):
 def read_run(directory: Path) -> dict[str, Any]:
     """run.json as one flat mapping; raises UnreadableError, or CommandError if its schema is newer than ours."""
     try:
-        content = json.loads((directory / "run.json").read_text(encoding="utf-8"), parse_constant=no_constant)
+        with open(f"{directory}/run.json", encoding="utf-8") as file:
+            content = json.load(file, parse_constant=no_constant)
     except FileNotFoundError:
         raise UnreadableError("it has no run.json") from None
     except OSError as error:
@@ -74,9 +88,9 @@ def no_constant(name: str) -> float:
 
 def check(content: dict[str, Any]) -> None:
     """Raise UnreadableError unless the record has every key of DOOR with the right type, and a known status."""
-    for path, kinds in DOOR.items():
+    for path, (keys, kinds) in PATHS.items():
         value: Any = content
-        for key in path.split("."):
+        for key in keys:
             if not isinstance(value, dict) or key not in value:
                 raise UnreadableError(f"run.json lacks {path}")
             value = value[key]
@@ -98,26 +112,31 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one mapping with dotted keys; lists stay lists."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
     return flat
 
 
-def read_curves(directory: Path, run_id: str, status: str) -> list[Row]:
-    """metrics.csv as (run_id, step, metric, value); a last line without its end was torn by a kill and is dropped."""
-    path = directory / "metrics.csv"
-    if not path.exists() and status not in ("finished", "diverged"):
-        return []
+def read_curves(directory: Path, status: str) -> Curves:
+    """metrics.csv; a last line without its end was torn by a kill and is dropped."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return list(measurements(run_id, text[: text.rfind("\n") + 1]))
+        with open(f"{directory}/metrics.csv", encoding="utf-8") as file:
+            text = file.read()
+        return measurements(text[: text.rfind("\n") + 1])
+    except FileNotFoundError as error:
+        if status not in ("finished", "diverged"):
+            return NOTHING
+        raise UnreadableError(f"metrics.csv: {error.strerror}") from None
     except OSError as error:
         raise UnreadableError(f"metrics.csv: {error.strerror}") from None
     except ValueError as error:
         raise UnreadableError(f"metrics.csv: {error}") from None
 
 
-def measurements(run_id: str, text: str) -> Iterator[Row]:
-    """The numbers of a metrics.csv row by row; empty cells are left out; raises ValueError where it is malformed."""
+def measurements(text: str) -> Curves:
+    """The numbers of a metrics.csv; an empty cell is NaN; raises ValueError where the text is malformed."""
     header, *lines = list(csv.reader(text.splitlines())) or [["step"]]
     if header[0] != "step":
         raise ValueError(f"the first column is {header[0]!r}, expected 'step'")
@@ -129,6 +148,5 @@ def measurements(run_id: str, text: str) -> Iterator[Row]:
         if step <= last:
             raise ValueError(f"step {step} comes after step {last}")
         last = step
-        for metric, cell in zip(header[1:], line[1:], strict=True):
-            if cell:
-                yield run_id, step, metric, float(cell)
+    numbers = [float(cell) if cell else math.nan for line in lines for cell in line]
+    return Curves(tuple(header[1:]), np.asarray(numbers).reshape(len(lines), len(header)))

@@ -14,6 +14,7 @@
     python -m analysis.runs study=outputs/demo
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,16 +23,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from analysis import arms, checks, tables
+from analysis import arms, cache, checks, columns, tables
 from analysis.commandline import CommandError, about, command
-from analysis.record import Row, UnreadableError, read_curves, read_run
+from analysis.record import Curves
 
 NUMBERS = ["task.length", "task.chance", "task.solved", "parameters.layer", "parameters.total"]
 NUMBERS += ["parameters.hidden_size", "results.score", "results.steps", "results.steps_to_solve"]
 NUMBERS += ["timing.seconds", "timing.steps_per_second"]
-Found = tuple[dict[str, Any], list[Row]]  # run.json, flat, and the numbers of metrics.csv
 
 
 class Skipped(NamedTuple):
@@ -55,29 +56,30 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     and, if `strict`, for any record that cannot be read.
     """
     folders = [Path(path) for path in sorted({str(Path(study).resolve()) for study in studies})]
-    found: list[Found] = []
-    skipped: list[Skipped] = []
-    for directory in [directory for folder in folders for directory in directories(folder)]:
-        record = f"{directory.parent.name}/{directory.name}"
-        try:
-            row = {"record": record, **read_run(directory)}
-            found.append((row, read_curves(directory, row["run_id"], row["status"])))
-        except UnreadableError as reason:
-            skipped.append(Skipped(record, str(reason)))
-    stop_if_unusable(skipped, strict, bool(found))
-    kept, repeated = once_each(found)
-    curves = pd.DataFrame(
-        [number for _, rows in kept for number in rows], columns=["run_id", "step", "metric", "value"]
-    )
-    return Records(frame([row for row, _ in kept]), curves, sorted(skipped + repeated))
+    found = [cache.read(folder, directories(folder)) for folder in folders]
+    records, skipped = opened(folders, found)
+    stop_if_unusable(skipped, strict, bool(records))
+    study = cache.join(found)
+    rows = columns.frame(study.rows | {"record": columns.code(records)})
+    kept, repeated = once_each(rows)
+    return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))
 
 
-def directories(study: Path) -> list[Path]:
-    """The run directories of a study, by name; CommandError if there is none."""
+def opened(folders: Sequence[Path], found: Sequence[cache.Study]) -> tuple[list[str], list[Skipped]]:
+    """Which records could be read, and which could not and why."""
+    names = [f"{folder.name}/{name}" for folder, study in zip(folders, found, strict=True) for name in study.names]
+    reasons = [reason for study in found for reason in study.reasons]
+    read = [name for name, reason in zip(names, reasons, strict=True) if reason is None]
+    return read, [Skipped(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
+
+
+def directories(study: Path) -> list[str]:
+    """The names of the run directories of a study; CommandError if there is none."""
     if not study.is_dir():
         raise CommandError(f"study={study}: there is no such folder")
     marks = ("run.json", "metrics.csv", "checkpoint.pt", ".hydra")
-    found = [path for path in sorted(study.iterdir()) if any((path / mark).exists() for mark in marks)]
+    names = sorted(entry.name for entry in os.scandir(study) if entry.is_dir())
+    found = [name for name in names if any(os.path.exists(f"{study}/{name}/{mark}") for mark in marks)]
     if found:
         return found
     inside = sorted({path.parent.parent.name for path in study.glob("*/*/run.json")})
@@ -91,30 +93,51 @@ def stop_if_unusable(skipped: Sequence[Skipped], strict: bool, any_readable: boo
         raise CommandError(f"{why} cannot be read, the first is {skipped[0].record}: {skipped[0].reason}")
 
 
-def once_each(
-    found: Sequence[Found],
-) -> tuple[list[Found], list[Skipped]]:
+def once_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Skipped]]:
     """A run that stands in two places counts once: the finished one, else the first."""
-    kept: dict[str, Found] = {}
-    repeated = []
-    for row, rows in sorted(found, key=lambda pair: (checks.STATUSES.index(pair[0]["status"]), pair[0]["record"])):
-        first, _ = kept.setdefault(row["run_id"], (row, rows))
-        if first is not row:
-            repeated.append(Skipped(row["record"], f"it is the same run as {first['record']}, which is used"))
-    return sorted(kept.values(), key=lambda pair: (pair[0]["study"], pair[0]["run_id"])), repeated
+    ranked = rows.assign(rank=rows["status"].map(checks.STATUSES.index)).sort_values(["rank", "record"])
+    first = ranked.groupby("run_id")["record"].transform("first")
+    again = ranked[ranked["record"] != first]
+    repeated = [
+        Skipped(record, f"it is the same run as {used}, which is used")
+        for record, used in zip(again["record"], first[again.index], strict=True)
+    ]
+    kept = ranked.drop(index=again.index).drop(columns="rank")
+    return kept.sort_values(["study", "run_id"]), repeated
 
 
-def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def frame(rows: pd.DataFrame) -> pd.DataFrame:
     """The tidy frame of runs, with the columns that this module adds."""
-    runs = pd.DataFrame(list(rows))
-    runs = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *NUMBERS])))
+    runs = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *NUMBERS, "results.solved"])))
     runs = runs.astype(dict.fromkeys(NUMBERS, float))
     worst = pd.Series(np.where(runs["task.direction"] == "min", np.inf, -np.inf), runs.index)
     chance = runs["task.chance"].fillna(worst)  # a task without a chance level: diverged is worse than any score
     runs["score"] = runs["results.score"].where(runs["status"] == "finished", np.nan)
     runs["score"] = runs["score"].where(runs["status"] != "diverged", chance)
-    runs["solved"] = [row.get("results.solved") is True and row["status"] == "finished" for row in rows]
+    runs["solved"] = [solved is True for solved in runs["results.solved"]]
+    runs["solved"] &= runs["status"] == "finished"
     return arms.named(runs)
+
+
+def long(kept: pd.DataFrame, curves: Sequence[Curves]) -> pd.DataFrame:
+    """One row per number. `kept` are the runs to have them of, its index their places in `curves`."""
+    chosen = [(run, curves[place]) for run, place in enumerate(kept.index)]
+    headers = dict.fromkeys(curve.metrics for _, curve in chosen)
+    names = sorted({metric for header in headers for metric in header})
+    parts = [melted([pair for pair in chosen if pair[1].metrics == header], header, names) for header in headers]
+    runs, steps, metrics, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    run_id = pd.Categorical.from_codes(runs, pd.Index(kept["run_id"]))
+    metric = pd.Categorical.from_codes(metrics, pd.Index(names))
+    return pd.DataFrame({"run_id": run_id, "step": steps.astype(int), "metric": metric, "value": values})
+
+
+def melted(chosen: Sequence[tuple[int, Curves]], header: Sequence[str], names: Sequence[str]) -> list[NDArray[Any]]:
+    """The numbers of runs that have one header, without the empty cells: run, step, place in `names`, value."""
+    whole = np.concatenate([curve.table for _, curve in chosen])
+    runs = np.repeat([run for run, _ in chosen], [len(curve.table) for _, curve in chosen])
+    places = np.array([names.index(metric) for metric in header], dtype=int)
+    row, column = np.nonzero(~np.isnan(whole[:, 1:]))
+    return [runs[row], whole[row, 0], places[column], whole[row, 1 + column]]
 
 
 @dataclass

@@ -1,8 +1,12 @@
 """Reading run records: what is let in, what is skipped and why, what is never averaged, what may be paired."""
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,7 +16,7 @@ import pytest
 import records
 from omegaconf import MISSING
 
-from analysis import arms, checks, runs, tables
+from analysis import arms, cache, checks, runs, tables
 from analysis.commandline import CommandError, about, command, parse
 
 
@@ -169,6 +173,108 @@ def test_studies_whose_folders_share_a_name_are_kept_apart(tmp_path):
     loaded = runs.load([tmp_path / "b" / "demo", tmp_path / "a" / "demo"])
     assert sorted(loaded.runs["variant"]) == ["gru", "lstm"]
     assert loaded.curves["run_id"].nunique() == 2
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(cache, "FRESH", 5 * 10**7)
+
+
+def settle(study: Path) -> None:
+    """Make the records look older than the second in which a second change of them might not show."""
+    for path in study.glob("*/*"):
+        os.utime(path, ns=(10**18, 10**18))
+    while time.time_ns() - max(path.stat().st_ctime_ns for path in study.glob("*/*")) < 1.1 * cache.FRESH:
+        time.sleep(0.01)
+
+
+def same(left: runs.Records, right: runs.Records) -> bool:
+    return left.runs.equals(right.runs) and left.curves.equals(right.curves) and left.skipped == right.skipped
+
+
+def test_records_from_the_cache_are_those_that_were_read(tmp_path, monkeypatch):
+    study = records.write_study(tmp_path / "demo", seeds=2)
+    (records.write(study, seed=7) / "run.json").write_text("{")
+    records.write(study, seed=8, task__lengths=[50, 100], status="failed", notes=[])
+    records.write(tmp_path / "other", "gru", seed=9, task__chance=None, phase="tune")
+    settle(tmp_path / "other")
+    settle(study)
+    first = runs.load([study, tmp_path / "other"])
+    monkeypatch.setattr(cache, "read_run", lambda _: pytest.fail("read again"))
+    again = runs.load([study, tmp_path / "other"])
+    assert same(first, again)
+    assert first.runs.dtypes.equals(again.runs.dtypes)
+    assert (study / cache.FILE).exists()
+
+
+@pytest.mark.parametrize("name", cache.FILES)
+@pytest.mark.parametrize("keep_time", [True, False])
+def test_a_changed_record_is_read_again_and_only_that(study, name, keep_time, monkeypatch):
+    records.write_study(study, seeds=2)
+    settle(study)
+    before = runs.load([study])
+    changed = study / before.runs.loc[0, "run_id"] / name
+    text, times = changed.read_text(), changed.stat()
+    number = re.findall(r"0\.\d+", text)[-1]  # the same size, another number
+    other = text.replace(number, number[:-1] + str((int(number[-1]) + 1) % 10))
+    assert other != text
+    changed.write_text(other)
+    if keep_time:
+        os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+    read, read_run = [], cache.read_run
+    monkeypatch.setattr(cache, "read_run", lambda path: read.append(path.name) or read_run(path))
+    after = runs.load([study])
+    assert read == [changed.parent.name]
+    assert not same(before, after)
+    (study / cache.FILE).unlink()
+    assert same(after, runs.load([study]))
+
+
+def test_runs_that_come_and_go_are_noticed(study):
+    records.write_study(study, seeds=2)
+    settle(study)
+    before = runs.load([study])
+    shutil.rmtree(study / before.runs.loc[0, "run_id"])
+    folder = records.write(study, seed=5)
+    after = runs.load([study])
+    assert set(before.runs["run_id"]) ^ set(after.runs["run_id"]) == {before.runs.loc[0, "run_id"], folder.name}
+    (study / cache.FILE).unlink()
+    assert same(after, runs.load([study]))
+
+
+def test_a_record_written_just_now_is_not_kept(study, monkeypatch):
+    monkeypatch.setattr(cache, "FRESH", 10**11)
+    records.write(study)
+    runs.load([study])
+    assert not (study / cache.FILE).exists()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:200], lambda data: b"", lambda data: data[:-900] + b"x" * 900])
+def test_a_damaged_cache_is_none(study, damage):
+    records.write_study(study, ("lstm",), seeds=2)
+    settle(study)
+    whole = runs.load([study])
+    (study / cache.FILE).write_bytes(damage((study / cache.FILE).read_bytes()))
+    assert same(whole, runs.load([study]))
+
+
+def test_the_cache_of_another_reader_is_none(study, monkeypatch):
+    records.write_study(study, ("lstm",), seeds=1)
+    settle(study)
+    runs.load([study])
+    monkeypatch.setattr(cache, "version", lambda: "another")
+    assert cache.load(study) == cache.EMPTY
+
+
+def test_a_study_that_may_only_be_read_is_read(study, monkeypatch):
+    records.write_study(study, ("lstm",), seeds=1)
+    settle(study)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cache, "save", refuse)
+    assert len(runs.load([study]).runs) == 2
 
 
 def test_arms_are_axes_and_never_averaged(study):
