@@ -303,8 +303,22 @@ static void pack_backward(const Call& call, const Layout& p, int64_t m, float* p
 
 // ---- one step of one row -------------------------------------------------------------------------------------------
 
+// What the compiler may take for granted about a cell: nothing, or that its gates are sigmoids and the candidate and the
+// cell are squashed by tanh or not at all, as in most of the family.
 struct AnyCell {
-  static INLINE const Cell& of(const Cell& cell) { return cell; }
+  static INLINE int gate(const Cell& cell, int k) { return cell.gate[k].activation; }
+  static INLINE int squash(const Cell& cell) { return cell.squash; }
+};
+struct UsualCell {
+  static INLINE int two(int activation) { return activation == TANH ? TANH : IDENTITY; }
+  static INLINE int gate(const Cell& cell, int k) { return k == CANDIDATE ? two(cell.gate[k].activation) : SIGMOID; }
+  static INLINE int squash(const Cell& cell) { return two(cell.squash); }
+  static bool holds(const Cell& cell) {
+    auto plain = [](int activation) { return activation == TANH || activation == IDENTITY; };
+    for (int k = 0; k < SLOTS; ++k)
+      if (cell.gate[k].kind == LEARNED && k != CANDIDATE && cell.gate[k].activation != SIGMOID) return false;
+    return plain(cell.gate[CANDIDATE].activation) && plain(cell.squash);
+  }
 };
 
 // The gates of LANES units, read from a row `a` of the plane.
@@ -316,6 +330,7 @@ struct Gates {
   const float* peephole;
   int64_t u;
 
+  INLINE int activation(int k) const { return Known::gate(cell, k); }
   INLINE bool learned(int k) const { return cell.gate[k].kind == LEARNED; }
   INLINE bool raw(int k) const {
     return (k == INPUT || k == FORGET) && (cell.normalise || cell.gate[k == INPUT ? FORGET : INPUT].offset != 0);
@@ -328,18 +343,18 @@ struct Gates {
     if (cell.gate[k].shared) return stored(k);
     Vec v = load(at(k));
     if (cell.gate[k].peephole) v += peep(k) * c;
-    const Vec s = encode(cell.gate[k].activation, v);
+    const Vec s = encode(activation(k), v);
     store(at(k), raw(k) ? v : s);
     return s;
   }
   INLINE Vec stored(int k) const {
     const Vec s = load(at(k));
-    return raw(k) ? encode(cell.gate[k].activation, s) : s;
+    return raw(k) ? encode(activation(k), s) : s;
   }
-  INLINE Vec value_of(int k, Vec s) const { return value(cell.gate[k].activation, s); }
-  INLINE Vec slope_of(int k, Vec s) const { return slope(cell.gate[k].activation, s); }
+  INLINE Vec value_of(int k, Vec s) const { return value(activation(k), s); }
+  INLINE Vec slope_of(int k, Vec s) const { return slope(activation(k), s); }
   // phi(a - offset), stored form, of the gate k whose complement has the offset.
-  INLINE Vec shifted(int k, float offset) const { return encode(cell.gate[k].activation, load(at(k)) - offset); }
+  INLINE Vec shifted(int k, float offset) const { return encode(activation(k), load(at(k)) - offset); }
 };
 
 // f / (f + i) and i / (f + i) of two sigmoids from their pre-activations, nothing overflowing.
@@ -372,17 +387,16 @@ INLINE void squash_shared(const Cell& cell, const Layout& p, float* a) {
   for (int k = 0; k < SLOTS; ++k)
     if (g.learned(k) && cell.gate[k].shared && !g.raw(k) && !(k == RESET && cell.reset_before)) {
       float* at = a + p.at[k];
-      store(at, encode(cell.gate[k].activation, load(at)));
+      store(at, encode(g.activation(k), load(at)));
     }
 }
 
 // Before the candidate's product, for a reset gate before it: m = r h[t-1].
 template <class Known>
-void reset_row(const Cell& given, const Layout& p, const float* peephole, float* a, const float* c, const float* h,
+void reset_row(const Cell& cell, const Layout& p, const float* peephole, float* a, const float* c, const float* h,
                float* m) {
-  const Cell& cell = Known::of(given);
   const Gate& reset = cell.gate[RESET];
-  if (reset.kind == LEARNED && reset.shared) store(a + p.at[RESET], encode(reset.activation, load(a + p.at[RESET])));
+  if (reset.kind == LEARNED && reset.shared) store(a + p.at[RESET], encode(Known::gate(cell, RESET), load(a + p.at[RESET])));
   for (int64_t u = 0; u < p.row; u += LANES) {
     const Gates<Known> g{cell, p, a, peephole, u};
     Vec r;
@@ -391,7 +405,7 @@ void reset_row(const Cell& given, const Layout& p, const float* peephole, float*
     } else {
       Vec v = load(g.at(reset.of));
       if (cell.gate[reset.of].peephole) v += g.peep(reset.of) * load(c + u);
-      r = g.value_of(reset.of, encode(cell.gate[reset.of].activation, v));
+      r = g.value_of(reset.of, encode(g.activation(reset.of), v));
     }
     store(m + u, r * load_first(h + u, p.hidden - u));
   }
@@ -399,9 +413,8 @@ void reset_row(const Cell& given, const Layout& p, const float* peephole, float*
 
 // The step: c (in and out), h (p.hidden long), the plane row `a` from pre-activations to stored forms, seen gates.
 template <class Known>
-void forward_row(const Cell& given, const Layout& p, const float* peephole, float* a, float* c, float* h, float* seen) {
-  const Cell& cell = Known::of(given);
-  const Gate &reset = cell.gate[RESET], &candidate = cell.gate[CANDIDATE], &output = cell.gate[OUTPUT];
+void forward_row(const Cell& cell, const Layout& p, const float* peephole, float* a, float* c, float* h, float* seen) {
+  const Gate &reset = cell.gate[RESET], &output = cell.gate[OUTPUT];
   squash_shared<Known>(cell, p, a);
   for (int64_t u = 0; u < p.row; u += LANES) {
     const Gates<Known> g{cell, p, a, peephole, u};
@@ -417,13 +430,13 @@ void forward_row(const Cell& given, const Layout& p, const float* peephole, floa
       const Vec r = reset.kind == SAME ? (reset.of == INPUT ? i : f) : g.value_of(RESET, g.squash(RESET, before));
       a_z += r * load(a + p.q + u);
     }
-    const Vec s_z = encode(candidate.activation, a_z);
+    const Vec s_z = encode(g.activation(CANDIDATE), a_z);
     store(g.at(CANDIDATE), s_z);
 
     const Vec now = f * before + i * g.value_of(CANDIDATE, s_z);
     const Vec o = output.kind == LEARNED ? g.value_of(OUTPUT, g.squash(OUTPUT, now)) : all(output.value);
     store(c + u, now);
-    store_first(h + u, o * value(cell.squash, encode(cell.squash, now)), p.hidden - u);
+    store_first(h + u, o * value(Known::squash(cell), encode(Known::squash(cell), now)), p.hidden - u);
     for (int j = 0, n = 0; seen && j < 3; ++j)
       if (cell.seen[j]) store(seen + n++ * p.row + u, j == 0 ? i : j == 1 ? f : o);
   }
@@ -446,8 +459,7 @@ struct BackwardRow {
 enum Phase { WHOLE, UNTIL_CANDIDATE, FROM_RESET };
 
 template <class Known, Phase PHASE>
-void backward_row(const Cell& given, const Layout& p, const float* peephole, const BackwardRow& row) {
-  const Cell& cell = Known::of(given);
+void backward_row(const Cell& cell, const Layout& p, const float* peephole, const BackwardRow& row) {
   const Gate &input = cell.gate[INPUT], &forget = cell.gate[FORGET], &output = cell.gate[OUTPUT],
              &reset = cell.gate[RESET];
   Vec sum[SLOTS] = {};  // gates shared by all units
@@ -481,16 +493,16 @@ void backward_row(const Cell& given, const Layout& p, const float* peephole, con
       Vec d = load(row.dh + u);
       if (row.e) d += load_first(row.e + u, p.hidden - u);
       const Vec now = load_first(row.c_now + u, row.c_now_size - u);
-      const Vec s = encode(cell.squash, now);
+      const Vec s = encode(Known::squash(cell), now);
       Vec o = all(output.value);
       if (output.kind == LEARNED) {
         const Vec s_o = g.stored(OUTPUT);
         o = g.value_of(OUTPUT, s_o);
-        Vec d_o = d * value(cell.squash, s);
+        Vec d_o = d * value(Known::squash(cell), s);
         if (row.dg && cell.seen[2]) d_o += load(row.dg + (cell.seen[0] + cell.seen[1]) * p.row + u);
         give(OUTPUT, d_o * g.slope_of(OUTPUT, s_o));
       }
-      dc += d * o * slope(cell.squash, s) + extra;
+      dc += d * o * slope(Known::squash(cell), s) + extra;
       extra = Vec{};
       const Vec s_z = load(g.at(CANDIDATE));
       df = dc * before;
@@ -893,19 +905,22 @@ int64_t planes_needed(const Call* call) {
 void forward(const Call* given) {
   const Call& call = *given;
   const Layout p(call);
+  const bool usual = UsualCell::holds(call.cell);
   const int64_t size = padded(p.packed), pieces = call.models * p.tiles;
   float* packed = call_scratch.need(call.models * size);
 #pragma omp parallel num_threads(call.threads) if (call.threads > 1)
   {
     const FlushTiny flush_tiny;
     SHARED_LOOP for (int64_t m = 0; m < call.models; ++m) pack_forward(call, p, m, packed + m * size);
-    SHARED_LOOP for (int64_t n = 0; n < pieces; ++n) forward_piece<AnyCell>(call, p, n, packed);
+    SHARED_LOOP for (int64_t n = 0; n < pieces; ++n)
+      (usual ? forward_piece<UsualCell> : forward_piece<AnyCell>)(call, p, n, packed);
   }
 }
 
 void backward(const Call* given) {
   const Call& call = *given;
   const Layout p(call);
+  const bool usual = UsualCell::holds(call.cell);
   const int64_t size = padded(p.packed), back_size = padded(p.back_packed), pieces = call.models * p.tiles;
   float* packed = call_scratch.need(call.models * (size + back_size) + pieces * p.gradients);
   float* packed_back = packed + call.models * size;
@@ -919,7 +934,7 @@ void backward(const Call* given) {
     }
     SHARED_LOOP for (int64_t n = 0; n < pieces; ++n) {
       const Piece piece(call, p, n, call.planes + n * p.planes);
-      backward_piece<AnyCell>(piece, packed + piece.m * size, packed_back + piece.m * back_size,
+      (usual ? backward_piece<UsualCell> : backward_piece<AnyCell>)(piece, packed + piece.m * size, packed_back + piece.m * back_size,
                               gradients + n * p.gradients);
     }
     SHARED_LOOP for (int64_t m = 0; m < call.models; ++m) unpack(call, p, m, gradients);

@@ -7,7 +7,7 @@
 #include "native_vectors.h"
 
 #if defined(__AVX512F__)
-constexpr int BLOCK_ROWS = 8, BLOCK_VECTORS = 3;  // 24 sums in 32 registers
+constexpr int BLOCK_ROWS = 6, BLOCK_VECTORS = 4;  // 24 sums in 32 registers
 #else
 constexpr int BLOCK_ROWS = 4, BLOCK_VECTORS = 2;  // 8 sums in 16 registers
 #endif

@@ -61,8 +61,13 @@ INLINE float sum_of_lanes(Vec v) {
 INLINE Vec absolute(Vec a) { return (Vec)((Bits)a & 0x7fffffff); }
 INLINE Vec with_sign_of(Vec magnitude, Vec a) { return (Vec)((Bits)magnitude | ((Bits)a & INT32_MIN)); }
 // Written so that a NaN in `a` stays one.
+#if defined(__AVX512F__)
+INLINE Vec at_least(Vec a, float low) { return (Vec)_mm512_max_ps((__m512)all(low), (__m512)a); }
+INLINE Vec at_most(Vec a, float high) { return (Vec)_mm512_min_ps((__m512)all(high), (__m512)a); }
+#else
 INLINE Vec at_least(Vec a, float low) { return a < low ? all(low) : a; }
 INLINE Vec at_most(Vec a, float high) { return a > high ? all(high) : a; }
+#endif
 
 // a = n ln 2 + r, |r| <= ln 2 / 2: gives 2^n and e^r - 1, the latter with a small relative error.
 struct Exponential {
@@ -107,9 +112,19 @@ INLINE Vec reciprocal(Vec d) {
 #endif
 }
 
+// 1 / (1 + 2^t), t = -a log2(e) = n + f: the error that a large t leaves in f falls on a value near 0 or 1.
 INLINE Vec logistic(Vec a) {
-  const Vec d = 1.0f + exponential_clamped(-a), y = reciprocal(d);
-  return (1.0f - d * y) * y + y;
+  constexpr float round = 12582912.0f, scale = -1.44269504088896341f;
+  a = at_most(at_least(a, -87.0f), 87.0f);
+  const Vec shifted = a * scale + round, n = shifted - round, f = a * scale - n;
+  Vec p = all(1.535336188319500e-4f);
+  p = p * f + 1.339887440266574e-3f;
+  p = p * f + 9.618437357674640e-3f;
+  p = p * f + 5.550332471162809e-2f;
+  p = p * f + 2.402264791363012e-1f;
+  p = p * f + 6.931472028550421e-1f;
+  p = p * f + 1.0f;
+  return reciprocal(1.0f + (Vec)((Bits)p + ((Bits)shifted << 23)));
 }
 // tanh a = -m / (m + 2), m = e^(-2|a|) - 1, with the sign of a; what the sum m + 2 loses is put right at the end.
 INLINE Vec hyperbolic_tangent(Vec a) {
