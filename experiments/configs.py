@@ -301,6 +301,8 @@ def _meaningful(root: Root) -> None:
         if rule != reader and root.init.get(key) != default[key]:
             raise refuse(f"init.{key}", root.init.get(key), f"has no meaning with init.rule={rule}")
     momentum = config_file("train", "default")["momentum"]
+    if root.protocol is not None:
+        raise ConfigError("protocol: this is a two-phase study: python -m experiments.study experiment=NAME")
     if root.train.optimizer != "sgd" and root.train.momentum != momentum:
         raise refuse("train.momentum", root.train.momentum, "has a meaning with train.optimizer=sgd only")
 

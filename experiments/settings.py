@@ -114,6 +114,7 @@ class Root:
     threads: int | None = None
     retry: str | None = None
     extensions: str | None = None
+    protocol: dict[str, Any] | None = None
 
     def check(self) -> None:
         """Refuse what is out of range, by name."""

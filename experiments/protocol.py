@@ -1,0 +1,234 @@
+"""What a two-phase study is: its arms, grid, seeds and claims, said in one YAML and checked before anything runs.
+
+    # @package _global_
+    # python -m experiments.study experiment=NAME
+    study: outputs/NAME
+    train: {steps: 2000}
+    protocol:
+      arms:                                     # a name, and what it changes
+        lstm: []
+        no forget gate: [variant=no_forget_gate]
+      tasks:                                    # likewise; one task without changes may be left out
+        adding: [task=adding, task.length=50]
+      grid: {train.lr: [.002, .005, .01, .02]}  # tuned for every arm on every task
+      tuning_seeds: 5                           # per point of the grid; 8 where the metric is solved-or-not
+      confirmation_seeds: 12                    # fresh ones
+      extension: null                           # 24: more seeds if the first 12 leave a comparison undecided
+      claims:
+        - sentence: Without a forget gate the loss is higher.
+          source: Gers et al. 2000
+          metric: score                         # analysis/claims.py says what there is
+          expect: higher
+          baseline: lstm
+          arms: [no forget gate]
+      full: [train.steps=20000]                 # what scale=full changes
+
+`factors` in place of arms and grid makes a balanced grid of untuned arms, for claims about shares of variance.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from analysis import claims
+from analysis.claims import Claim
+from analysis.stats import seeds_needed
+from experiments.configs import Job, NotApplicableError, compose, resolve
+from experiments.settings import ConfigError, refuse
+
+FIRST_TUNING_SEED = 1_000_000  # confirmation seeds count from 0 and stay below it
+FEWEST_TUNING_SEEDS = {"score": 5, "steps": 8, "solved": 8}
+
+
+@dataclass
+class Protocol:
+    """The `protocol:` block of an experiment file."""
+
+    claims: list[Claim] = MISSING
+    arms: dict[str, list[str]] = field(default_factory=dict)
+    tasks: dict[str, list[str]] = field(default_factory=dict)
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    factors: dict[str, list[Any]] = field(default_factory=dict)
+    tuning_seeds: int = 5
+    confirmation_seeds: int = 12
+    extension: int | None = None
+    full: list[str] = field(default_factory=list)
+
+    @property
+    def metric(self) -> str:
+        """What the arms are tuned for: the metric of the first claim."""
+        return self.claims[0].metric
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every point of the tuning grid."""
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+    def seeds(self, phase: str) -> list[int]:
+        """The seeds of a phase: ``tune``, ``confirm`` or ``extend``; no two phases share one."""
+        if phase == "tune":
+            return list(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + self.tuning_seeds))
+        first = list(range(self.confirmation_seeds))
+        return first if phase == "confirm" else list(range(len(first), self.extension or 0))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm on one task."""
+
+    task: str
+    arm: str
+    said: tuple[str, ...]
+    config: DictConfig
+
+    def jobs(self, seeds: Sequence[int], phase: str, settings: Mapping[str, Any]) -> list[Job]:
+        """The runs of this cell at one point of the grid, one per seed."""
+        config = self.config.copy()
+        for key, value in settings.items():
+            _set(config, key, value)
+        said = [*self.said, *(f"{key}={value}" for key, value in settings.items())]
+        jobs = []
+        for seed in seeds:
+            config.seed, config.phase = seed, phase
+            jobs.append(resolve(config, [*said, f"seed={seed}", f"phase={phase}"]))
+        return jobs
+
+
+@dataclass(frozen=True)
+class Study:
+    """A composed two-phase study."""
+
+    name: str
+    scale: str
+    folder: Path
+    protocol: Protocol
+    cells: list[Cell]
+    skipped: list[str]  # the cells that make no sense, with the reason
+
+
+def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
+    """The study of an experiment file, checked; None if the file is a plain sweep.
+
+    Raises:
+        ConfigError: naming the key, the value received and what is legal.
+    """
+    said = [f"experiment={name}", *overrides]
+    config = compose(said)
+    if config.protocol is None:
+        return None
+    if scale == "full":
+        chosen = [] if any(word.startswith("study=") for word in overrides) else [f"study={config.study}_full"]
+        said = [said[0], *_typed(config.protocol).full, *chosen, *overrides]
+        config = compose(said)
+    protocol = _typed(config.protocol)
+    if not config.study:
+        raise refuse("study", config.study, "a two-phase study needs a folder")
+    protocol.tasks = protocol.tasks or {str(config.hydra.runtime.choices.task): []}
+    if protocol.factors:
+        protocol.arms = _combinations(protocol)
+    cells, skipped = _cells(protocol, said)
+    check(protocol, [(cell.task, cell.arm) for cell in cells])
+    return Study(name, scale, Path(config.study), protocol, cells, skipped)
+
+
+def _typed(node: DictConfig) -> Protocol:
+    try:
+        protocol = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Protocol), node))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"protocol.{str(error).splitlines()[0]}") from None
+    assert isinstance(protocol, Protocol)
+    return protocol
+
+
+def _combinations(protocol: Protocol) -> dict[str, list[str]]:
+    """The arms that a balanced grid of factors makes, in the order of its axes."""
+    if protocol.arms or protocol.grid:
+        raise ConfigError("protocol.factors: takes the place of protocol.arms and protocol.grid")
+    axes = [[f"{key}={value}" for value in values] for key, values in protocol.factors.items()]
+    return {", ".join(point): list(point) for point in itertools.product(*axes)}
+
+
+def _cells(protocol: Protocol, said: Sequence[str]) -> tuple[list[Cell], list[str]]:
+    cells, skipped = [], []
+    for (task, on), (arm, changed) in itertools.product(protocol.tasks.items(), protocol.arms.items()):
+        words = [*said, *on, *changed]
+        config = compose(words)
+        config.protocol = None
+        cell = Cell(task, arm, tuple(words), config)
+        try:
+            cell.jobs([0], "confirm", protocol.points()[0])
+            cells.append(cell)
+        except NotApplicableError as reason:
+            skipped.append(f"{arm}, {task}: {reason}")
+    return cells, skipped
+
+
+def _set(config: DictConfig, key: str, value: Any) -> None:
+    """Set one plain key of a composed configuration."""
+    if OmegaConf.select(config, key, default=MISSING) is MISSING or isinstance(
+        OmegaConf.select(config, key), DictConfig
+    ):
+        raise refuse(f"protocol.grid.{key}", value, "the grid takes plain settings, such as train.lr or init.value")
+    OmegaConf.update(config, key, value)
+
+
+def check(protocol: Protocol, cells: Sequence[tuple[str, str]]) -> None:
+    """Refuse a study that could not decide its claims, or whose claims name what is not there."""
+    for claim in protocol.claims:
+        _check_claim(claim, protocol)
+    if not protocol.claims:
+        raise refuse("protocol.claims", [], "a study needs a claim")
+    wanted = claims.comparisons(protocol.claims, list(protocol.tasks))
+    for one in wanted:
+        arms = list(protocol.arms) if one.claim.metric == "share" else [one.arm, one.claim.baseline]
+        if absent := [arm for arm in arms if (one.task, arm) not in cells]:
+            raise ConfigError(f"protocol.claims: {absent[0]} on {one.task} makes no sense or is no part of the study")
+    _check_seeds(protocol, len(wanted))
+
+
+def _check_claim(claim: Claim, protocol: Protocol) -> None:
+    legal = {"metric": claims.METRICS, "scale": claims.SCALES, "expect": claims.EXPECTATIONS}
+    for key, known in legal.items():
+        if getattr(claim, key) not in known:
+            raise refuse(f"protocol.claims.{key}", getattr(claim, key), f"legal are {', '.join(known)}")
+    _check_names("tasks", [*claim.tasks, *([claim.against] if claim.against else [])], protocol.tasks)
+    if claim.metric == "share":
+        _check_names("knob", [claim.knob], [*protocol.factors, claims.INTERACTIONS])
+    else:
+        _check_names("arms", [*claim.arms, claim.baseline], protocol.arms)
+    if claim.metric in ("solved", "share") and claim.scale != "difference":
+        raise refuse("protocol.claims.scale", claim.scale, f"metric={claim.metric} takes scale=difference")
+    if claim.metric == "solved" and (claim.expect == "same" or claim.margin):
+        raise refuse("protocol.claims.metric", "solved", "solve rates can be shown to differ, not to be the same")
+    if not claim.arms and claim.metric != "share":
+        raise refuse("protocol.claims.arms", [], "an arm to compare with the baseline is needed")
+    if claim.expect == "same" and claim.bound <= 0:
+        raise refuse("protocol.claims.margin", claim.margin, "a factor above 1 or a difference above 0 is needed")
+
+
+def _check_names(key: str, names: Iterable[str | None], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise refuse(f"protocol.claims.{key}", name, f"legal are {', '.join(known)}")
+
+
+def _check_seeds(protocol: Protocol, comparisons: int) -> None:
+    """Refuse seed counts that tune too little, or with which every verdict would read undecided."""
+    fewest = FEWEST_TUNING_SEEDS.get(protocol.metric, 0) if protocol.grid else 0
+    if protocol.tuning_seeds < fewest:
+        legal = f"{fewest} or more are needed to tune for {protocol.metric}"
+        raise refuse("protocol.tuning_seeds", protocol.tuning_seeds, legal)
+    if protocol.extension is not None and protocol.extension <= protocol.confirmation_seeds:
+        legal = f"more than the {protocol.confirmation_seeds} confirmation seeds are needed"
+        raise refuse("protocol.extension", protocol.extension, legal)
+    alpha = claims.ALPHA / 2 if protocol.extension else claims.ALPHA
+    needed = seeds_needed(comparisons, alpha)
+    if not needed <= protocol.confirmation_seeds < FIRST_TUNING_SEED:
+        legal = f"with {comparisons} comparisons at {alpha:g}, fewer than {needed} seeds can only read undecided"
+        raise refuse("protocol.confirmation_seeds", protocol.confirmation_seeds, legal)
