@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import sys
-import threading
 import types
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +23,9 @@ from experiments.configs import (
     NotApplicableError,
     expand_aliases,
     resolve,
-    use_extensions,
-    used_extensions,
 )
-from experiments.stack import Event, Run, execute, stacks, standing
+from experiments.stack import Event, Run, stacks, standing
+from experiments.workers import run_here, run_in_processes
 
 Plugins.instance()  # Hydra's scan must come before its sweeper is imported
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
@@ -50,15 +46,16 @@ class Bar:
 
     def __call__(self, event: Event) -> None:
         """Show a step or the end of a stack."""
+        if "begun" in event:
+            return
         if "done" in event:
             self.finished += len(event["done"])
             self._describe()
             return
-        forward = (event["step"] - self.steps[event["stack"]]) * event["runs"]
-        self.steps[event["stack"]] = event["step"]
-        self.bar.set_postfix_str(
-            f"{event['name']} x{event['runs']} step {event['step']} loss {event['loss']:.3g}", False
-        )
+        forward = sum(event["step"] - self.steps[run_id] for run_id in event["stack"])
+        self.steps.update(dict.fromkeys(event["stack"], event["step"]))
+        now = f"{event['name']} x{len(event['stack'])} step {event['step']} loss {event['loss']:.3g}"
+        self.bar.set_postfix_str(now, refresh=False)
         self.bar.update(forward)
 
     def _describe(self) -> None:
@@ -87,8 +84,7 @@ def run_all(
         return []
     bar = Bar(todo, show)
     try:
-        runner = _in_this_process if workers == 1 else _in_processes
-        return runner(groups, workers, bar)
+        return run_here(groups, bar) if workers == 1 else run_in_processes(groups, workers, bar)
     finally:
         bar.bar.close()
 
@@ -110,41 +106,6 @@ def _summary(counts: Counter[str], groups: Sequence[Sequence[Job]], workers: int
     parts = [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
     runs = sum(len(group) for group in groups)
     return f"{', '.join(parts)}; to run: {runs}, in stacks: {len(groups)}, workers: {workers}"
-
-
-def _in_this_process(groups: Sequence[Sequence[Job]], workers: int, on_event: Callable[[Event], None]) -> list[Run]:
-    return [run for group in groups for run in execute(group, on_event)]
-
-
-def _work(group: Sequence[Job], queue: Any, extensions: str | None) -> list[Run]:
-    use_extensions(extensions)
-    return execute(group, queue.put)
-
-
-def _in_processes(groups: Sequence[Sequence[Job]], workers: int, on_event: Callable[[Event], None]) -> list[Run]:
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        queue = manager.Queue()
-        listener = threading.Thread(target=_listen, args=(queue, on_event), daemon=True)
-        listener.start()
-        futures = [pool.submit(_work, group, queue, used_extensions()) for group in groups]
-        try:
-            return [run for future in as_completed(futures) for run in _collect(future)]
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            queue.put(None)
-            listener.join(timeout=5)
-
-
-def _collect(future: Future[list[Run]]) -> list[Run]:
-    return future.result()
-
-
-def _listen(queue: Any, on_event: Callable[[Event], None]) -> None:
-    while (event := queue.get()) is not None:
-        on_event(event)
 
 
 class StudySweeper(BasicSweeper):

@@ -51,13 +51,17 @@ class Network(nn.Module):
         chosen = steps if isinstance(steps, slice) else torch.from_numpy(steps)
         return F.linear(hidden[model][chosen], self.readout_weight[model], self.readout_bias[model])
 
-    def single(self, model: int) -> Network:
-        """A copy of one model of the stack, as a stack of one."""
+    def subset(self, models: Sequence[int]) -> Network:
+        """A copy of some models of the stack."""
         layer = self.layer
         sizes = (layer.input_size, layer.hidden_size, self.readout_bias.shape[1], layer.num_layers)
-        alone = Network(layer.spec, *sizes, models=1, engine=layer.engine).to(self.readout_bias)
-        alone.load_state_dict({name: value[model : model + 1] for name, value in self.state_dict().items()})
-        return alone
+        subset = Network(layer.spec, *sizes, models=len(models), engine=layer.engine).to(self.readout_bias)
+        subset.load_state_dict({name: value[list(models)] for name, value in self.state_dict().items()})
+        return subset
+
+    def model(self, model: int) -> dict[str, Tensor]:
+        """One model's parameters and buffers, without the model axis."""
+        return {name: value[model].detach().cpu().clone() for name, value in self.state_dict().items()}
 
 
 def stacked_inputs(batches: Sequence[Batch], input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -3,6 +3,7 @@ numbers depend on its neighbours. Each equals its torch.optim namesake on one mo
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -37,6 +38,15 @@ class Optimiser:
     def _vector(self, values: Sequence[float]) -> Tensor:
         like = self.parameters[0]
         return torch.tensor(values, dtype=like.dtype, device=like.device)
+
+    def subset(self, parameters: Sequence[Tensor], models: Sequence[int]) -> Optimiser:
+        """The optimiser of some models, given their parameters."""
+        subset = copy.copy(self)
+        subset.parameters = list(parameters)
+        for name in ("lr", "decay", "momentum", "clip"):
+            setattr(subset, name, getattr(self, name)[list(models)])
+        subset.moments = [[moment[list(models)] for moment in slot] for slot in self.moments]
+        return subset
 
     def _per_parameter(self, vector: Tensor) -> list[Tensor]:
         """A value per model, shaped to multiply each parameter."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
+import io
 import json
 import math
 import os
+import pickle
 import platform
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +29,7 @@ from experiments.mirror import Mirror
 
 SCHEMA = 1
 DONE = ("finished", "diverged", "failed", "stale")
+CHECKPOINT = "checkpoint.pt"
 
 
 class RunRecord:
@@ -34,32 +38,43 @@ class RunRecord:
     Args:
         job: the run.
         facts: what the training knows: parameters, notes, environment, data_digest, semantics.
+        rows: the evaluations of an interrupted run that goes on.
     """
 
-    def __init__(self, job: Job, facts: Mapping[str, Any]) -> None:
+    def __init__(self, job: Job, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]] = ()) -> None:
         self.job, self.folder = job, job.folder
         self.rows: list[dict[str, Any]] = []
         self.content = _opening(job) | dict(facts)
         self.mirror: Mirror | None = None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for stale in ("metrics.csv", "weights.pt"):
-                (self.folder / stale).unlink(missing_ok=True)
+            for old in ("metrics.csv", "weights.pt"):
+                (self.folder / old).unlink(missing_ok=True)
             self._save()
             self.mirror = Mirror(job, self.content)
+        for row in rows:
+            self.row(row)
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Append one evaluation."""
         self.rows.append(dict(row))
         if self.folder is None:
             return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(row), lineterminator="\n")
+        if len(self.rows) == 1:
+            writer.writeheader()
+        writer.writerow({key: _plain(value) for key, value in row.items()})
         with (self.folder / "metrics.csv").open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if len(self.rows) == 1:
-                writer.writeheader()
-            writer.writerow({key: _plain(value) for key, value in row.items()})
+            file.write(text.getvalue())
         if self.mirror:
             self.mirror.log(row)
+
+    def checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Keep the point from which the run can go on."""
+        if self.folder is not None:
+            with atomic(self.folder / CHECKPOINT) as file:
+                torch.save({**checkpoint, "semantics": self.content["semantics"]}, file)
 
     def finish(
         self, status: str, results: Mapping[str, Any], seconds: float, weights: Any = None, error: str | None = None
@@ -77,13 +92,33 @@ class RunRecord:
                 with atomic(self.folder / "weights.pt") as file:
                     torch.save(weights, file)
             self._save()
+            if status in DONE:
+                (self.folder / CHECKPOINT).unlink(missing_ok=True)
         if self.mirror:
             self.mirror.finish(self.content)
 
     def _save(self) -> None:
         assert self.folder is not None
-        with atomic(self.folder / "run.json") as file:
-            file.write(json.dumps(_without_nan(self.content), indent=1, allow_nan=False).encode())
+        write_json(self.folder / "run.json", self.content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A JSON file, whole or not at all; what is not finite is null."""
+    with atomic(path) as file:
+        file.write(json.dumps(_without_nan(content), indent=1, allow_nan=False).encode())
+
+
+def read_checkpoint(job: Job, semantics: Mapping[str, int]) -> dict[str, Any] | None:
+    """The point from which a run can go on; None where there is none that can be used."""
+    path = None if job.folder is None else job.folder / CHECKPOINT
+    if path is None or not path.is_file():
+        return None
+    try:
+        checkpoint = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return None
+    usable = isinstance(checkpoint, dict) and checkpoint.get("semantics") == semantics
+    return checkpoint if usable else None
 
 
 def _opening(job: Job) -> dict[str, Any]:
@@ -121,12 +156,20 @@ def find(job: Job) -> dict[str, Any] | None:
     if job.study is None:
         return None
     suffix = job.run_id.rsplit("-", 1)[1]
-    for path in sorted(job.study.glob(f"*-{suffix}/run.json")):
+    own = job.study / job.run_id / "run.json"
+    for path in [own] if own.is_file() else sorted(job.study.glob(f"*-{suffix}/run.json")):
         with contextlib.suppress(json.JSONDecodeError, OSError):
             content = json.loads(path.read_text())
             if isinstance(content, dict):
                 return content
     return None
+
+
+def fail(job: Job, error: str) -> None:
+    """Record that a run failed without a word of its own."""
+    record = find(job) or _opening(job)
+    if job.folder is not None:
+        write_json(job.folder / "run.json", {**record, "status": "failed", "error": error})
 
 
 def _now() -> str:

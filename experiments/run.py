@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.launcher import register, run_all
+from experiments.stack import InterruptedRunError
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -38,6 +39,9 @@ def errors_in_one_line() -> Iterator[None]:
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         sys.exit(2)
+    except InterruptedRunError as interrupted:
+        print("interrupted: the same command goes on from the checkpoints", file=sys.stderr)
+        sys.exit(128 + interrupted.signum)
 
 
 def main(arguments: list[str]) -> None:

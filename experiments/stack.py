@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 
 from experiments.configs import Job, layer_parameters
-from experiments.record import RunRecord, find, machine
+from experiments.record import RunRecord, find, machine, read_checkpoint
 from experiments.train import VERSION, Progress, Training, results
 from lstm_variants import GatedRNN, make_cell
 
 Event = dict[str, Any]
+
+
+class InterruptedRunError(KeyboardInterrupt):
+    """SIGINT or SIGTERM came; every run has checkpointed.
+
+    Attributes:
+        signum: the signal.
+        runs: the records closed so far.
+    """
+
+    def __init__(self, signum: int, runs: list[Run] | None = None) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum, self.runs = signum, runs or []
+
+
+CHECKPOINT_SECONDS = 60.0
 NUMBERS = {"lr": 0.0, "weight_decay": 0.0, "clip": None, "momentum": 0.0}  # what may differ inside a stack
 
 
@@ -55,43 +75,113 @@ def structure(job: Job) -> tuple[Any, ...]:
     """What two runs must have in common to share a stack: all but seed, initial values and a few numbers."""
     train = tuple(sorted(vars(replace(job.train, **NUMBERS)).items()))  # type: ignore[arg-type]
     shape = (job.variant.spec, job.task_name, job.task, job.hidden_size, job.model.layers)
-    return (*shape, train, job.engine, job.device, job.threads, str(job.study), job.phase)
+    checkpoint = read_checkpoint(job, semantics(job))
+    step = 0 if checkpoint is None else checkpoint["step"]
+    return (*shape, train, job.engine, job.device, job.threads, str(job.study), job.phase, step)
 
 
 def stacks(jobs: Sequence[Job], largest: int, workers: int) -> list[list[Job]]:
-    """Jobs grouped by structure, at most ``largest`` in a stack, and no fewer stacks than workers if it can be had."""
+    """Jobs grouped by structure, at most ``largest`` in a stack, and no fewer stacks than workers if it can be had.
+
+    The most work comes first, so that the workers end together.
+    """
     groups: dict[tuple[Any, ...], list[Job]] = defaultdict(list)
     for job in jobs:
         groups[structure(job)].append(job)
     size = largest
     while size > 1 and sum(-(-len(group) // size) for group in groups.values()) < workers:
         size = (size + 1) // 2
-    return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
+    parts = [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
+    return sorted(parts, key=_work, reverse=True)
+
+
+def _work(group: Sequence[Job]) -> int:
+    """A stack's work, up to a factor that all stacks share."""
+    job = group[0]
+    return len(group) * job.train.steps * job.train.batch_size * job.task.lag * job.hidden_size * job.model.layers
+
+
+def semantics(job: Job) -> dict[str, int]:
+    """The versions of cell, task and trainer: a change of one alters results."""
+    return {"cell": make_cell(job.variant.spec).version, "task": job.task.version, "trainer": VERSION}
 
 
 def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda event: None) -> list[Run]:
-    """Train one stack and keep every job's record. A failure ends in the records, not in an exception."""
-    torch.set_num_threads(jobs[0].threads or os.cpu_count() or 1)
-    training = Training(jobs)
-    records = [RunRecord(job, _facts(training, m)) for m, job in enumerate(jobs)]
-    training.on_row = lambda model, row: records[model].row(row)
-    training.on_step = _throttled(on_event, jobs)
-    status, error = "failed", None
-    try:
-        training.run()
-    except KeyboardInterrupt:
-        status, error = "interrupted", "interrupted from the keyboard"
-    except Exception as caught:
-        error = f"{type(caught).__name__}: {str(caught).splitlines()[0] if str(caught) else ''}"
-    runs = [_close(training, m, record, status, error) for m, record in enumerate(records)]
-    on_event({"done": [run.record["run_id"] for run in runs]})
+    """Train one stack and keep every job's record. A failure ends in the records, not in an exception.
+
+    A run that another process is working on, or has done in the meantime, is left to it. SIGTERM and SIGINT end in a
+    checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves.
+    """
+    with contextlib.ExitStack() as held:
+        mine = [job for job in jobs if _claim(job, held)]
+        runs = _train(mine, on_event) if mine else []
+    on_event({"done": [job.run_id for job in jobs]})
     return runs
 
 
-def _close(training: Training, model: int, record: RunRecord, status: str, error: str | None) -> Run:
+def _claim(job: Job, held: contextlib.ExitStack) -> bool:
+    """Take a run's lock until the stack ends; False if it is taken, or the run done."""
+    if job.study is None:
+        return True
+    folder = job.study / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        held.enter_context(FileLock(folder / f"{job.run_id}.lock", timeout=0))
+    except Timeout:
+        return False
+    return standing(job) in ("new", "again")
+
+
+def _train(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
+    torch.set_num_threads(jobs[0].threads or os.cpu_count() or 1)
+    checkpoints = [checkpoint for job in jobs if (checkpoint := read_checkpoint(job, semantics(job)))]
+    goes_on = len(checkpoints) == len(jobs)
+    training = Training(jobs, checkpoints if goes_on else None)
+    records = [RunRecord(job, _facts(training, m), training.models[m].rows) for m, job in enumerate(jobs)]
+    training.on_row = lambda model, row: records[model].row(row)
+    training.on_step = _throttled(on_event, jobs)
+    training.on_checkpoint = lambda model, checkpoint: records[model].checkpoint(checkpoint)
+    error = None
+    try:
+        with _stopping(training):
+            training.run(CHECKPOINT_SECONDS)
+    except Exception as caught:
+        if len(jobs) > 1 and _out_of_memory(caught):
+            half = len(jobs) // 2
+            return _train(jobs[:half], on_event) + _train(jobs[half:], on_event)
+        error = f"{type(caught).__name__}: {str(caught).splitlines()[0] if str(caught) else ''}"
+    runs = [_close(training, m, record, error) for m, record in enumerate(records)]
+    if training.stopping:
+        raise InterruptedRunError(training.stopping, runs)
+    return runs
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
+
+
+@contextlib.contextmanager
+def _stopping(training: Training) -> Iterator[None]:
+    """While training, SIGTERM and SIGINT ask it to checkpoint and stop."""
+
+    def stop(signum: int, frame: object) -> None:
+        training.stopping = signum
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {which: signal.signal(which, stop) for which in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def _close(training: Training, model: int, record: RunRecord, error: str | None) -> Run:
     progress: Progress = training.models[model]
     if progress.status == "running":
-        progress.status = status
+        progress.status = "failed" if error else "interrupted"
     ended = progress.status in ("finished", "diverged")
     weights = training.weights(model) if progress.status == "finished" else None
     outcome = results(progress, training.task.metric) if ended else {}
@@ -118,7 +208,7 @@ def _facts(training: Training, model: int) -> dict[str, Any]:
             "engine": layer.engine,
             "engine_reason": layer.engine_reason,
         },
-        "semantics": {"cell": layer.cell.version, "task": job.task.version, "trainer": VERSION},
+        "semantics": semantics(job),
         "data_digest": training.digest(model),
     }
 
@@ -133,7 +223,7 @@ def _throttled(on_event: Callable[[Event], None], jobs: Sequence[Job]) -> Callab
         now = time.monotonic()
         if now - last > 0.2 or step == jobs[0].train.steps:
             last = now
-            on_event({"stack": jobs[0].run_id, "name": name, "runs": len(jobs), "step": step, "loss": loss})
+            on_event({"stack": [job.run_id for job in jobs], "name": name, "step": step, "loss": loss})
 
     return on_step
 
@@ -143,8 +233,7 @@ def standing(job: Job) -> str:
     record = find(job)
     if record is None:
         return "new"
-    semantics = {"cell": make_cell(job.variant.spec).version, "task": job.task.version, "trainer": VERSION}
-    if record.get("semantics") != semantics or record["status"] == "stale":
+    if record.get("semantics") != semantics(job) or record["status"] == "stale":
         return "again" if job.retry == "stale" else "stale"
     if record["status"] in ("finished", "diverged"):
         return "done"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from experiments.optimiser import Optimiser
 from experiments.streams import generator
 from experiments.tasks.base import Batch, Scores
 from lstm_variants import State
+from lstm_variants.cell import state_type
 
 VERSION = 1  # raised by a change that alters results
 EVALUATION_BATCH = 128  # sequences evaluated at a time, where no state is carried
@@ -29,52 +30,55 @@ DIGESTED_BATCHES = 3  # training batches in the data digest
 class Progress:
     """One model of a stack: its rows so far and how it stands."""
 
-    rows: list[dict[str, float | int | None]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     status: str = "running"
     losses: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
-    steps_to_solve: int | None = None
-    solved_at: int | None = None
     steps: int = 0
-    final: dict[str, float | int | None] = field(default_factory=dict)
+    solved_at: int | None = None
+    steps_to_solve: int | None = None
+    final: dict[str, Any] = field(default_factory=dict)
 
 
 class Training:
     """Train the jobs of a stack side by side.
 
     A run's metrics and weights do not depend on who shares its stack: data, initial weights, losses, gradient norms
-    and evaluations are computed model by model, the layer and the optimiser keep each model's bits its own.
+    and evaluations are computed model by model, the layer and the optimiser keep each model's bits its own. A model
+    that has ended leaves the stack.
 
     Args:
         jobs: runs that agree in all but seed, learning rate, weight decay, clip, momentum and initial values.
-        on_row: called with (model, row) after each evaluation.
-        on_step: called with (step, mean loss) after each step.
+        checkpoints: where each run goes on, all at one step, or None to begin.
     """
 
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        on_row: Callable[[int, dict[str, Any]], None] = lambda model, row: None,
-        on_step: Callable[[int, float], None] = lambda step, loss: None,
-    ) -> None:
-        self.jobs, self.task, self.train = list(jobs), jobs[0].task, jobs[0].train
-        self.on_row, self.on_step = on_row, on_step
-        self.device = _device(jobs[0].device)
+    def __init__(self, jobs: Sequence[Job], checkpoints: Sequence[Mapping[str, Any]] | None = None) -> None:
         job = jobs[0]
-        sizes = (self.task.input_size, job.hidden_size, self.task.output_size, job.model.layers)
-        self.network = Network(job.variant.spec, *sizes, models=len(jobs), engine=job.engine).to(self.device)
-        self.network.reset_parameters(
-            [j.init for j in jobs],
-            [generator(j.seed, "init") for j in jobs],
-            [generator(j.seed, "readout") for j in jobs],
-        )
-        self.parameters = list(self.network.parameters())
-        self.optimiser = Optimiser(self.parameters, [j.train for j in jobs])
+        self.jobs, self.task, self.train = list(jobs), job.task, job.train
+        self.device = _device(job.device)
+        self.network = self._new_network()
+        self.optimiser = Optimiser(list(self.network.parameters()), [j.train for j in jobs])
         self.evaluation = {length: [self._evaluation_set(j, length) for j in jobs] for length in self._lengths()}
         self.models = [Progress() for _ in jobs]
+        self.alive = list(range(len(jobs)))  # the jobs in the network, in its order
         self.state: State | None = None
-        self.seconds = 0.0
+        self.start, self.seconds = 0, 0.0
+        self.stopping = 0  # a signal's number, set from outside: checkpoint and stop
+        self.on_row: Callable[[int, dict[str, Any]], None] = lambda model, row: None
+        self.on_step: Callable[[int, float], None] = lambda step, loss: None
+        self.on_checkpoint: Callable[[int, dict[str, Any]], None] = lambda model, checkpoint: None
+        self._weights: dict[int, dict[str, Tensor]] = {}
         self._always_probed = False  # whether the main metric comes from the task's probe
+        if checkpoints is not None:
+            self._restore(checkpoints)
+
+    def _new_network(self) -> Network:
+        job, jobs = self.jobs[0], self.jobs
+        sizes = (self.task.input_size, job.hidden_size, self.task.output_size, job.model.layers)
+        network = Network(job.variant.spec, *sizes, models=len(jobs), engine=job.engine).to(self.device)
+        layer, readout = ([generator(j.seed, stream) for j in jobs] for stream in ("init", "readout"))
+        network.reset_parameters([j.init for j in jobs], layer, readout)
+        return network
 
     def _lengths(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys((self.task.length, *self.task.eval_lengths)))
@@ -82,9 +86,8 @@ class Training:
     def _evaluation_set(self, job: Job, length: int) -> list[Batch]:
         size = self.train.batch_size if self.task.carry else min(EVALUATION_BATCH, self.train.eval_size)
         split = "validation" if job.phase == "tune" else "test"
-        return self.task.evaluation_batches(
-            generator(job.seed, f"evaluation/{length}"), size, self.train.eval_size, length, split
-        )
+        draws = generator(job.seed, f"evaluation/{length}")
+        return self.task.evaluation_batches(draws, size, self.train.eval_size, length, split)
 
     def _batch(self, job: Job, step: int) -> Batch:
         return self.task.training_batch(generator(job.seed, "train", step), self.train.batch_size)
@@ -99,131 +102,179 @@ class Training:
                 hasher.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return hasher.hexdigest()[:16]
 
-    def run(self) -> list[Progress]:
-        """Train to the end; every model ends ``finished`` or ``diverged``."""
-        started = time.perf_counter()
-        self._evaluate(0)
-        for step in range(self.train.steps):
+    def run(self, checkpoint_every: float = math.inf) -> list[Progress]:
+        """Train until every model is ``finished`` or ``diverged``, or until asked to stop.
+
+        Args:
+            checkpoint_every: seconds between checkpoints.
+        """
+        before, started = self.seconds, time.perf_counter()
+        saved = started
+        if self.start == 0:
+            self._evaluate(0)
+        for step in range(self.start, self.train.steps):
+            if not self.alive:
+                break
             self._step(step)
             if (step + 1) % self.train.eval_every == 0 or step + 1 == self.train.steps:
                 self._evaluate(step + 1)
-            if not self._running():
-                break
-        for model in self._running():
-            self.models[model].status = "finished"
-        for model, progress in enumerate(self.models):
-            if progress.status == "finished":
-                probed = {} if self._always_probed else self._probe(model)
-                progress.final = {**progress.rows[-1], **probed}
-        self.seconds = time.perf_counter() - started
+            now = time.perf_counter()
+            self.seconds = before + now - started
+            if self.stopping or now - saved > checkpoint_every:
+                self._checkpoint(step + 1)
+                saved = now
+            if self.stopping:
+                return self.models
+        self._end(self.alive, "finished")
+        self.seconds = before + time.perf_counter() - started
         return self.models
 
-    def _running(self) -> list[int]:
-        return [m for m, progress in enumerate(self.models) if progress.status == "running"]
+    def _end(self, models: Sequence[int], status: str) -> None:
+        """Close some models and let them leave the stack."""
+        for model in models:
+            progress, position = self.models[model], self.alive.index(model)
+            progress.status = status
+            if status == "finished":
+                probed = {} if self._always_probed else self._probe(position)
+                progress.final = {**progress.rows[-1], **probed}
+            self._weights[model] = self.network.model(position)
+        keep = [position for position, model in enumerate(self.alive) if model not in models]
+        if keep and len(keep) < len(self.alive):
+            self.network = self.network.subset(keep)
+            self.optimiser = self.optimiser.subset(list(self.network.parameters()), keep)
+            self.state = None if self.state is None else type(self.state)(*(value[keep] for value in self.state))
+        self.alive = [self.alive[position] for position in keep]
 
     def _batches(self, step: int) -> list[Batch]:
         """Each model's batch; runs of one seed see the same one, drawn once."""
-        by_seed = {job.seed: job for job in self.jobs}
-        drawn = {seed: self._batch(job, step) for seed, job in by_seed.items()}
-        return [drawn[job.seed] for job in self.jobs]
+        jobs = [self.jobs[model] for model in self.alive]
+        drawn = {seed: self._batch(job, step) for seed, job in {job.seed: job for job in jobs}.items()}
+        return [drawn[job.seed] for job in jobs]
 
     def _step(self, step: int) -> None:
         batches = self._batches(step)
-        if self.network.layer.spec.noisy:
-            self.network.layer.noise = [generator(job.seed, "noise", step) for job in self.jobs]
+        layer = self.network.layer
+        layer.noise = [generator(self.jobs[m].seed, "noise", step) for m in self.alive] if layer.spec.noisy else None
         hidden, last = self.network(batches, self.state if self.task.carry else None)
-        losses = [self._loss(hidden, m, batch) for m, batch in enumerate(batches)]
-        gradients = torch.autograd.grad(torch.stack(losses).sum(), self.parameters)
-        self.network.layer.noise = None
+        losses = torch.stack([self._loss(hidden, position, batch) for position, batch in enumerate(batches)])
+        gradients = torch.autograd.grad(losses.sum(), self.optimiser.parameters)
+        layer.noise = None
         norms = self.optimiser.step(gradients).tolist()
         if self.task.carry:
             self.state = type(last)(*(value.detach() for value in last))
-        running = self._running()
-        for m in running:
-            self._account(m, step, losses[m].item(), norms[m])
-        self.on_step(step + 1, sum(losses[m].item() for m in running) / len(running))
+        values = losses.tolist()
+        for model, loss, norm in zip(self.alive, values, norms, strict=True):
+            progress = self.models[model]
+            progress.losses.append(loss)
+            progress.norms.append(norm)
+            progress.steps = step + 1
+        self.on_step(step + 1, sum(values) / len(values))
+        finite = [math.isfinite(loss) and math.isfinite(norm) for loss, norm in zip(values, norms, strict=True)]
+        if not all(finite):
+            self._end([model for model, sound in zip(self.alive, finite, strict=True) if not sound], "diverged")
 
-    def _loss(self, hidden: Tensor, model: int, batch: Batch) -> Tensor:
+    def _loss(self, hidden: Tensor, position: int, batch: Batch) -> Tensor:
         steps = counted_steps(batch)
-        return self.task.loss(self.network.outputs(hidden, model, steps), batch.at(steps))
-
-    def _account(self, model: int, step: int, loss: float, norm: float) -> None:
-        progress = self.models[model]
-        progress.losses.append(loss)
-        progress.norms.append(norm)
-        progress.steps = step + 1
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            progress.status = "diverged"
+        return self.task.loss(self.network.outputs(hidden, position, steps), batch.at(steps))
 
     @torch.no_grad()
     def _evaluate(self, step: int) -> None:
-        by_length = {length: self._scores(sets) for length, sets in self.evaluation.items()}
-        self._always_probed = self.task.metric not in by_length[self.task.length][0]
-        for m in self._running():
-            progress = self.models[m]
-            row: dict[str, float | int | None] = {"step": step}
-            row["train/loss"] = _mean(progress.losses)
-            row["train/gradient_norm"] = _mean(progress.norms)
+        by_length = {
+            length: self._scores([sets[model] for model in self.alive]) for length, sets in self.evaluation.items()
+        }
+        self._always_probed = bool(self.alive) and self.task.metric not in by_length[self.task.length][0]
+        for position, model in enumerate(self.alive):
+            progress = self.models[model]
+            row: dict[str, Any] = {"step": step}
+            row["train/loss"], row["train/gradient_norm"] = _mean(progress.losses), _mean(progress.norms)
             for length, scores in by_length.items():
                 prefix = "eval" if length == self.task.length else f"eval@{length}"
-                row.update({f"{prefix}/{name}": value for name, value in scores[m].means().items()})
+                row.update({f"{prefix}/{name}": value for name, value in scores[position].means().items()})
             if self._always_probed:
-                row.update(self._probe(m))
-            progress.losses.clear()
-            progress.norms.clear()
-            progress.rows.append(row)
-            self._judge(progress, row)
-            if progress.status != "diverged":
-                self.on_row(m, row)
+                row.update(self._probe(position))
+            progress.losses, progress.norms = [], []
+            self._judge(model, row)
+        for status in ("diverged", "finished"):
+            self._end([model for model in self.alive if self.models[model].status == status], status)
 
     def _scores(self, sets: Sequence[Sequence[Batch]]) -> list[Scores]:
         """Every model on its own evaluation set; streams go on from the carried state, which training keeps."""
-        totals = [Scores() for _ in self.jobs]
+        totals = [Scores() for _ in sets]
         state = self.state
         for batches in zip(*sets, strict=True):
-            hidden, last = self.network(batches, state if self.task.carry else None)
-            state = last
-            for m, batch in enumerate(batches):
+            hidden, state = self.network(batches, state if self.task.carry else None)
+            for position, batch in enumerate(batches):
                 steps = counted_steps(batch)
-                totals[m].add(self.task.scores(self.network.outputs(hidden, m, steps), batch.at(steps)))
+                outputs = self.network.outputs(hidden, position, steps)
+                totals[position].add(self.task.scores(outputs, batch.at(steps)))
         return totals
 
     @torch.no_grad()
-    def _probe(self, model: int) -> dict[str, float]:
+    def _probe(self, position: int) -> dict[str, float]:
         """Metrics of a whole evaluation run by one model alone, from the carried state where there is one."""
-        alone = self.network.single(model)
+        alone = self.network.subset([position])
         state: State | None = None
 
         def run(batch: Batch) -> Tensor:
             nonlocal state
             if self.task.carry and state is None and self.state is not None:
                 streams = torch.arange(batch.inputs.shape[1]) % self.train.batch_size
-                state = type(self.state)(*(value[model : model + 1, :, streams] for value in self.state))
+                state = type(self.state)(*(value[position : position + 1, :, streams] for value in self.state))
             hidden, state = alone([batch], state if self.task.carry else None)
             return alone.outputs(hidden, 0)
 
-        metrics = self.task.probe(run, generator(self.jobs[model].seed, "probe"))
+        metrics = self.task.probe(run, generator(self.jobs[self.alive[position]].seed, "probe"))
         return {f"eval/{name}": value for name, value in metrics.items()}
 
-    def _judge(self, progress: Progress, row: dict[str, Any]) -> None:
-        """Note divergence, and the first of two successive evaluations past the solved threshold."""
+    def _judge(self, model: int, row: dict[str, Any]) -> None:
+        """Keep a row, unless it is not finite; note the first of two successive evaluations past the threshold."""
+        progress = self.models[model]
         metrics = {key.removeprefix("eval/"): value for key, value in row.items() if key.startswith("eval/")}
         if not math.isfinite(metrics["loss"]):
             progress.status = "diverged"
-            progress.rows.pop()
             return
-        if progress.steps_to_solve is not None or not self.task.is_solved(metrics):
+        progress.rows.append(row)
+        self.on_row(model, row)
+        if not self.task.is_solved(metrics):
             progress.solved_at = None
         elif progress.solved_at is None:
             progress.solved_at = row["step"]
-        else:
+        elif progress.steps_to_solve is None:
             progress.steps_to_solve = progress.solved_at
-            if self.train.stop_at_solved:
-                progress.status = "finished"
+        if self.train.stop_at_solved and progress.steps_to_solve is not None:
+            progress.status = "finished"
 
     def weights(self, model: int) -> dict[str, Tensor]:
-        """One model's parameters and buffers, without the model axis."""
-        return {name: value[model].detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        """The parameters and buffers of an ended model, without the model axis."""
+        return self._weights[model]
+
+    def _checkpoint(self, step: int) -> None:
+        """Hand out, for every model still training, all that going on from here needs."""
+        for position, model in enumerate(self.alive):
+            carried = None if self.state is None else {k: v[position] for k, v in self.state._asdict().items()}
+            checkpoint = {
+                "step": step,
+                "seconds": self.seconds,
+                "network": self.network.model(position),
+                "moments": [[moment[position].clone() for moment in slot] for slot in self.optimiser.moments],
+                "carried": carried,
+                "progress": asdict(self.models[model]),
+            }
+            self.on_checkpoint(model, checkpoint)
+
+    @torch.no_grad()
+    def _restore(self, checkpoints: Sequence[Mapping[str, Any]]) -> None:
+        first = checkpoints[0]
+        self.start, self.seconds, self.optimiser.done = first["step"], first["seconds"], first["step"]
+        self.models = [Progress(**checkpoint["progress"]) for checkpoint in checkpoints]
+        stacked = {name: torch.stack([c["network"][name] for c in checkpoints]) for name in first["network"]}
+        self.network.load_state_dict(stacked)
+        for k, slot in enumerate(self.optimiser.moments):
+            for n, moment in enumerate(slot):
+                moment.copy_(torch.stack([c["moments"][k][n] for c in checkpoints]))
+        if first["carried"] is not None:
+            fields = {name: torch.stack([c["carried"][name] for c in checkpoints]) for name in first["carried"]}
+            self.state = state_type(tuple(fields)[2:])(**{n: v.to(self.device) for n, v in fields.items()})
 
 
 def results(progress: Progress, metric: str) -> dict[str, Any]:

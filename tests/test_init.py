@@ -62,7 +62,7 @@ def test_a_scheme_applies_or_is_refused(name, init):
     layer = layer_of(name, H=8)
     before = {path: tensor.clone() for path, tensor in layer.state_dict().items()}
     one = scheme(init)
-    assert one.needs_gate or init in ("default", "zero_bias", "orthogonal")
+    assert one.needs_gate or init in ("default", "orthogonal")
     if one.needs_gate and name in NO_GATE:
         assert "none to set" in one.not_applicable(layer.cell, 8)
         with pytest.raises(ValueError, match="sets the bias of a forget gate and this variant has none"):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -157,3 +159,31 @@ def test_help_teaches_and_cfg_shows(tmp_path: Path) -> None:
     config = gates("--cfg", "job", "variant=gru", cwd=tmp_path).stdout
     assert "label: GRU" in config
     assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_from_outside_a_sweep_checkpoints_and_goes_on(tmp_path: Path) -> None:
+    said = ["-m", "seed=range(0,4)", "task=adding", "train.steps=3000", "train.eval_every=1000", "study=s"]
+    said += ["hydra.launcher.workers=2", "record.wandb.mode=disabled", "model.hidden_size=4", "task.length=12"]
+    command = [sys.executable, "-m", "experiments.run", *said]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("s/*/metrics.csv"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 143, shown
+    assert "goes on from the checkpoints" in shown
+    statuses = {json.loads(p.read_text())["status"] for p in tmp_path.glob("s/*/run.json")}
+    assert "interrupted" in statuses
+    assert statuses <= {"interrupted", "finished"}
+    again = gates(*said, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    records = {json.loads(p.read_text())["seed"]: p for p in tmp_path.glob("s/*/run.json")}
+    assert sorted(records) == [0, 1, 2, 3]
+    alone = experiments.run(
+        task="adding", seed=2, train={"steps": 3000, "eval_every": 1000}, **{"task.length": 12, "model.hidden_size": 4}
+    )
+    assert json.loads(records[2].read_text())["results"] == alone.record["results"]
+    assert list(tmp_path.glob("s/*/checkpoint.pt")) == []

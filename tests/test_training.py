@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from experiments.configs import Job, compose, names, resolve
-from experiments.train import Progress, Training, results
+from experiments.train import Training, results
 
 SHORT = ["train.steps=3", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=5"]
 ADDING = ["task=adding", "task.length=12"]
@@ -99,14 +99,10 @@ def test_training_reports_the_loss_of_the_batches_seen() -> None:
 
 def test_solving_takes_two_successive_evaluations() -> None:
     training = Training([job(*ADDING, "train.stop_at_solved=true")])
-    progress = Progress()
-    losses = [0.5, 0.009, 0.02, 0.008, 0.007, 0.5]
-    for k, loss in enumerate(losses):
-        row = {"step": 10 * k, "eval/loss": loss}
-        progress.rows.append(row)
-        training._judge(progress, row)
-    assert progress.steps_to_solve == 30
-    assert progress.status == "finished"
+    for k, loss in enumerate([0.5, 0.009, 0.02, 0.008, 0.007, 0.5]):
+        training._judge(0, {"step": 10 * k, "eval/loss": loss})
+    assert training.models[0].steps_to_solve == 30
+    assert training.models[0].status == "finished"
 
 
 def test_evaluation_lengths_are_recorded_apart() -> None:
@@ -121,3 +117,30 @@ def test_real_data_tunes_on_validation_and_reports_test() -> None:
     assert tune.run_id == report.run_id
     assert Training([tune]).digest(0) != Training([report]).digest(0)
     assert min(sizes) > 100
+
+
+def test_a_run_goes_on_from_a_checkpoint_bit_for_bit() -> None:
+    said = ["task=continual_reber", "train.steps=6", "train.optimizer=rmsprop"]
+    jobs = [job(*said, f"seed={s}") for s in range(3)]
+    whole = trained(*jobs)
+    kept: dict[int, dict[str, Any]] = {}
+    cut = Training(jobs)
+    cut.on_checkpoint = kept.__setitem__
+    cut.on_step = lambda step, loss: setattr(cut, "stopping", 15 if step == 3 else 0)
+    cut.run()
+    assert [progress.status for progress in cut.models] == ["running"] * 3
+    resumed = Training([jobs[2], jobs[0]], [kept[2], kept[0]])
+    resumed.run()
+    assert bits(resumed, 0) == bits(whole, 2)
+    assert bits(resumed, 1) == bits(whole, 0)
+    assert results(resumed.models[1], "outer_accuracy") == results(whole.models[0], "outer_accuracy")
+
+
+def test_a_model_that_stops_early_leaves_the_stack_and_changes_nothing() -> None:
+    easy = ["task=adding", "task.length=4", "train.stop_at_solved=true", "train.lr=.05", "train.steps=300"]
+    easy += ["train.eval_every=10", "train.batch_size=32", "model.hidden_size=16", "train.eval_size=64"]
+    jobs = [job(*easy, "train.clip=null"), job(*easy, "train.lr=1e-6", "seed=1")]
+    stacked = trained(*jobs)
+    assert stacked.models[0].steps < 300 == stacked.models[1].steps
+    for m, one in enumerate(jobs):
+        assert bits(stacked, m) == bits(trained(one), 0)
