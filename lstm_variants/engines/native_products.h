@@ -15,30 +15,37 @@ constexpr int BLOCK_ROWS = 4, BLOCK_VECTORS = 2;  // 8 sums in 16 registers
 INLINE int64_t vectors(int64_t n) { return (n + LANES - 1) / LANES; }
 INLINE int64_t padded(int64_t n) { return vectors(n) * LANES; }
 
+// `size` things in as few parts of at most `most` as can be, the parts as equal as can be, the larger ones first.
+struct Cuts {
+  int64_t count = 0, narrow = 0, wide = 0;
+
+  Cuts() = default;
+  Cuts(int64_t size, int64_t most) : count((size + most - 1) / most) {
+    narrow = count ? size / count : 0;
+    wide = count ? size % count : 0;
+  }
+  int64_t width(int64_t part) const { return narrow + (part < wide); }
+  int64_t first(int64_t part) const { return part * narrow + std::min(part, wide); }
+  int64_t part_of(int64_t thing) const {
+    const int64_t in_wide = wide * (narrow + 1);
+    return thing < in_wide ? thing / (narrow + 1) : wide + (thing - in_wide) / narrow;
+  }
+};
+
 // A right-hand side (k rows of `columns` numbers) is packed in panels of 1 to BLOCK_VECTORS vectors of columns, each
 // panel with its k rows one after another.
-struct Panels {
-  int64_t k = 0, count = 0, narrow = 0, wide_panels = 0;  // the first wide_panels have narrow + 1 vectors
+struct Panels : Cuts {
+  int64_t k = 0, columns = 0;
 
   Panels() = default;
-  Panels(int64_t k, int64_t columns) : k(k) {
-    count = (vectors(columns) + BLOCK_VECTORS - 1) / BLOCK_VECTORS;
-    narrow = count ? vectors(columns) / count : 0;
-    wide_panels = count ? vectors(columns) % count : 0;
-  }
-  int64_t width(int64_t panel) const { return narrow + (panel < wide_panels); }
-  int64_t first(int64_t panel) const { return panel * narrow + std::min(panel, wide_panels); }
-  int64_t size() const { return count ? k * LANES * (first(count - 1) + width(count - 1)) : 0; }
-  int64_t panel_of(int64_t vector) const {
-    int64_t in_wide = wide_panels * (narrow + 1);
-    return vector < in_wide ? vector / (narrow + 1) : wide_panels + (vector - in_wide) / narrow;
-  }
+  Panels(int64_t k, int64_t columns) : Cuts(vectors(columns), BLOCK_VECTORS), k(k), columns(padded(columns)) {}
+  int64_t size() const { return k * columns; }
   // Where the LANES columns of one vector begin in row 0, and how far apart the rows are.
   int64_t offset(int64_t vector) const {
-    int64_t panel = panel_of(vector);
-    return (k * first(panel) + vector - first(panel)) * LANES;
+    const int64_t panel_first = first(part_of(vector));
+    return (k * panel_first + vector - panel_first) * LANES;
   }
-  int64_t stride(int64_t vector) const { return width(panel_of(vector)) * LANES; }
+  int64_t stride(int64_t vector) const { return width(part_of(vector)) * LANES; }
 };
 
 // A run of k columns of the left-hand side; row r begins at a + r * stride.
@@ -129,12 +136,13 @@ inline void product(const Segment* segments, int count, int64_t rows, const Pane
                     const float* start, int64_t start_stride, float* c, int64_t c_stride) {
   const Segment none{c, 0, 0};
   if (!count) segments = &none, count = 1;  // fed by nothing: c = start
+  const Cuts cuts(rows, BLOCK_ROWS);
   for (int64_t panel = 0; panel < panels.count; ++panel) {
     const int64_t column = panels.first(panel) * LANES;
     const float* own_b = b + panels.k * column;
     with_constant<BLOCK_VECTORS>(panels.width(panel), [&](auto width) {
-      for (int64_t row = 0; row < rows; row += BLOCK_ROWS)
-        with_constant<BLOCK_ROWS>(std::min<int64_t>(BLOCK_ROWS, rows - row), [&](auto height) {
+      for (int64_t block = 0, row = 0; block < cuts.count; row += cuts.width(block++))
+        with_constant<BLOCK_ROWS>(cuts.width(block), [&](auto height) {
           block_product<height.value, width.value>(segments, count, row, own_b,
                                                    start ? start + row * start_stride + column : nullptr, start_stride,
                                                    c + row * c_stride + column, c_stride);
@@ -148,11 +156,12 @@ inline void outer(const float* a, int64_t a_step, int64_t a_row, int64_t height,
                   int64_t b_row, int64_t columns, int64_t steps, int64_t rows, float* c, int64_t c_stride) {
   if (steps <= 0) return;
   const Panels panels(1, columns);
+  const Cuts cuts(height, BLOCK_ROWS);
   for (int64_t panel = 0; panel < panels.count; ++panel) {
     const int64_t column = panels.first(panel) * LANES;
     with_constant<BLOCK_VECTORS>(panels.width(panel), [&](auto width) {
-      for (int64_t row = 0; row < height; row += BLOCK_ROWS)
-        with_constant<BLOCK_ROWS>(std::min<int64_t>(BLOCK_ROWS, height - row), [&](auto part) {
+      for (int64_t block = 0, row = 0; block < cuts.count; row += cuts.width(block++))
+        with_constant<BLOCK_ROWS>(cuts.width(block), [&](auto part) {
           block_outer<part.value, width.value>(a + row, a_step, a_row, b + column, b_step, b_row, steps, rows,
                                                c + row * c_stride + column, c_stride);
         });

@@ -32,6 +32,12 @@ INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 INLINE Vec all(float a) { return Vec{} + a; }
 
 // The first n lanes (all of them for n >= LANES); the others are 0 and are not touched in memory.
+#if defined(__AVX512F__)
+INLINE __mmask16 first(int64_t n) { return n >= LANES ? 0xffff : (1u << n) - 1; }
+INLINE Vec load_first(const float* p, int64_t n) { return (Vec)_mm512_maskz_loadu_ps(first(n), p); }
+INLINE void store_first(float* p, Vec v, int64_t n) { _mm512_mask_storeu_ps(p, first(n), (__m512)v); }
+INLINE Vec keep_first(Vec v, int64_t n) { return (Vec)_mm512_maskz_mov_ps(first(n), (__m512)v); }
+#else
 INLINE Vec load_first(const float* p, int64_t n) {
   if (n >= LANES) return load(p);
   float lanes[LANES] = {};
@@ -45,11 +51,11 @@ INLINE void store_first(float* p, Vec v, int64_t n) {
   std::memcpy(p, lanes, n * sizeof(float));
 }
 INLINE Vec keep_first(Vec v, int64_t n) {
-  if (n >= LANES) return v;
-  float lanes[LANES] = {};
-  std::memcpy(lanes, &v, n * sizeof(float));
-  return load(lanes);
+  float lanes[LANES];
+  store(lanes, v);
+  return load_first(lanes, n);
 }
+#endif
 INLINE float sum_of_lanes(Vec v) {
   float lanes[LANES];
   store(lanes, v);
