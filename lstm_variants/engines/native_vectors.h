@@ -29,7 +29,7 @@ INLINE Vec load(const float* p) {
   return v;
 }
 INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
-INLINE Vec all(float a) { return Vec{} + a; }
+INLINE Vec all(float a) { return a - Vec{}; }  // not 0 + a, which would be computed: it is not a for -0
 
 // The first n lanes (all of them for n >= LANES); the others are 0 and are not touched in memory.
 #if defined(__AVX512F__)
