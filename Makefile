@@ -20,7 +20,7 @@ demo: setup  ## run the demo sweep (30 small nets) and draw its report
 	$(PY) -m analysis.report study=outputs/demo out=reports/demo
 
 test: setup  ## run the tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto
 
 lint: setup  ## check formatting, lint and types
 	$(VENV)/bin/ruff format --check .
