@@ -617,6 +617,12 @@ static void project(const Piece& s, const float* packed, int64_t t, const float*
   }
 }
 
+// Ask for the next step's row of a plane while this step's is computed: planes do not fit the cache.
+template <int WRITE>
+static INLINE void prefetch(const float* row, int64_t floats) {
+  for (int64_t n = 0; n < floats; n += 16) __builtin_prefetch(row + n, WRITE, 3);
+}
+
 template <class Known>
 static void forward_piece(const Call& call, const Layout& p, int64_t piece, const float* packed_models) {
   const int64_t here = call.keep ? 0 : p.planes;
@@ -645,6 +651,7 @@ static void forward_piece(const Call& call, const Layout& p, int64_t piece, cons
     }
     for (int64_t r = 0; r < s.rows; ++r) {
       float* own_seen = p.seen ? seen_new + r * s.seen_row() : nullptr;
+      if (call.keep && t + 1 < s.steps) prefetch<1>(s.plane_a(t + 1) + r * p.columns, p.columns);
       if (s.running(t, r)) {
         forward_row<Known>(call.cell, p, peephole, a + r * p.columns, c + r * p.row, h + r * p.hidden, own_seen);
       } else {
@@ -797,6 +804,10 @@ static void backward_step(const Piece& s, const Back& w, const float* peephole, 
     std::memset(row.da, 0, p.columns * sizeof(float));
   };
   for (int64_t r = 0; r < s.rows; ++r) {
+    if (t) prefetch<0>(s.plane_a(t - 1) + r * p.columns, p.columns);
+    if (t > 1 && !h_is_c) prefetch<0>(s.plane_c(t - 2) + r * p.row, p.row);
+    if (t && call.dy)
+      prefetch<0>(call.dy + s.m * call.dy_model + (t - 1) * call.dy_step + (s.b0 + r) * call.dy_row, p.hidden);
     if (!s.running(t, r)) hold(r);
     else if (p.reset_before) backward_row<Known, UNTIL_CANDIDATE>(call.cell, p, peephole, row_at(r));
     else backward_row<Known, WHOLE>(call.cell, p, peephole, row_at(r));
