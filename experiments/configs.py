@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -49,6 +51,7 @@ $APP_CONFIG_GROUPS
 
 Defaults (key=value):
 $CONFIG"""
+PLUGINS = "hydra_plugins.gates"  # Hydra accepts a plugin by this prefix only, see launcher.register
 LARGEST_STACK = 16  # runs that share one batched program
 
 
@@ -88,6 +91,7 @@ class Job:
     resolved: dict[str, Any]
     arm: str
     run_id: str
+    difference: dict[str, Any]
     hidden_size: int
     reference_parameters: int
 
@@ -96,15 +100,22 @@ class Job:
         """The run directory, None for a run in memory."""
         return None if self.study is None else self.study / self.run_id
 
+    def with_seed(self, seed: int, phase: str | None) -> Job:
+        """The same run with another seed, in a phase of a study; as if it had been composed so."""
+        said = (*self.said, f"seed={seed}", f"phase={'null' if phase is None else phase}")
+        run_id = _run_id(self.task_name, self.variant, seed, self.difference)
+        resolved = {**self.resolved, "seed": seed}
+        return replace(self, seed=seed, phase=phase, said=said, resolved=resolved, run_id=run_id)
+
 
 def register_schema() -> None:
     """Give Hydra the types of the root configuration, the help page, and the launcher's and sweeper's settings."""
     store = ConfigStore.instance().store
     store(name="schema", node=Root)
     store(group="hydra/help", name="gates", node={"app_name": "gates", "header": HELP, "footer": "", "template": PAGE})
-    launcher = {"_target_": "hydra_plugins.gates.StackedLauncher", "workers": None, "stack": LARGEST_STACK}
+    launcher = {"_target_": f"{PLUGINS}.StackedLauncher", "workers": None, "stack": LARGEST_STACK, "dry_run": False}
     store(group="hydra/launcher", name="stacked", provider="gates", node=launcher)
-    sweeper = {"_target_": "hydra_plugins.gates.StudySweeper", "max_batch_size": None, "params": None}
+    sweeper = {"_target_": f"{PLUGINS}.StudySweeper", "max_batch_size": None, "params": None}
     store(group="hydra/sweeper", name="study", provider="gates", node=sweeper)
 
 
@@ -163,7 +174,12 @@ def _conf_folders() -> list[Path]:
 
 def config_file(group: str, name: str) -> dict[str, Any]:
     """A YAML of a group with the files it is a diff of, plain."""
-    path = next((p for folder in _conf_folders() if (p := folder / group / f"{name}.yaml").is_file()), None)
+    return dict(_config_file(group, name, tuple(_conf_folders())))
+
+
+@functools.cache
+def _config_file(group: str, name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
+    path = next((p for folder in folders if (p := folder / group / f"{name}.yaml").is_file()), None)
     if path is None:
         raise refuse(group, name, _nearest(name, names(group)))
     content = yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {}
@@ -220,6 +236,47 @@ def expand_aliases(overrides: Sequence[str]) -> list[str]:
     return [expand(override) for override in overrides]
 
 
+class Composer:
+    """The jobs of a sweep, composed once per structure.
+
+    Composing takes Hydra some 70 ms a job. Jobs that say the same keys, and differ only in the values of plain ones
+    (``seed=1``, ``train.lr=.01``), share one composed configuration, in which those values are set, and checked.
+
+    Args:
+        compose: from overrides to a configuration.
+    """
+
+    def __init__(self, compose: Callable[[list[str]], DictConfig]) -> None:
+        self._compose = compose
+        self._parser = OverridesParser.create()
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._parse = functools.cache(lambda text: self._parser.parse_overrides([text])[0])
+
+    def job(self, overrides: Sequence[str]) -> Job:
+        """Compose and validate one job.
+
+        Raises:
+            ConfigError, SpecError, TaskError, NotApplicableError: as :func:`resolve`.
+        """
+        parsed = [self._parse(override) for override in overrides]
+        plain = [o for o in parsed if o.type is OverrideType.CHANGE and not self._chooses(o.key_or_group)]
+        rest = [text for text, o in zip(overrides, parsed, strict=True) if o not in plain]
+        key = (*rest, *(o.key_or_group for o in plain))
+        try:
+            if key not in self._bases:
+                self._bases[key] = self._compose(list(overrides))
+            for override in plain:
+                OmegaConf.update(self._bases[key], override.key_or_group, override.value(), merge=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error)) from error
+        return resolve(self._bases[key], overrides)
+
+    @staticmethod
+    def _chooses(key: str) -> bool:
+        """Whether an override chooses a file of a group, or is Hydra's own."""
+        return key in GROUPS or key.startswith("hydra") or "/" in key or "@" in key
+
+
 def load_spec(name: str, overrides: Sequence[str] = ()) -> CellSpec:
     """The spec of a variant file with command-line changes, ``load_spec("lstm", ["variant.forget.feeds=xb"])``.
 
@@ -232,7 +289,12 @@ def load_spec(name: str, overrides: Sequence[str] = ()) -> CellSpec:
 
 def describe(spec: CellSpec) -> Variant:
     """Name, label and citation of a spec: its file's, or the nearest file's with the difference."""
-    known = variants()
+    return _describe(spec, tuple(_conf_folders()))
+
+
+@functools.cache
+def _describe(spec: CellSpec, folders: tuple[Path, ...]) -> Variant:
+    known = _variants(folders)
     name = variant_name(spec, {n: v.spec for n, v in known.items()})
     if name in known:
         return known[name]
@@ -249,7 +311,7 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
     """
     root = _typed(config)
     name = task_name or str(config.hydra.runtime.choices.task)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    plain = asdict(root)
     spec = CellSpec.from_config(plain["variant"])
     variant, cell = describe(spec), make_cell(spec)
     task = tasks.load_task(name, plain["task"])
@@ -258,8 +320,6 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
     resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}
     resolved["task"] = {"name": name, **plain["task"]}
     difference = _difference(spec, name, task, plain)
-    arm = digest(difference)
-    run = digest({**difference, "seed": root.seed})
     return Job(
         variant=variant,
         init=_init(plain["init"], task, cell, hidden_size),
@@ -277,17 +337,26 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
         retry=root.retry,
         said=tuple(said),
         resolved=resolved,
-        arm=arm,
-        run_id=f"{slug(name)}-{slug(variant.name)}-s{root.seed}-{run}",
+        arm=digest(difference),
+        run_id=_run_id(name, variant, root.seed, difference),
+        difference=difference,
         hidden_size=hidden_size,
         reference_parameters=reference,
     )
 
 
+def _run_id(task_name: str, variant: Variant, seed: int, difference: Mapping[str, Any]) -> str:
+    return f"{slug(task_name)}-{slug(variant.name)}-s{seed}-{digest({**difference, 'seed': seed})}"
+
+
 def _typed(config: DictConfig) -> Root:
-    node = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
-    root = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Root), node))
-    assert isinstance(root, Root)
+    values: dict[str, Any] = {}
+    for field in fields(Root):
+        node = config[field.name]
+        typed = field.name in ("model", "train", "record")
+        plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+        values[field.name] = OmegaConf.to_object(node) if typed else plain
+    root = Root(**values)
     root.check()
     _meaningful(root)
     return root

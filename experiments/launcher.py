@@ -1,111 +1,31 @@
-"""Many runs: what is left to do, in stacks, in worker processes, with one progress bar; and Hydra's door to it."""
+"""Hydra's doors: its sweeper expands a command line, its launcher hands the jobs to the sweep."""
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import types
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from experiments.configs import (
     LARGEST_STACK,
+    Composer,
     Job,
     NotApplicableError,
     expand_aliases,
-    resolve,
 )
-from experiments.stack import Event, Run, stacks, standing
-from experiments.workers import run_here, run_in_processes
+from experiments.plan import print_plan
+from experiments.stack import Run
+from experiments.sweep import run_all
 
 Plugins.instance()  # Hydra's scan must come before its sweeper is imported
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
-
-
-class Bar:
-    """Runs done of how many, the current stacks' step and loss, time left."""
-
-    def __init__(self, jobs: Sequence[Job], show: bool) -> None:
-        self.steps = {job.run_id: 0 for job in jobs}
-        self.total, self.finished = len(jobs), 0
-        total = sum(job.train.steps for job in jobs)
-        style = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
-        self.bar = tqdm(
-            total=total, disable=None if show else True, bar_format=style, file=sys.stderr, dynamic_ncols=True
-        )
-        self._describe()
-
-    def __call__(self, event: Event) -> None:
-        """Show a step or the end of a stack."""
-        if "begun" in event:
-            return
-        if "done" in event:
-            self.finished += len(event["done"])
-            self._describe()
-            return
-        forward = sum(event["step"] - self.steps[run_id] for run_id in event["stack"])
-        self.steps.update(dict.fromkeys(event["stack"], event["step"]))
-        now = f"{event['name']} x{len(event['stack'])} step {event['step']} loss {event['loss']:.3g}"
-        self.bar.set_postfix_str(now, refresh=False)
-        self.bar.update(forward)
-
-    def _describe(self) -> None:
-        self.bar.set_description_str(f"runs {self.finished}/{self.total}")
-
-
-def run_all(
-    jobs: Sequence[Job], workers: int | None = None, largest: int = LARGEST_STACK, show: bool = True
-) -> list[Run]:
-    """Run what is not done yet, in stacks shared by worker processes.
-
-    Args:
-        jobs: validated jobs.
-        workers: processes; None for one per core. With 1 everything runs in this process.
-        largest: runs in a stack.
-        show: print what is to do and a progress bar.
-    """
-    jobs = list({job.run_id: job for job in jobs}.values())
-    counts = Counter(standing(job) for job in jobs)
-    todo = [job for job in jobs if standing(job) in ("new", "again")]
-    workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
-    groups = [_with_threads(group, workers) for group in stacks(todo, largest, workers)]
-    if show:
-        print(_summary(counts, groups, workers), file=sys.stderr)
-    if not todo:
-        return []
-    bar = Bar(todo, show)
-    try:
-        return run_here(groups, bar) if workers == 1 else run_in_processes(groups, workers, bar)
-    finally:
-        bar.bar.close()
-
-
-def _with_threads(group: Sequence[Job], workers: int) -> list[Job]:
-    """Cores shared between workers, so that runs do not fight."""
-    share = max(1, (os.cpu_count() or 1) // workers)
-    return [replace(job, threads=job.threads or share) for job in group]
-
-
-def _summary(counts: Counter[str], groups: Sequence[Sequence[Job]], workers: int) -> str:
-    words = {
-        "new": "new",
-        "again": "to do again",
-        "done": "done",
-        "failed": "failed (retry=failed)",
-        "stale": "stale (retry=stale)",
-    }
-    parts = [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
-    runs = sum(len(group) for group in groups)
-    return f"{', '.join(parts)}; to run: {runs}, in stacks: {len(groups)}, workers: {workers}"
 
 
 class StudySweeper(BasicSweeper):
@@ -131,8 +51,8 @@ class StudySweeper(BasicSweeper):
 class StackedLauncher(Launcher):
     """Runs of one structure share a batched program; stacks go to worker processes."""
 
-    def __init__(self, workers: int | None = None, stack: int = LARGEST_STACK) -> None:
-        self.workers, self.stack = workers, stack
+    def __init__(self, workers: int | None = None, stack: int = LARGEST_STACK, dry_run: bool = False) -> None:
+        self.workers, self.stack, self.dry_run = workers, stack, dry_run
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
         """Keep Hydra's context."""
@@ -141,24 +61,28 @@ class StackedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Validate every job, then run them; one JobReturn per job, in order."""
         setup_globals()
-        composed = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+        composer = Composer(lambda overrides: self.loader.load_sweep_config(self.config, overrides))
         jobs: list[Job | None] = []
-        for config, overrides in zip(composed, job_overrides, strict=True):
+        for overrides in job_overrides:
             try:
-                jobs.append(resolve(config, overrides))
+                jobs.append(composer.job(overrides))
             except NotApplicableError as reason:
                 print(f"not applicable: {' '.join(overrides)}: {reason}", file=sys.stderr)
                 jobs.append(None)
-        runs = run_all([job for job in jobs if job is not None], self.workers, self.stack)
+        applicable = [job for job in jobs if job is not None]
+        if self.dry_run:
+            print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)
+            return []
+        runs = run_all(applicable, self.workers, self.stack)
         by_id = {run.record["run_id"]: run for run in runs}
         return [
-            _job_return(config, overrides, by_id.get(job.run_id) if job else None)
-            for config, overrides, job in zip(composed, job_overrides, jobs, strict=True)
+            _job_return(overrides, by_id.get(job.run_id) if job else None)
+            for overrides, job in zip(job_overrides, jobs, strict=True)
         ]
 
 
-def _job_return(config: DictConfig, overrides: Sequence[str], run: Run | None) -> JobReturn:
-    returned = JobReturn(overrides=overrides, cfg=config, status=JobStatus.COMPLETED)
+def _job_return(overrides: Sequence[str], run: Run | None) -> JobReturn:
+    returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
     returned.return_value = run.score if run else None
     if run is not None and run.status in ("failed", "interrupted"):
         returned.status = JobStatus.FAILED

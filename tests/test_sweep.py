@@ -15,7 +15,7 @@ import torch
 import experiments
 from analysis import runs as analysis_runs
 from experiments.configs import compose, resolve
-from experiments.launcher import run_all
+from experiments.sweep import run_all
 from experiments.stack import stacks, standing
 
 ROOT = Path(__file__).parents[1]

@@ -1,0 +1,112 @@
+"""What a sweep would do, before anything starts: the command line of ``run``, and nothing is changed.
+
+python -m experiments.plan variant=lstm,gru task=adding 'seed=range(0,5)' study=outputs/mine
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tabulate import tabulate
+from tqdm import tqdm
+
+from experiments.configs import Job
+from experiments.sweep import Plan, make_plan
+from experiments.train import Training
+
+TIMED_STEPS = 3  # steps timed of each structure, after one that warms up
+RECORD_BYTES = 6_000  # run.json
+ROW_BYTES = 100  # a row of metrics.csv
+MIRROR_BYTES = 30_000  # a run's wandb files
+
+
+@dataclass(frozen=True)
+class Row:
+    """One structure's share of a plan."""
+
+    name: str
+    runs: int
+    stacks: list[int]
+    seconds: float
+    bytes: float
+
+
+def print_plan(jobs: Sequence[Job], not_applicable: int, workers: int | None, largest: int) -> None:
+    """Print counts, stacks, and estimated time and disk."""
+    plan = make_plan(jobs, workers, largest)
+    print(plan)
+    if not_applicable:
+        print(f"{not_applicable} not applicable")
+    rows = estimate(plan)
+    if not rows:
+        return
+    table = [(row.name, row.runs, _sizes(row.stacks), _duration(row.seconds), _size(row.bytes)) for row in rows]
+    print(tabulate(table, ("structure", "runs", "stacks", "one worker's time", "disk")))
+    seconds = sum(row.seconds for row in rows) / plan.workers
+    print(f"about {_duration(seconds)} on {plan.workers} workers and {_size(sum(row.bytes for row in rows))}")
+
+
+def estimate(plan: Plan) -> list[Row]:
+    """Time and disk of each structure, from a few steps measured here and now, in memory."""
+    groups: dict[str, list[list[Job]]] = defaultdict(list)
+    for group in plan.groups:
+        groups[f"{group[0].variant.name} {group[0].task_name} H={group[0].hidden_size}"].append(group)
+    rows = []
+    for name, same in tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None):
+        seconds = sum(_seconds(stack) for stack in _by_size(same))
+        runs = [job for stack in same for job in stack]
+        rows.append(Row(name, len(runs), [len(s) for s in same], seconds, sum(_bytes(job) for job in runs)))
+    return rows
+
+
+def _by_size(same: Sequence[list[Job]]) -> list[list[Job]]:
+    return sorted(same, key=len, reverse=True)
+
+
+def _seconds(stack: Sequence[Job]) -> float:
+    train = stack[0].train
+    training = Training([replace(job, study=None) for job in stack])
+    training._step(0)
+    started = time.perf_counter()
+    for step in range(1, TIMED_STEPS + 1):
+        training._step(step)
+    stepped = time.perf_counter()
+    training._evaluate(TIMED_STEPS)
+    evaluation = time.perf_counter() - stepped
+    return train.steps * (stepped - started) / TIMED_STEPS + (1 + train.steps / train.eval_every) * evaluation
+
+
+def _bytes(job: Job) -> float:
+    """A run's directory: those of the study's finished runs on average, else from its sizes."""
+    done = [path.parent for path in (job.study or Path()).glob(f"{job.task_name}-*/run.json")] if job.study else []
+    weights = 4 * (job.reference_parameters + job.task.output_size * (job.hidden_size + 1))
+    rows = ROW_BYTES * (2 + job.train.steps / job.train.eval_every)
+    if done:
+        return MIRROR_BYTES + sum(f.stat().st_size for run in done for f in run.iterdir() if f.is_file()) / len(done)
+    return RECORD_BYTES + len(json.dumps(job.resolved)) + weights + rows + MIRROR_BYTES
+
+
+def _sizes(stacks: Sequence[int]) -> str:
+    return " + ".join(f"{stacks.count(size)} of {size}" for size in sorted(set(stacks), reverse=True))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = ["-m", "hydra.launcher.dry_run=true", *sys.argv[1:]]
+    runpy.run_module("experiments.run", run_name="__main__", alter_sys=True)

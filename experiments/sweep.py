@@ -1,0 +1,150 @@
+"""Many runs: what is left to do, in which stacks, and doing it with one progress bar."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tqdm import tqdm
+
+from experiments.configs import LARGEST_STACK, Job
+from experiments.record import write_json
+from experiments.stack import Event, Run, stacks, standing
+from experiments.workers import run_here, run_in_processes
+
+MEANING = {
+    "new": "new",
+    "again": "to resume or do again",
+    "done": "done",
+    "failed": "failed (retry=failed)",
+    "stale": "stale (retry=stale)",
+}
+SWEEP = "sweep.json"  # what a study's last sweep set out to do, for `status`
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep has to do.
+
+    Attributes:
+        standings: run_id -> new, again, done, failed or stale.
+        groups: the runs to do, as stacks in the order in which they start.
+        workers: processes.
+    """
+
+    standings: dict[str, str]
+    groups: list[list[Job]]
+    workers: int
+
+    @property
+    def todo(self) -> list[Job]:
+        """The runs to do."""
+        return [job for group in self.groups for job in group]
+
+    def __str__(self) -> str:
+        counts = Counter(self.standings.values())
+        parts = [f"{counts[key]} {meaning}" for key, meaning in MEANING.items() if counts[key]]
+        doing = f"to run: {len(self.todo)}, in stacks: {len(self.groups)}, workers: {self.workers}"
+        return f"{', '.join(parts)}; {doing}"
+
+
+def make_plan(jobs: Sequence[Job], workers: int | None = None, largest: int = LARGEST_STACK) -> Plan:
+    """Sort out what is done and put the rest in stacks.
+
+    Args:
+        jobs: validated jobs.
+        workers: processes; None for one per core.
+        largest: runs in a stack, fewer where memory is short.
+    """
+    unique = {job.run_id: job for job in jobs}
+    standings = {run_id: standing(job) for run_id, job in unique.items()}
+    todo = [job for run_id, job in unique.items() if standings[run_id] in ("new", "again")]
+    workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
+    size = min([largest, *(_fitting(job, workers) for job in todo)])
+    return Plan(standings, [_with_threads(group, workers) for group in stacks(todo, size, workers)], workers)
+
+
+def _fitting(job: Job, workers: int) -> int:
+    """Runs whose training fits in a worker's share of half the memory: about 12 planes of T x B x H a layer."""
+    steps, batch = max(job.task.lag, job.task.length), job.train.batch_size
+    floats = steps * batch * (12 * job.hidden_size * job.model.layers + job.task.input_size + job.task.output_size)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, int(memory / 2 / workers / (4 * floats)))
+
+
+class Bar:
+    """Runs done of how many, the current stacks' step and loss, time left."""
+
+    def __init__(self, jobs: Sequence[Job], show: bool) -> None:
+        self.steps = {job.run_id: 0 for job in jobs}
+        self.total, self.finished = len(jobs), 0
+        total = sum(job.train.steps for job in jobs)
+        style = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+        self.bar = tqdm(
+            total=total, disable=None if show else True, bar_format=style, file=sys.stderr, dynamic_ncols=True
+        )
+        self._describe()
+
+    def __call__(self, event: Event) -> None:
+        """Show a step or the end of a stack."""
+        if "begun" in event:
+            return
+        if "done" in event:
+            self.finished += len(event["done"])
+            self._describe()
+            return
+        forward = sum(event["step"] - self.steps[run_id] for run_id in event["stack"])
+        self.steps.update(dict.fromkeys(event["stack"], event["step"]))
+        now = f"{event['name']} x{len(event['stack'])} step {event['step']} loss {event['loss']:.3g}"
+        self.bar.set_postfix_str(now, refresh=False)
+        self.bar.update(forward)
+
+    def _describe(self) -> None:
+        self.bar.set_description_str(f"runs {self.finished}/{self.total}")
+
+
+def run_all(
+    jobs: Sequence[Job], workers: int | None = None, largest: int = LARGEST_STACK, show: bool = True
+) -> list[Run]:
+    """Run what is not done yet, in stacks shared by worker processes.
+
+    Args:
+        jobs: validated jobs.
+        workers: processes; None for one per core. With 1 everything runs in this process.
+        largest: runs in a stack.
+        show: print what is to do and a progress bar.
+
+    Returns:
+        The runs made now, in no particular order.
+    """
+    plan = make_plan(jobs, workers, largest)
+    if show:
+        print(plan, file=sys.stderr)
+    if not plan.groups:
+        return []
+    _announce(plan)
+    bar = Bar(plan.todo, show)
+    try:
+        if plan.workers == 1:
+            return run_here(plan.groups, bar)
+        return run_in_processes(plan.groups, plan.workers, bar)
+    finally:
+        bar.bar.close()
+
+
+def _announce(plan: Plan) -> None:
+    """Leave in the study's folder what the sweep sets out to do."""
+    for study in {job.study for job in plan.todo if job.study is not None}:
+        study.mkdir(parents=True, exist_ok=True)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(study / SWEEP, {"run_ids": list(plan.standings), "started": started, "workers": plan.workers})
+
+
+def _with_threads(group: Sequence[Job], workers: int) -> list[Job]:
+    """Cores shared between workers, so that runs do not fight."""
+    share = max(1, (os.cpu_count() or 1) // workers)
+    return [replace(job, threads=job.threads or share) for job in group]
