@@ -26,7 +26,8 @@ from lstm_variants import CellSpec, GatedRNN, engines
 from lstm_variants.engines import native
 
 PLAIN = [name for name in GATED if not SPECS[name].noisy]
-RIGHT = 2.0  # how many times the reference engine's own float32 error
+# How many times the reference engine's own float32 error; other compiler flags, other roundings.
+RIGHT = 4.0 if os.environ.get("GATES_CXXFLAGS") else 2.0
 ROUNDING = 1e-7  # an error that is no error, relative to the tensor's root mean square
 
 Result = dict[str, torch.Tensor]
@@ -156,9 +157,8 @@ def test_any_legal_spec(spec: CellSpec, sizes: tuple[int, int, int, int], ragged
         size = rms(value)
         if not size < 1e6 or not rms(theirs[name] - value) < 1e-2 * (size + 1e-3):
             continue  # float32 cannot follow at all
-        room = 8 * rms(theirs[name] - value) + 1e-5 * (
-            size + max(rms(v) for k, v in exact.items() if v.shape == value.shape)
-        )
+        alike = [rms(v) for v in exact.values() if v.shape == value.shape and rms(v) < 1e6]
+        room = 8 * rms(theirs[name] - value) + 1e-5 * (size + max(alike))
         assert rms(ours[name] - value) <= room, name
 
 
@@ -412,7 +412,7 @@ def test_no_sanitizer_complains(tmp_path: Path) -> None:
     if not Path(asan).is_absolute():
         pytest.skip("the compiler has no address sanitizer")
     run_again(
-        "odd_sizes or any_legal_spec or lengths or changes_no_bit",
+        "odd_sizes or any_legal_spec or padding or two_layers",
         tmp_path,
         LD_PRELOAD=asan,
         ASAN_OPTIONS="detect_leaks=0",
