@@ -30,12 +30,10 @@ from analysis.stats import Array, Estimate
 SCHEMA = 1
 FILE = "study.json"
 ALPHA = 0.05
-METRICS, SCALES, EXPECTATIONS = (
-    ("score", "steps", "solved", "share"),
-    ("ratio", "difference"),
-    ("higher", "lower", "same"),
-)
-EQUIVALENT = {("score", "ratio"): 2.0, ("steps", "ratio"): 1.5, ("score", "difference"): 0.02}
+METRICS = ("score", "loss", "steps", "solved", "share")
+SCALES, EXPECTATIONS = ("ratio", "difference"), ("higher", "lower", "same")
+EQUIVALENT = {("score", "ratio"): 2.0, ("loss", "ratio"): 2.0, ("steps", "ratio"): 1.5, ("score", "difference"): 0.02}
+LOSS = "results.final.eval/loss"
 INTERACTIONS = "interactions"
 
 
@@ -44,8 +42,8 @@ class Claim:
     """A sentence that a study can decide.
 
     sentence, source: what is claimed, and who says so.
-    metric: `score` (the task's main metric at the end), `steps` (to solve), `solved` (or not), `share` (of the
-        variance over a balanced grid of settings, explained by `knob`).
+    metric: `score` (the task's main metric at the end), `loss` (at the end, infinite for a diverged run), `steps` (to
+        solve), `solved` (or not), `share` (of the variance over a balanced grid of settings, explained by `knob`).
     scale: `ratio` (arm / baseline) or `difference` (arm - baseline, in the metric's unit).
     baseline, arms: names of arms of the study; every one of `arms` is compared with the baseline, on each of `tasks`.
     against: a task; the claim is then about the change between it and `tasks`: the interaction of arm and task.
@@ -263,9 +261,11 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, claim: Claim) -> Array
 
 
 def measured(runs: pd.DataFrame, claim: Claim, steps: float) -> Array:
-    """The claim's metric, shape (n,): the score, or steps to solve within `steps` (their log for a ratio)."""
+    """The claim's metric, shape (n,): the score, the loss, or steps to solve within `steps` (their log for a ratio)."""
     if claim.metric == "score":
         return runs["score"].to_numpy(dtype=float)
+    if claim.metric == "loss":
+        return runs[LOSS].where(runs["status"] == "finished", math.inf).to_numpy(dtype=float)
     logs = stats.log_steps(runs["results.steps_to_solve"].where(runs["solved"]), steps)
     return logs if claim.scale == "ratio" else np.exp(logs)
 
@@ -340,5 +340,5 @@ def unit(frozen: Mapping[str, Any], comparison: Comparison) -> str:
     if claim.metric == "share":
         return "share of variance"
     score = next((one["unit"] for one in frozen["cells"] if one["task"] == comparison.task), "score")
-    what = {"score": score, "steps": "steps to solve", "solved": "solve rate"}[claim.metric]
+    what = {"score": score, "loss": "loss", "steps": "steps to solve", "solved": "solve rate"}[claim.metric]
     return f"{claim.scale} {'of' if claim.scale == 'ratio' else 'in'} {what}"

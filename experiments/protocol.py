@@ -11,7 +11,7 @@
       tasks:                                    # likewise; one task without changes may be left out
         adding: [task=adding, task.length=50]
       grid: {train.lr: [.002, .005, .01, .02]}  # tuned for every arm on every task
-      tuning_seeds: 5                           # per point of the grid; 8 where the metric is solved-or-not
+      tuning_seeds: 5                           # per point of the grid; 8 where the metric is steps or solved
       confirmation_seeds: 12                    # fresh ones
       extension: null                           # 24: more seeds if the first 12 leave a comparison undecided
       claims:
@@ -21,7 +21,9 @@
           expect: higher
           baseline: lstm
           arms: [no forget gate]
-      full: [train.steps=20000]                 # what scale=full changes
+      full:                                     # what scale=full changes: settings, and keys of this block
+        settings: [train.steps=20000]
+        confirmation_seeds: 16
 
 `factors` in place of arms and grid makes a balanced grid of untuned arms, for claims about shares of variance.
 """
@@ -40,11 +42,12 @@ from omegaconf.errors import OmegaConfBaseException
 from analysis import claims
 from analysis.claims import Claim
 from analysis.stats import seeds_needed
-from experiments.configs import Job, NotApplicableError, compose, resolve
+from experiments import api
+from experiments.configs import Composer, Job, NotApplicableError, compose
 from experiments.settings import ConfigError, refuse
 
 FIRST_TUNING_SEED = 1_000_000  # confirmation seeds count from 0 and stay below it
-FEWEST_TUNING_SEEDS = {"score": 5, "steps": 8, "solved": 8}
+FEWEST_TUNING_SEEDS = {"score": 5, "loss": 5, "steps": 8, "solved": 8, "share": 0}
 
 
 @dataclass
@@ -59,12 +62,12 @@ class Protocol:
     tuning_seeds: int = 5
     confirmation_seeds: int = 12
     extension: int | None = None
-    full: list[str] = field(default_factory=list)
+    full: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def metric(self) -> str:
-        """What the arms are tuned for: the metric of the first claim."""
-        return self.claims[0].metric
+    def metric(self, task: str) -> str:
+        """What the arms are tuned for on a task: the metric of the first claim about it, else of the first claim."""
+        about = (claim.metric for claim in self.claims if not claim.tasks or task in [*claim.tasks, claim.against])
+        return next(about, self.claims[0].metric)
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of the tuning grid."""
@@ -80,24 +83,17 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm on one task."""
+    """One arm on one task: the words that say it."""
 
     task: str
     arm: str
     said: tuple[str, ...]
-    config: DictConfig
+    composer: Composer
 
     def jobs(self, seeds: Sequence[int], phase: str, settings: Mapping[str, Any]) -> list[Job]:
         """The runs of this cell at one point of the grid, one per seed."""
-        config = self.config.copy()
-        for key, value in settings.items():
-            _set(config, key, value)
-        said = [*self.said, *(f"{key}={value}" for key, value in settings.items())]
-        jobs = []
-        for seed in seeds:
-            config.seed, config.phase = seed, phase
-            jobs.append(resolve(config, [*said, f"seed={seed}", f"phase={phase}"]))
-        return jobs
+        job = self.composer.job([*self.said, *api.overrides(settings), "protocol=null"])
+        return [job.with_seed(seed, phase) for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -122,24 +118,25 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
     config = compose(said)
     if config.protocol is None:
         return None
+    protocol, folder = _typed(config.protocol), str(config.study or "")
+    settings = protocol.full.get("settings", []) if scale == "full" else []
     if scale == "full":
-        chosen = [] if any(word.startswith("study=") for word in overrides) else [f"study={config.study}_full"]
-        said = [said[0], *_typed(config.protocol).full, *chosen, *overrides]
-        config = compose(said)
-    protocol = _typed(config.protocol)
-    if not config.study:
+        changed = {key: value for key, value in protocol.full.items() if key != "settings"}
+        protocol = _typed(config.protocol, changed)
+        folder += "" if any(word.startswith("study=") for word in overrides) else "_full"
+    if not folder:
         raise refuse("study", config.study, "a two-phase study needs a folder")
     protocol.tasks = protocol.tasks or {str(config.hydra.runtime.choices.task): []}
     if protocol.factors:
         protocol.arms = _combinations(protocol)
-    cells, skipped = _cells(protocol, said)
+    cells, skipped = _cells(protocol, [said[0], *settings, f"study={folder}"], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
-    return Study(name, scale, Path(config.study), protocol, cells, skipped)
+    return Study(name, scale, Path(folder), protocol, cells, skipped)
 
 
-def _typed(node: DictConfig) -> Protocol:
+def _typed(node: DictConfig, changed: Mapping[str, Any] | None = None) -> Protocol:
     try:
-        protocol = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Protocol), node))
+        protocol = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Protocol), node, changed or {}))
     except OmegaConfBaseException as error:
         raise ConfigError(f"protocol.{str(error).splitlines()[0]}") from None
     assert isinstance(protocol, Protocol)
@@ -154,28 +151,19 @@ def _combinations(protocol: Protocol) -> dict[str, list[str]]:
     return {", ".join(point): list(point) for point in itertools.product(*axes)}
 
 
-def _cells(protocol: Protocol, said: Sequence[str]) -> tuple[list[Cell], list[str]]:
+def _cells(protocol: Protocol, said: Sequence[str], overrides: Sequence[str]) -> tuple[list[Cell], list[str]]:
+    """Every arm on every task, as far as it makes sense; what the user says goes before what the file says."""
     cells, skipped = [], []
+    composer = Composer(compose)
     for (task, on), (arm, changed) in itertools.product(protocol.tasks.items(), protocol.arms.items()):
-        words = [*said, *on, *changed]
-        config = compose(words)
-        config.protocol = None
-        cell = Cell(task, arm, tuple(words), config)
+        words = {word.partition("=")[0]: word for word in (*said, *on, *changed, *overrides)}
+        cell = Cell(task, arm, tuple(word for key, word in words.items() if not key.startswith("protocol")), composer)
         try:
             cell.jobs([0], "confirm", protocol.points()[0])
             cells.append(cell)
         except NotApplicableError as reason:
             skipped.append(f"{arm}, {task}: {reason}")
     return cells, skipped
-
-
-def _set(config: DictConfig, key: str, value: Any) -> None:
-    """Set one plain key of a composed configuration."""
-    if OmegaConf.select(config, key, default=MISSING) is MISSING or isinstance(
-        OmegaConf.select(config, key), DictConfig
-    ):
-        raise refuse(f"protocol.grid.{key}", value, "the grid takes plain settings, such as train.lr or init.value")
-    OmegaConf.update(config, key, value)
 
 
 def check(protocol: Protocol, cells: Sequence[tuple[str, str]]) -> None:
@@ -208,7 +196,8 @@ def _check_claim(claim: Claim, protocol: Protocol) -> None:
         raise refuse("protocol.claims.metric", "solved", "solve rates can be shown to differ, not to be the same")
     if not claim.arms and claim.metric != "share":
         raise refuse("protocol.claims.arms", [], "an arm to compare with the baseline is needed")
-    if claim.expect == "same" and claim.bound <= 0:
+    margins = (claim.metric, claim.scale) in claims.EQUIVALENT or claim.margin is not None
+    if claim.expect == "same" and not (margins and claim.bound > 0):
         raise refuse("protocol.claims.margin", claim.margin, "a factor above 1 or a difference above 0 is needed")
 
 
@@ -220,10 +209,10 @@ def _check_names(key: str, names: Iterable[str | None], known: Collection[str]) 
 
 def _check_seeds(protocol: Protocol, comparisons: int) -> None:
     """Refuse seed counts that tune too little, or with which every verdict would read undecided."""
-    fewest = FEWEST_TUNING_SEEDS.get(protocol.metric, 0) if protocol.grid else 0
-    if protocol.tuning_seeds < fewest:
-        legal = f"{fewest} or more are needed to tune for {protocol.metric}"
-        raise refuse("protocol.tuning_seeds", protocol.tuning_seeds, legal)
+    for metric in {protocol.metric(task) for task in protocol.tasks} if protocol.grid else set():
+        if protocol.tuning_seeds < FEWEST_TUNING_SEEDS[metric]:
+            legal = f"{FEWEST_TUNING_SEEDS[metric]} or more are needed to tune for {metric}"
+            raise refuse("protocol.tuning_seeds", protocol.tuning_seeds, legal)
     if protocol.extension is not None and protocol.extension <= protocol.confirmation_seeds:
         legal = f"more than the {protocol.confirmation_seeds} confirmation seeds are needed"
         raise refuse("protocol.extension", protocol.extension, legal)

@@ -28,12 +28,12 @@ from analysis import claims, report, runs, stats
 from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
 from experiments.configs import Job, explain, layer_parameters, use_extensions
-from experiments.launcher import run_all
 from experiments.protocol import Cell, Protocol, Study, read
 from experiments.record import atomic
 from experiments.settings import ConfigError
 from experiments.stack import standing
 from experiments.streams import generator
+from experiments.sweep import run_all
 from lstm_variants import make_cell
 
 Frozen = dict[str, Any]
@@ -65,6 +65,7 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
     if "," in options.experiment:
         raise CommandError(f"experiment={options.experiment}: one study at a time")
     try:
+        use_extensions(next((word.partition("=")[2] for word in overrides if word.startswith("extensions=")), None))
         study = read(options.experiment, options.scale.name, overrides)
         if study is None:
             plain(options, overrides)
@@ -188,7 +189,7 @@ def chosen_cell(protocol: Protocol, cell: Cell, tuned: pd.DataFrame) -> dict[str
         ended = done[done["status"].isin(("finished", "diverged"))]
         if len(ended) < len(jobs):
             raise CommandError(f"{cell.arm}, {cell.task}, {point}: {len(ended)} of {len(jobs)} tuning runs: phase=tune")
-        found.append({"values": point, **tuning_score(ended, protocol.metric)})
+        found.append({"values": point, **tuning_score(ended, protocol.metric(cell.task))})
     best = found[best_point(found)]["values"] if found else points[0]
     job = cell.jobs(protocol.seeds("confirm")[:1], "confirm", best)[0]
     names = {"task": cell.task, "arm": cell.arm, "identity": job.arm, "unit": job.task.unit}
@@ -200,8 +201,9 @@ def tuning_score(done: pd.DataFrame, metric: str) -> dict[str, float]:
     solved, budget = done["solved"], float(done["config.resolved.train.steps"].iloc[0])
     steps = float(np.median(stats.log_steps(done["results.steps_to_solve"].where(solved), budget)))
     sign = -1 if done["task.direction"].iloc[0] == "max" else 1
-    measure = {"score": sign * float(done["score"].median()), "steps": steps, "solved": -float(solved.mean())}
-    return {"loss": min(max(measure[metric], -sys.float_info.max), sys.float_info.max), "log_steps": steps}
+    loss = done[claims.LOSS].where(done["status"] == "finished", np.inf).median()
+    measure = {"score": sign * done["score"].median(), "loss": loss, "steps": steps, "solved": -solved.mean()}
+    return {"loss": float(np.nan_to_num(measure[metric])), "log_steps": steps}
 
 
 def best_point(found: Sequence[Mapping[str, Any]]) -> int:
@@ -302,7 +304,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     own = {option.name for option in fields(Options)}
     overrides = [word for word in words if "=" in word and word.partition("=")[0] not in own]
-    use_extensions(next((w.partition("=")[2] for w in overrides if w.startswith("extensions=")), None))
     known = [word for word in words if word not in overrides]
     return command("python -m experiments.study", Options, lambda options: run(options, overrides), known)
 

@@ -1,0 +1,242 @@
+"""Studies in two phases: composed, refused, tuned, frozen, confirmed, judged and reported, at a tiny scale."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from analysis import claims
+from analysis.commandline import CommandError
+from analysis.runs import load
+from experiments import protocol, study
+from experiments.configs import compose, names, resolve
+from experiments.protocol import FIRST_TUNING_SEED
+from experiments.settings import ConfigError
+
+TINY = ["model.hidden_size=4", "train.steps=8", "train.batch_size=4", "train.eval_every=4", "train.eval_size=8"]
+TINY += ["record.wandb.mode=disabled", "record.weights=false"]
+STUDIES = [name for name in names("experiment") if compose([f"experiment={name}"]).protocol is not None]
+
+
+def run(name: str, folder: Path, *words: str, phase: str = "all") -> int:
+    out = folder.with_name("report")
+    own = [f"experiment={name}", f"phase={phase}", "workers=1", f"out={out}", f"study={folder}"]
+    return study.main([*own, *TINY, *words])
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_composes_and_could_decide_its_claims(name: str) -> None:
+    assert protocol.read(name, "laptop", []) is not None
+    said = (Path("conf/experiment") / f"{name}.yaml").read_text().splitlines()
+    assert said[1] == f"# python -m experiments.study experiment={name}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_composes_at_full_scale(name: str, full: bool) -> None:
+    if full or name == STUDIES[0]:
+        composed = protocol.read(name, "full", [])
+        assert composed is not None
+        assert composed.folder == Path(f"outputs/{name}_full")
+
+
+def write_study(folder: Path, text: str) -> str:
+    """An extension folder with the experiment file `mine`; the word that uses it."""
+    path = folder / "conf" / "experiment" / "mine.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"# @package _global_\nstudy: outputs/mine\n{text}")
+    return f"extensions={folder}"
+
+
+MINE = """\
+protocol:
+  arms: {lstm: [], gru: [variant=gru]}
+  tasks: {short: [task=adding, task.length=6]}
+  grid: {train.lr: [.003, .01, .03]}
+  confirmation_seeds: 6
+  claims:
+    - {sentence: A GRU has a lower loss., source: a test, expect: lower, baseline: lstm, arms: [gru]}
+"""
+
+
+def test_a_study_from_its_grid_to_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, mine = tmp_path / "outputs", write_study(tmp_path, MINE)
+    assert run("mine", folder, mine, phase="plan") == 0
+    assert not folder.exists()
+    assert "tune: 30 runs (30 new)" in capsys.readouterr().out
+
+    assert run("mine", folder, mine) == 0
+    printed = capsys.readouterr()
+    assert "A GRU has a lower loss. gru vs lstm, short: ratio of MSE" in printed.out
+    assert (tmp_path / "report" / "index.html").exists()
+    frozen = claims.read(folder)
+    assert frozen is not None
+    records = load([folder])
+    check_records(records.runs, frozen)
+    (verdict,) = claims.judge(records, frozen)
+    assert verdict.verdict in ("reproduced", "refuted", "undecided")
+
+    assert run("mine", folder, mine, phase="confirm") == 0
+    assert "12 done; to run: 0" in capsys.readouterr().err
+    check_changes(folder, tmp_path, capsys)
+
+
+def check_records(runs, frozen) -> None:
+    tuned, confirmed = (runs[runs["phase"] == phase] for phase in ("tune", "confirm"))
+    assert (len(tuned), len(confirmed)) == (30, 12)
+    assert set(tuned["seed"]) == set(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 5))
+    assert set(confirmed["seed"]) == set(range(6))
+    assert set(confirmed["arm"]) == {cell["identity"] for cell in frozen["cells"]}
+    for cell in frozen["cells"]:
+        medians = {point["values"]["train.lr"]: point["loss"] for point in cell["tuning"]}
+        assert cell["chosen"]["train.lr"] == min(medians, key=lambda lr: medians[lr])
+        row = confirmed[confirmed["arm"] == cell["identity"]].iloc[0]
+        assert row["config.resolved.train.lr"] == cell["chosen"]["train.lr"]
+
+
+def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a frozen study refuses, and what it still lets in."""
+    before = claims.read(folder)
+
+    def refused(text: str, said: str, words: Sequence[str] = ()) -> None:
+        assert run("mine", folder, write_study(tmp_path, text), *words, phase="confirm") == 2
+        error = capsys.readouterr().err.strip()
+        assert said in error
+        assert len(error.splitlines()) == 1
+
+    refused(MINE.replace("expect: lower", "expect: higher"), "protocol.claims was changed after")
+    refused(MINE.replace(".03]", ".1]"), "protocol.grid was changed after")
+    refused(MINE.replace("variant=gru", "variant=mgu"), "protocol.arms.gru was changed after")
+    refused(MINE, "protocol.arms.lstm was changed after", ["train.steps=9"])
+    assert claims.read(folder) == before
+
+    more = MINE.replace("gru: [variant=gru]", "gru: [variant=gru], mgu: [variant=mgu]")
+    assert run("mine", folder, write_study(tmp_path, more), phase="tune") == 0
+    assert "30 done; to run: 15" in capsys.readouterr().err.replace("15 new, ", "")
+    more = more.replace("confirmation_seeds: 6", "confirmation_seeds: 7")
+    assert run("mine", folder, write_study(tmp_path, more), phase="confirm") == 0
+    after = claims.read(folder)
+    assert before is not None
+    assert after is not None
+    assert after["cells"][:2] == before["cells"]
+    assert after["cells"][2]["arm"] == "mgu"
+    assert after["seeds"] == list(range(6))
+    runs = load([folder]).runs
+    assert (runs["phase"] == "confirm").sum() == 3 * 7
+    capsys.readouterr()
+
+    changed = json.loads((folder / claims.FILE).read_text())
+    changed["claims"][0]["expect"] = "higher"
+    (folder / claims.FILE).write_text(json.dumps(changed))
+    refused(more, "was changed by hand")
+
+
+def test_a_study_of_ours_at_a_tiny_scale(tmp_path: Path) -> None:
+    folder, words = tmp_path / "outputs", ["task.length=6", "protocol.grid={train.lr:[.01,.03]}"]
+    assert run("saturation", folder, *words, phase="tune") == 0
+    assert run("saturation", folder, *words, phase="confirm") == 0
+    frozen = claims.read(folder)
+    assert frozen is not None
+    verdicts = claims.judge(load([folder]), frozen)
+    assert len(verdicts) == 3
+    assert all(verdict.verdict in ("undecided", "reproduced", "refuted") for verdict in verdicts)
+    assert "unsolved at 8 steps" in verdicts[0].note
+    assert "edge of the grid" in verdicts[0].note
+
+
+SHARES = """\
+task: {length: 6}
+protocol:
+  factors: {train.lr: [.001, .1], model.hidden_size: [2, 4]}
+  confirmation_seeds: 6
+  claims:
+    - sentence: The learning rate explains most.
+      source: a test
+      metric: share
+      scale: difference
+      expect: higher
+      margin: .1
+      knob: train.lr
+"""
+
+
+def test_shares_of_variance_over_a_grid_of_factors(tmp_path: Path) -> None:
+    folder, mine = tmp_path / "outputs", write_study(tmp_path, SHARES)
+    words = [word for word in TINY if "hidden_size" not in word]
+    assert study.main(["experiment=mine", "phase=confirm", "workers=1", f"study={folder}", mine, *words]) == 0
+    frozen = claims.read(folder)
+    assert frozen is not None
+    (verdict,) = claims.judge(load([folder]), frozen)
+    assert verdict.unit == "share of variance"
+    assert 0 <= verdict.low <= verdict.estimate <= verdict.high <= 1
+
+
+def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path) -> None:
+    text = MINE.replace("confirmation_seeds: 6", "confirmation_seeds: 7\n  extension: 9").replace(
+        "lower,", "same, margin: 1.001,"
+    )
+    folder, mine = tmp_path / "outputs", write_study(tmp_path, text)
+    run("mine", folder, mine, phase="tune")
+    assert run("mine", folder, mine, phase="confirm") == 0
+    frozen = claims.read(folder)
+    assert frozen is not None
+    assert frozen["extension"] == [7, 8]
+    runs = load([folder]).runs
+    assert sorted(set(runs[runs["phase"] == "confirm"]["seed"])) == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("confirmation_seeds: 6", "confirmation_seeds: 5", "protocol.confirmation_seeds=5: with 1 comparisons"),
+        ("confirmation_seeds: 6", "extension: 12", "protocol.extension=12: more than the 12"),
+        ("grid:", "tuning_seeds: 4\n  grid:", "protocol.tuning_seeds=4: 5 or more"),
+        ("expect: lower", "expect: lower, metric: steps", "protocol.tuning_seeds=5: 8 or more"),
+        ("expect: lower", "expect: less", "protocol.claims.expect=less: legal are higher, lower, same"),
+        ("expect: lower", "expect: lower, metric: speed", "protocol.claims.metric=speed: legal are score"),
+        ("expect: lower", "expect: lower, metric: solved", "metric=solved takes scale=difference"),
+        ("expect: lower", "expect: same, margin: .5", "protocol.claims.margin=0.5: a factor above 1"),
+        ("arms: [gru]}", "arms: [mgu]}", "protocol.claims.arms=mgu: legal are lstm, gru"),
+        ("arms: [gru]}", "arms: [gru], tasks: [long]}", "protocol.claims.tasks=long: legal are short"),
+        ("arms: [gru]}", "arms: []}", "an arm to compare"),
+        ("{train.lr", "{train.rate", "train.rate"),
+        ("variant=gru", "variant=no_forget_gate, init=chrono", "gru on short makes no sense"),
+        ("  grid", "  grids", "protocol.Key 'grids' not in 'Protocol'"),
+        ("variant=gru", "variant=gruu", "variant=gruu: did you mean gru"),
+    ],
+)
+def test_a_study_that_cannot_decide_is_refused_when_composed(tmp_path: Path, old: str, new: str, said: str) -> None:
+    words = [write_study(tmp_path, MINE.replace(old, new)), f"study={tmp_path / 'outputs'}"]
+    with pytest.raises((ConfigError, CommandError), match=r".") as caught:
+        study.run(study.Options(experiment="mine", phase=study.Phase.plan), words)
+    assert said in str(caught.value)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_study_is_refused_as_a_plain_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"python -m experiments\.study"):
+        resolve(compose(["experiment=forget_reset"]))
+
+
+def test_one_study_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert study.main(["experiment=forget_reset,forget_bias"]) == 2
+    assert "one study at a time" in capsys.readouterr().err
+    assert study.main(["experiment=demo", "phase=tune"]) == 2
+    assert "plain sweep" in capsys.readouterr().err
+
+
+def test_tuning_prefers_the_smaller_loss_then_fewer_steps() -> None:
+    found = [{"loss": 0.2, "log_steps": 1}, {"loss": 0.1, "log_steps": 5}, {"loss": 0.1, "log_steps": 4}]
+    assert study.best_point(found) == 2
+    assert study.edge({"train.lr": 0.1}, {"train.lr": [0.01, 0.1]}) == ["train.lr"]
+    assert study.edge({"train.lr": 0.1, "init.value": 3}, {"train.lr": [0.01, 0.1, 1], "init.value": [3]}) == []
+
+
+def test_a_missing_tuning_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, mine = tmp_path / "outputs", write_study(tmp_path, MINE)
+    assert run("mine", folder, mine, phase="tune") == 0
+    shutil.rmtree(next(folder.glob("adding-gru-s1000003-*")))
+    assert run("mine", folder, mine, phase="confirm") == 2
+    assert "4 of 5 tuning runs: phase=tune" in capsys.readouterr().err
