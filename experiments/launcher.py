@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,12 +64,15 @@ class StackedLauncher(Launcher):
         setup_globals()
         composer = Composer(lambda overrides: self.loader.load_sweep_config(self.config, overrides))
         jobs: list[Job | None] = []
+        left_out: Counter[tuple[str, str]] = Counter()
         for overrides in job_overrides:
             try:
                 jobs.append(composer.job(overrides))
             except NotApplicableError as reason:
-                print(f"not applicable: {' '.join(overrides)}: {reason}", file=sys.stderr)
+                left_out[str(reason), " ".join(o for o in overrides if not o.startswith("seed="))] += 1
                 jobs.append(None)
+        for (reason_text, said), count in left_out.items():
+            print(f"not applicable: {said} ({count} of the jobs): {reason_text}", file=sys.stderr)
         applicable = [job for job in jobs if job is not None]
         if self.dry_run:
             print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)

@@ -40,13 +40,13 @@ class Network(nn.Module):
             values = generator.uniform(-bound, bound, self.readout_weight.shape[1:])
             self.readout_weight[m].copy_(torch.from_numpy(values))
 
-    def forward(self, batches: Sequence[Batch], state: State | None) -> tuple[Tensor, State]:
-        """Hidden states (M, T, B, H), T the longest of the batches, and the final state."""
+    def forward(self, batches: Sequence[Batch], state: State | None) -> tuple[tuple[Tensor, ...], State]:
+        """Each model's hidden states (T, B, H), T the longest of the batches, and the final state."""
         x, lengths = stacked_inputs(batches, self.layer.input_size, self.readout_bias)
         hidden, last = self.layer(x, state, lengths)
-        return hidden, last
+        return hidden.unbind(0), last
 
-    def outputs(self, hidden: Tensor, model: int, steps: Array | slice = slice(None)) -> Tensor:
+    def outputs(self, hidden: Sequence[Tensor], model: int, steps: Array | slice = slice(None)) -> Tensor:
         """The read-out (T', B, O) of one model at some steps."""
         chosen = steps if isinstance(steps, slice) else torch.from_numpy(steps)
         return F.linear(hidden[model][chosen], self.readout_weight[model], self.readout_bias[model])

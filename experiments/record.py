@@ -139,6 +139,7 @@ def _opening(job: Job) -> dict[str, Any]:
             "metric": task.metric,
             "direction": task.direction,
             "chance": task.chance,
+            "chance_loss": task.chance_loss,
             "solved": task.solved,
             "unit": task.unit,
         },

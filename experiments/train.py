@@ -173,7 +173,7 @@ class Training:
         if not all(finite):
             self._end([model for model, sound in zip(self.alive, finite, strict=True) if not sound], "diverged")
 
-    def _loss(self, hidden: Tensor, position: int, batch: Batch) -> Tensor:
+    def _loss(self, hidden: Sequence[Tensor], position: int, batch: Batch) -> Tensor:
         steps = counted_steps(batch)
         return self.task.loss(self.network.outputs(hidden, position, steps), batch.at(steps))
 
@@ -207,6 +207,9 @@ class Training:
                 steps = counted_steps(batch)
                 outputs = self.network.outputs(hidden, position, steps)
                 totals[position].add(self.task.scores(outputs, batch.at(steps)))
+                if self.task.carry:
+                    cells = state.c[position].abs()
+                    totals[position].add({"mean_abs_cell": (cells.double().sum().item(), cells.numel())})
         return totals
 
     @torch.no_grad()
