@@ -21,7 +21,7 @@ import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, figures, runs, tables, theme
+from analysis import checks, figures, page, runs, tables, theme
 from analysis.commandline import CommandError, about, command
 
 MADE = {"index.html", "report.md", "figures", "tables"}
@@ -91,14 +91,15 @@ def fill(folder: Path, records: runs.Records) -> None:
     scores = tables.scores(records.runs)
     write_tables(folder / "tables", scores)
     drawn = [draw(folder / "figures", name, figure, records) for name, figure in figures.discover().items()]
+    drawn = [one for one in drawn if one]
     content = contents(records, scores, drawn)
     source = jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
     pages = jinja2.Environment(
         loader=source, autoescape=jinja2.select_autoescape(), trim_blocks=True, lstrip_blocks=True
     )
     pages.filters["cell"] = tables.in_markdown
-    for page in ("index.html", "report.md"):
-        (folder / page).write_text(pages.get_template(page).render(content), encoding="utf-8")
+    for name in ("index.html", "report.md"):
+        (folder / name).write_text(pages.get_template(name).render(content), encoding="utf-8")
 
 
 def write_tables(folder: Path, scores: pd.DataFrame) -> None:
@@ -109,14 +110,18 @@ def write_tables(folder: Path, scores: pd.DataFrame) -> None:
 
 
 def draw(folder: Path, name: str, figure: figures.Drawing, records: runs.Records) -> dict[str, str]:
-    """Write one figure and its numbers; what the pages say about it."""
+    """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
+    numbers = figure.numbers(records.runs, records.curves)
+    if numbers.empty:
+        return {}
     folder.mkdir(exist_ok=True)
-    theme.save(figures.sheet(figure, records.runs, records.curves), folder / name)
-    figure.numbers(records.runs, records.curves).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    theme.save(page.sheet(figure, numbers, records.runs), folder / name)
+    numbers.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
-    scored = checks.scored(records.runs)
-    alt = f"{figures.question(figure)} One panel per task: {', '.join(theme.panels(scored))}. "
-    alt += f"Variants: {', '.join(theme.order(scored))}. The numbers are in figures/{name}.csv."
+    variants = set(numbers["name"])
+    shown = [row for row in theme.order(checks.reported(records.runs)) if row in variants]
+    alt = f"{figures.question(figure)} Panels: {', '.join(theme.panels(numbers))}. "
+    alt += f"Variants: {', '.join(shown)}. The numbers are in figures/{name}.csv."
     title = name.replace("_", " ").capitalize()
     texts = {"question": figures.question(figure), "caption": figure.caption(records.runs)}
     return {"name": name, "title": title, **texts, "alt": alt, "data": f"data:image/png;base64,{picture}"}

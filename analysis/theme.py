@@ -7,7 +7,7 @@ own, or a difference such as `lstm[forget.feeds=xb]`) starts from a hash of its 
 unlisted one of the same report has taken the colour. The arms of a variant keep its colour, not its marker and dashes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +15,17 @@ from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.arms import natural
 
 COLUMN = 3.35  # inches: one column of a paper
 PAGE = 6.9  # inches: both columns
+
+DPI = 200  # of the PNGs
 
 BASELINE = "lstm"
 FAMILIES = [
@@ -50,7 +55,6 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gates",
     "pdf.fonttype": 42,
-    "savefig.dpi": 200,
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -100,11 +104,23 @@ def places(variants: set[str]) -> dict[str, tuple[int, int]]:
 
 
 def order(runs: pd.DataFrame) -> list[str]:
-    """The names (rows) of a report in the order in which every figure and table shows them."""
+    """The names (rows) of a report in the order in which every figure and table shows them.
+
+    A column `place`, where there is one, comes before the order of the families: the reader asked for it.
+    """
     found = places(set(runs["variant"]))
-    rows = runs[["variant", "name"]].drop_duplicates("name").itertuples(index=False)
-    ranked = [((found.get(variant, (-1, 0)), natural(name)), name) for variant, name in rows]
+    rows = runs.assign(place=runs.get("place", 0))[["variant", "name", "place"]].drop_duplicates("name")
+    ranked = [
+        ((place, found.get(variant, (-1, 0)), natural(name)), name)
+        for variant, name, place in rows.itertuples(index=False)
+    ]
     return [name for _, name in sorted(ranked)]
+
+
+def baselines(runs: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """Those of the names that are the complete LSTM."""
+    known = set(runs.loc[runs["variant"] == BASELINE, "name"])
+    return [name for name in names if name in known]
 
 
 def styles(runs: pd.DataFrame) -> dict[str, Style]:
@@ -137,10 +153,17 @@ def plain(text: str) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write path.png, path.svg and path.pdf; the same figure gives the same bytes."""
+    """Write path.png, path.svg and path.pdf; the same figure gives the same bytes.
+
+    By way of the canvases: `savefig` would draw everything a second time for each format.
+    """
     with applied():
+        figure.set_dpi(DPI)
+        png: Any = FigureCanvasAgg(figure)
+        svg: Any = FigureCanvasSVG(figure)
+        pdf: Any = FigureCanvasPdf(figure)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, not once per format
-        figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+        png.print_png(path.with_suffix(".png"), metadata={"Software": None})
+        svg.print_svg(path.with_suffix(".svg"), metadata={"Date": None})
+        pdf.print_pdf(path.with_suffix(".pdf"), metadata={"CreationDate": None})

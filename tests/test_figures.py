@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import records
 
-from analysis import checks, figures, runs, theme
-from analysis.figures import learning_curves, scores
+from analysis import checks, figures, page, runs, theme
+from analysis.figures import learning_curves, learning_rates, lengths, parameters, scores, seconds, solve_curves
 
 
 @pytest.fixture
@@ -26,6 +26,19 @@ def close():
     plt.close("all")
 
 
+def draw(figure, loaded: runs.Records, **panel):
+    return figure.draw(figure.numbers(loaded.runs, loaded.curves), loaded.runs, **panel)
+
+
+def sheet(figure, loaded: runs.Records, **size):
+    return page.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **size)
+
+
+def makes_sense(loaded: runs.Records) -> list[str]:
+    found = figures.discover().items()
+    return [name for name, figure in found if len(figure.numbers(loaded.runs, loaded.curves))]
+
+
 def test_the_folder_is_the_list_of_figures():
     found = figures.discover()
     files = {path.stem for path in Path(figures.__file__).parent.glob("*.py")} - {"__init__"}
@@ -35,21 +48,24 @@ def test_the_folder_is_the_list_of_figures():
 
 
 def test_a_learning_curve_is_its_metrics_csv(loaded):
-    ax = learning_curves.draw(loaded.runs, loaded.curves, task="adding")
-    drawn = {line.get_gid(): line.get_xydata() for line in ax.lines}
-    for row in loaded.runs[(loaded.runs["task"] == "adding") & (loaded.runs["status"] == "finished")].itertuples():
-        expected = np.c_[records.STEPS, records.curve(row.variant, "adding", row.seed)]
-        np.testing.assert_array_equal(drawn.pop(row.run_id), expected)
-    diverged = loaded.runs[loaded.runs["status"] == "diverged"].iloc[0]
-    np.testing.assert_array_equal(drawn.pop(diverged["run_id"])[:, 0], records.STEPS[:2])
-    np.testing.assert_array_equal(drawn.pop("diverged"), [[records.STEPS[1], records.TASKS["adding"]["chance"]]])
-    assert set(drawn) == {None}  # what is left are the lines of chance and of the threshold
+    ax = draw(learning_curves, loaded, task="adding")
+    drawn = {lines.get_gid(): lines.get_segments() for lines in ax.collections}
+    for variant, label in records.LABELS.items():
+        for seed in range(6):
+            expected = np.c_[records.STEPS, records.curve(variant, "adding", seed)]
+            assert sum(np.array_equal(segment, expected) for segment in drawn[label]) == 1
+    assert [len(drawn[label]) for label in records.LABELS.values()] == [6, 7, 6]  # one GRU diverged
+    expected = np.c_[records.STEPS, records.curve("gru", "adding", 6)][:2]
+    assert sum(np.array_equal(segment, expected) for segment in drawn["GRU"]) == 1
+    marks = {line.get_gid(): line.get_xydata() for line in ax.lines}
+    np.testing.assert_array_equal(marks["diverged"], [[records.STEPS[1], records.TASKS["adding"]["chance"]]])
+    np.testing.assert_array_equal(marks["ends:LSTM"], [segment[-1] for segment in drawn["LSTM"]])
     levels = {line.get_label(): line.get_ydata()[0] for line in ax.lines if line.get_gid() is None}
     assert levels == {"chance": 0.167, "solved": 0.01}
 
 
 def test_every_seed_is_a_point_of_the_scores(loaded):
-    ax = scores.draw(loaded.runs, loaded.curves, task="adding")
+    ax = draw(scores, loaded, task="adding")
     drawn = {points.get_gid(): points.get_offsets() for points in ax.collections if points.get_gid()}
     for variant, label in records.LABELS.items():
         expected = [records.curve(variant, "adding", seed)[-1] for seed in range(6)]
@@ -61,7 +77,7 @@ def test_every_seed_is_a_point_of_the_scores(loaded):
 
 
 def test_the_bar_is_the_median_and_the_line_its_interval(loaded):
-    ax = scores.draw(loaded.runs, loaded.curves, task="digits")
+    ax = draw(scores, loaded, task="digits")
     segments = [lines.get_segments()[0] for lines in ax.collections if lines.get_gid() is None]
     lines = {round(segment[0][1]): segment[:, 0] for segment in segments if segment[0][1] == segment[1][1]}
     bars = {round(segment[:, 1].mean()): segment[0][0] for segment in segments if segment[0][1] != segment[1][1]}
@@ -73,8 +89,8 @@ def test_the_bar_is_the_median_and_the_line_its_interval(loaded):
 
 def test_numbers_are_what_is_drawn_and_drawing_changes_no_data(loaded):
     before = loaded.runs.copy(), loaded.curves.copy()
-    for figure in figures.discover().values():
-        figures.sheet(figure, loaded.runs, loaded.curves)
+    for name in makes_sense(loaded):
+        sheet(figures.discover()[name], loaded)
     assert loaded.runs.equals(before[0])
     assert loaded.curves.equals(before[1])
     table = scores.numbers(loaded.runs, loaded.curves)
@@ -92,34 +108,140 @@ def test_few_seeds_show_a_range(tmp_path):
 
 def test_one_task_needs_no_name_and_several_do(loaded, tmp_path):
     with pytest.raises(ValueError, match="adding, digits"):
-        scores.draw(loaded.runs, loaded.curves)
+        draw(scores, loaded)
     with pytest.raises(ValueError, match="'copy'"):
-        scores.draw(loaded.runs, loaded.curves, task="copy")
-    one = loaded.runs[loaded.runs["task"] == "adding"]
+        draw(scores, loaded, task="copy")
+    numbers = scores.numbers(loaded.runs, loaded.curves)
     ax = plt.figure().add_subplot()
-    assert scores.draw(one, loaded.curves, ax) is ax
+    assert scores.draw(numbers[numbers["task"] == "adding"], loaded.runs, ax) is ax
 
 
 def test_a_diverged_run_without_a_chance_level_is_drawn_at_the_worst_score(tmp_path):
     records.write(tmp_path / "demo", seed=0, task__chance=None)
     records.write(tmp_path / "demo", seed=1, task__chance=None, status="diverged")
     loaded = runs.load([tmp_path / "demo"])
-    ax = scores.draw(loaded.runs, loaded.curves)
+    ax = draw(scores, loaded)
     drawn = {points.get_gid(): points.get_offsets()[0, 0] for points in ax.collections if points.get_gid()}
     assert drawn["diverged:LSTM"] == drawn["finished:LSTM"] == records.curve("lstm", "adding", 0)[-1]
-    learning_curves.draw(loaded.runs, loaded.curves)
+    draw(learning_curves, loaded)
 
 
 def test_losses_over_decades_are_logarithmic_and_accuracies_are_not(loaded):
-    assert learning_curves.draw(loaded.runs, loaded.curves, task="adding").get_yscale() == "log"
-    assert learning_curves.draw(loaded.runs, loaded.curves, task="digits").get_yscale() == "linear"
+    assert draw(learning_curves, loaded, task="adding").get_yscale() == "log"
+    assert draw(learning_curves, loaded, task="digits").get_yscale() == "linear"
 
 
 def test_a_dollar_in_a_label_is_text(tmp_path):
     records.write(tmp_path / "demo", label="a $\\frac$ b")
     loaded = runs.load([tmp_path / "demo"])
-    for figure in figures.discover().values():
-        theme.save(figures.sheet(figure, loaded.runs, loaded.curves), tmp_path / "figure")
+    for name in makes_sense(loaded):
+        theme.save(sheet(figures.discover()[name], loaded), tmp_path / "figure")
+
+
+def drawn(ax):
+    """gid -> the points of every line and scatter."""
+    found = {line.get_gid(): line.get_xydata() for line in ax.lines if line.get_gid()}
+    return found | {points.get_gid(): points.get_offsets().data for points in ax.collections if points.get_gid()}
+
+
+def test_a_solve_curve_counts_the_seeds_that_have_solved(tmp_path):
+    for seed, step in enumerate((100, 300, 200, None, 100, 300)):
+        solved = {"results__solved": step is not None, "results__steps_to_solve": step}
+        records.write(tmp_path / "demo", seed=seed, train__steps=300, **solved)
+    records.write(tmp_path / "demo", "gru", seed=0, status="diverged")
+    records.write(tmp_path / "demo", "gru", "digits", results__solved=False)
+    loaded = runs.load([tmp_path / "demo"])
+    lines = drawn(draw(solve_curves, loaded))  # of digits, which nobody solved, there is none
+    expected = [[0, 0], [100, 2 / 6], [200, 3 / 6], [300, 5 / 6], [300, 5 / 6]]
+    np.testing.assert_allclose(lines["LSTM"], expected)
+    np.testing.assert_allclose(lines["GRU"], [[0, 0], [300, 0]])
+    rows = solve_curves.numbers(loaded.runs, loaded.curves)
+    assert (rows["low"] <= rows["share_solved"]).all()
+    assert (rows["share_solved"] <= rows["high"]).all()
+    assert list(rows.loc[rows["name"] == "LSTM", ["runs", "solved", "budget"]].iloc[0]) == [6, 5, 300]
+
+
+def test_scores_at_other_lengths_are_those_of_the_records(tmp_path):
+    for seed in range(3):
+        final = {"eval/mse": 0.01, "eval@100/mse": 0.02 + seed, "eval@200/mse": 0.03, "eval@200/loss": 9.0}
+        records.write(tmp_path / "demo", seed=seed, results__final=final)
+    records.write(tmp_path / "demo", "gru", status="diverged", results__final={"eval@100/mse": 7.0})
+    records.write(tmp_path / "demo", "gru", "digits")
+    points = drawn(draw(lengths, loaded := runs.load([tmp_path / "demo"])))
+    trained = [records.curve("lstm", "adding", seed)[-1] for seed in range(3)]
+    np.testing.assert_array_equal(points["LSTM"], [[50, np.median(trained)], [100, 1.02], [200, 0.03]])
+    assert sorted(points["seeds:LSTM"][:, 1]) == sorted([*trained, 0.02, 1.02, 2.02, 0.03, 0.03, 0.03])
+    assert set(points["GRU"][:, 1]) == {records.TASKS["adding"]["chance"]}
+    assert theme.panels(lengths.numbers(loaded.runs, loaded.curves)) == ["adding"]
+
+
+def test_the_learning_rates_of_a_tuned_study_are_its_tuning_runs(tmp_path):
+    for rate in (0.001, 0.01, 0.1):
+        for seed in range(2):
+            records.write(tmp_path / "demo", seed=seed, train__lr=rate, phase="tune", results__score=rate + seed)
+    records.write(tmp_path / "demo", seed=100, train__lr=0.1, phase="confirm", results__score=5.0)
+    records.write(tmp_path / "demo", "gru", seed=100, train__lr=0.1, phase="confirm")
+    points = drawn(draw(learning_rates, runs.load([tmp_path / "demo"])))
+    np.testing.assert_allclose(points["LSTM"], [[0.001, 0.501], [0.01, 0.51], [0.1, 0.6]])
+    assert sorted(points["seeds:LSTM"][:, 1]) == [0.001, 0.01, 0.1, 1.001, 1.01, 1.1]
+    np.testing.assert_allclose(points["chosen:LSTM"], [[0.1, 0.6]])
+    assert not any("GRU" in name for name in points)
+
+
+def test_another_setting_is_never_averaged_over_along_the_learning_rate(tmp_path):
+    for rate in (0.001, 0.01):
+        for clip in (1, 5):
+            records.write(tmp_path / "demo", train__lr=rate, train__clip=clip, results__score=clip + rate)
+    points = drawn(draw(learning_rates, runs.load([tmp_path / "demo"])))
+    np.testing.assert_allclose(points["LSTM (train.clip=1)"], [[0.001, 1.001], [0.01, 1.01]])
+    np.testing.assert_allclose(points["LSTM (train.clip=5)"], [[0.001, 5.001], [0.01, 5.01]])
+
+
+@pytest.mark.parametrize(("figure", "key"), [(seconds, "timing__seconds"), (parameters, "parameters__layer")])
+def test_costs_are_those_of_the_records(tmp_path, figure, key):
+    for seed in range(3):
+        records.write(tmp_path / "demo", seed=seed, results__score=0.1 * seed, **{key: 10 + seed})
+    records.write(tmp_path / "demo", "gru", **{key: 99})
+    points = drawn(draw(figure, runs.load([tmp_path / "demo"])))
+    np.testing.assert_allclose(points["LSTM"], [[11, 0.1]])
+    np.testing.assert_allclose(points["seeds:LSTM"], [[10, 0], [11, 0.1], [12, 0.2]])
+    assert points["GRU"][0, 0] == 99
+
+
+def test_a_figure_that_makes_no_sense_is_left_out(tmp_path):
+    records.write(tmp_path / "demo", task__solved=None)
+    assert makes_sense(runs.load([tmp_path / "demo"])) == ["scores", "learning_curves"]
+
+
+def test_many_variants_get_a_panel_each_with_the_baseline_behind(tmp_path):
+    names = [f"cell{number}" for number in range(9)]
+    records.write_study(tmp_path / "demo", ("lstm", *names), seeds=2)
+    loaded = runs.load([tmp_path / "demo"])
+    panels = [ax for ax in sheet(learning_curves, loaded).axes if ax.get_title(loc="left")]
+    assert [ax.get_title(loc="left") for ax in panels] == theme.order(loaded.runs)[1:] * 2
+    for ax in panels:
+        assert {lines.get_gid() for lines in ax.collections} == {"LSTM", ax.get_title(loc="left")}
+    for task, part in (("adding", panels[:9]), ("digits", panels[9:])):
+        assert len({(ax.get_xlim(), ax.get_ylim()) for ax in part}) == 1
+        first, _ = part[0].collections[0].get_segments()
+        assert list(first[:, 1]) == records.curve("lstm", task, 0)
+    groups = sheet(seconds, loaded).subfigs if makes_sense(loaded).count("seconds") else []
+    assert not groups  # all took the same time
+
+
+def test_many_variants_share_panels_in_groups(tmp_path):
+    names = [f"cell{number}" for number in range(10)]
+    for place, name in enumerate(("lstm", *names)):
+        records.write(tmp_path / "demo", name, timing__seconds=place)
+    loaded = runs.load([tmp_path / "demo"])
+    groups = sheet(seconds, loaded).subfigs
+    shown = [{points.get_gid() for points in group.axes[0].collections} for group in groups]
+    assert [len(names) for names in shown] == [18, 6]  # eight and two, the baseline besides; medians and seeds
+    assert all("LSTM" in names for names in shown)
+
+
+def test_a_figure_may_be_one_column_wide(loaded):
+    assert sheet(scores, loaded, width=theme.COLUMN).get_size_inches()[0] == theme.COLUMN
 
 
 def frame(*variants: str):
@@ -164,6 +286,6 @@ def test_readers_settings_do_not_reach_a_figure(loaded, tmp_path):
     pictures = []
     for settings in ({}, {"font.size": 30, "axes.grid": True, "xtick.direction": "in"}):
         with plt.rc_context(settings):
-            theme.save(figures.sheet(scores, loaded.runs, loaded.curves), tmp_path / "figure")
+            theme.save(sheet(scores, loaded), tmp_path / "figure")
         pictures.append([(tmp_path / f"figure.{kind}").read_bytes() for kind in ("png", "svg", "pdf")])
     assert pictures[0] == pictures[1]

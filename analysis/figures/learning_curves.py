@@ -1,68 +1,70 @@
 """How fast does each variant learn its task, and does every seed get there?"""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
 
 from analysis import checks, theme
-from analysis.figures import panel, reference, scale, shown
+from analysis.figures import panel
+from analysis.marks import legend, mark, reference, scale, shown
 
+TOGETHER = 1
 SHARE_Y = False
+ORDER = 40
 
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The task's own metric at every evaluation of every run that counts."""
     keep = checks.scored(runs)[["run_id", "task", "name", "seed", "status", "task.metric"]]
-    rows = keep.merge(curves, on="run_id")
-    rows = rows[rows["metric"] == "eval/" + rows["task.metric"]]
-    return rows[["task", "name", "seed", "run_id", "status", "step", "metric", "value"]].reset_index(drop=True)
+    keep = keep.assign(metric="eval/" + keep["task.metric"])
+    wanted = curves[curves["metric"].isin(set(keep["metric"])) & curves["run_id"].isin(set(keep["run_id"]))]
+    rows = keep.merge(wanted.astype({"run_id": object, "metric": object}), on=["run_id", "metric"])
+    return rows[["task", "name", "seed", "run_id", "status", "step", "metric", "value"]]
 
 
-def draw(runs: pd.DataFrame, curves: pd.DataFrame, ax: Axes | None = None, task: str | None = None) -> Axes:
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
     """One thin line per seed; a cross on the chance line where a run diverged."""
-    scored, ax = panel(runs, ax, task)
-    looks = theme.styles(checks.reported(runs))
-    rows = numbers(scored, curves)
-    handles: dict[str, Line2D] = {}
-    for (name, run_id), curve in rows.groupby(["name", "run_id"], sort=False):
-        look = looks[str(name)]
-        (handles[str(name)],) = ax.plot(
-            curve["step"],
-            curve["value"],
-            color=look.colour,
-            dashes=look.dashes,
-            linewidth=0.8,
-            marker=look.marker,
-            markersize=3.5,
-            markevery=[-1],
-            label=theme.plain(str(name)),
-            gid=str(run_id),
-        )
-    crosses(ax, scored, rows, looks)
+    ax, rows, scored, looks = panel(numbers, runs, ax, task, names)
+    for name, look in looks.items():
+        curves = by_run(rows[rows["name"] == name])
+        style: Any = {"colors": look.colour, "linestyles": [(0, look.dashes)], "linewidths": 0.8}
+        ax.add_collection(LineCollection(curves, gid=name, **style))
+        ends = np.array([curve[-1] for curve in curves])
+        ax.plot(*ends.T, linestyle="", marker=look.marker, color=look.colour, markersize=3.5, gid=f"ends:{name}")
+    ax.autoscale_view()
+    crossed = crosses(ax, rows, scored, looks)
     reference(ax, scored, "y")
     scale(ax, scored, rows["value"], "y")
     ax.set_xlabel("training steps")
-    legend(ax, [handles[name] for name in looks if name in handles])
+    legend(ax, looks, *([mark("X", "diverged")] if crossed else []))
     return ax
 
 
-def crosses(ax: Axes, scored: pd.DataFrame, rows: pd.DataFrame, looks: dict[str, theme.Style]) -> None:
-    """Mark each diverged run where its record ends."""
-    diverged = scored[scored["status"] == "diverged"]
-    ends = rows.groupby("run_id")["step"].max().reindex(diverged["run_id"], fill_value=0)
-    levels = shown(diverged["score"], rows["value"])
-    for step, level, name in zip(ends, levels, diverged["name"], strict=True):
-        ax.plot(
-            step, level, "X", color=looks[name].colour, markersize=6, markeredgecolor="white", mew=0.4, gid="diverged"
-        )
+def by_run(rows: pd.DataFrame) -> list[NDArray[np.float64]]:
+    """(step, value) of each run; its rows stand together."""
+    starts = np.flatnonzero((rows["run_id"] != rows["run_id"].shift()).to_numpy())
+    return np.split(rows[["step", "value"]].to_numpy(dtype=float), starts[1:])
 
 
-def legend(ax: Axes, lines: list[Line2D]) -> None:
-    """Variants first, then the lines and marks that mean the same for all of them."""
-    marks = [line for line in ax.lines if line.get_label() in ("chance", "solved")]
-    if any(line.get_gid() == "diverged" for line in ax.lines):
-        marks.append(Line2D([], [], color=theme.FAINT, marker="X", linestyle="", label="diverged"))
-    ax.legend(handles=lines + list({str(mark.get_label()): mark for mark in marks}.values()))
+def crosses(ax: Axes, rows: pd.DataFrame, scored: pd.DataFrame, looks: dict[str, theme.Style]) -> bool:
+    """Mark each diverged run, on the chance line, where its record ends; whether there was one."""
+    ended = rows[rows["status"] == "diverged"].groupby("run_id")[["name", "step"]].last()
+    known = scored[scored["status"] == "diverged"].set_index("run_id")["score"]
+    levels = shown(known[ended.index], rows["value"])
+    for name, step, level in zip(ended["name"], ended["step"], levels, strict=True):
+        look: Any = {"color": looks[name].colour, "markersize": 6, "markeredgecolor": "white", "mew": 0.4}
+        ax.plot(step, level, "X", gid="diverged", **look)
+    return len(ended) > 0
 
 
 def caption(runs: pd.DataFrame) -> str:
@@ -72,9 +74,10 @@ def caption(runs: pd.DataFrame) -> str:
         f"The task's own measure on its fixed evaluation set, at every evaluation during training: one thin line per "
         f"seed ({count} per variant), no smoothing and no averaging; the variant's marker ends the line. Dashed: what "
         f"chance scores. Dotted: the threshold from which the task counts as solved. A cross on the chance line marks "
-        f"the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30."
+        f"the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30. "
+        f"Where there are many variants each has its own panel, with the complete LSTM behind it."
     )
 
 
-def height(runs: pd.DataFrame) -> float:
-    return 2.7
+def height(numbers: pd.DataFrame) -> float:
+    return 2.2

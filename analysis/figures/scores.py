@@ -2,13 +2,15 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from analysis import checks, theme
-from analysis.figures import panel, reference, scale, shown
+from analysis.figures import panel
+from analysis.marks import legend, mark, reference, scale, shown
 from analysis.stats import ENOUGH, median_interval
 
+TOGETHER = None
 SHARE_Y = True
+ORDER = 20
 SPREAD = 0.5  # the height over which the seeds of one row are spread, of the distance between rows
 
 
@@ -20,11 +22,18 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["task", "name", "seed"]).merge(pd.DataFrame(spreads), on=["task", "name"])
 
 
-def draw(runs: pd.DataFrame, curves: pd.DataFrame, ax: Axes | None = None, task: str | None = None) -> Axes:
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
     """One row per variant: a point per seed, a bar for the median, a line for the range or interval."""
-    scored, ax = panel(runs, ax, task)
-    looks = theme.styles(checks.reported(runs))
-    rows = numbers(scored, curves)
+    ax, rows, scored, _ = panel(numbers, runs, ax, task, names)
+    looks = theme.styles(checks.reported(runs))  # a row for every variant, so that panels share them
+    looks = {name: look for name, look in looks.items() if names is None or name in names}
+    rows = rows.copy()
     for column in ("median", "low", "high", "score"):
         rows[column] = shown(rows[column], rows["score"])
     ranks = rows["seed"].rank(method="dense")
@@ -37,7 +46,8 @@ def draw(runs: pd.DataFrame, curves: pd.DataFrame, ax: Axes | None = None, task:
     ax.set_yticks(range(len(looks)), [theme.plain(name) for name in looks])
     ax.set_ylim(len(looks) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    legend(ax, bool((rows["status"] == "diverged").any()))
+    marks = [mark("o", "one seed", markersize=4), mark("|", "median", markersize=9, markeredgewidth=2)]
+    legend(ax, {}, *marks, *([mark("X", "diverged")] if (rows["status"] == "diverged").any() else []))
     return ax
 
 
@@ -61,17 +71,6 @@ def row(ax: Axes, cell: pd.DataFrame, place: int, look: theme.Style) -> None:
         )
 
 
-def legend(ax: Axes, diverged: bool) -> None:
-    """What the lines and marks mean; the rows name the variants themselves."""
-    marks = {str(line.get_label()): line for line in ax.lines if line.get_label() in ("chance", "solved")}
-    seed = Line2D([], [], color=theme.FAINT, marker="o", markersize=4, linestyle="", label="one seed")
-    median = Line2D(
-        [], [], color=theme.FAINT, marker="|", markersize=9, markeredgewidth=2, linestyle="", label="median"
-    )
-    cross = Line2D([], [], color=theme.FAINT, marker="X", linestyle="", label="diverged")
-    ax.legend(handles=[seed, median, *marks.values(), *([cross] if diverged else [])])
-
-
 def caption(runs: pd.DataFrame) -> str:
     return (
         f"The task's own measure on its fixed evaluation set at the end of training. One point per seed; a seed, which "
@@ -82,5 +81,5 @@ def caption(runs: pd.DataFrame) -> str:
     )
 
 
-def height(runs: pd.DataFrame) -> float:
-    return 0.75 + 0.27 * len(theme.order(checks.reported(runs)))
+def height(numbers: pd.DataFrame) -> float:
+    return 0.75 + 0.27 * numbers["name"].nunique()

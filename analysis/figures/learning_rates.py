@@ -1,0 +1,63 @@
+"""How much does each variant's score depend on the learning rate?"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis import arms, checks
+from analysis.figures import panel
+from analysis.marks import legend, mark, medians, reference, scale
+
+TOGETHER = 8
+SHARE_Y = False
+ORDER = 80
+RATE = "config.resolved.train.lr"
+COLUMNS = ["task", "name", "variant", "learning_rate", "phase", "seed", "run_id", "status", "value", "median", "chosen"]
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The score of every run at every learning rate, where there are several; of a tuned study its tuning runs."""
+    counted = runs[runs["status"].isin(checks.COUNTED) & runs[RATE].notna()]
+    if counted.groupby("task.name")[RATE].nunique().max() in (0, 1):
+        return pd.DataFrame(columns=COLUMNS)
+    merged = arms.without(counted, RATE).rename(columns={RATE: "learning_rate", "score": "value"})
+    tuned = (merged["phase"] == "tune").groupby(merged["study"]).transform("any")
+    rows = merged[~tuned | (merged["phase"] == "tune")]
+    chosen = merged[merged["phase"] == "confirm"].groupby(["task", "name"])["learning_rate"].first().rename("chosen")
+    rows = rows.join(chosen, on=["task", "name"])
+    rows = rows[rows.groupby(["task", "name"])["learning_rate"].transform("nunique") > 1]
+    rows = rows.assign(median=rows.groupby(["task", "name", "learning_rate"])["value"].transform("median"))
+    return rows[COLUMNS].sort_values(["task", "name", "learning_rate", "seed"])
+
+
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """A line of medians per variant, a small point per seed; a ring around the rate that the study chose."""
+    ax, rows, scored, looks = panel(numbers, runs, ax, task, names)
+    medians(ax, rows, looks, "learning_rate")
+    chosen = rows[rows["learning_rate"] == rows["chosen"]].drop_duplicates("name")
+    for _, row in chosen.iterrows():
+        colour = looks[row["name"]].colour
+        ax.plot(row["learning_rate"], row["median"], "o", ms=8, mfc="none", mec=colour, gid=f"chosen:{row['name']}")
+    reference(ax, scored, "y")
+    scale(ax, scored, rows["value"], "y")
+    ax.set(xscale="log", xlabel="learning rate")
+    legend(ax, looks, *([mark("o", "chosen", markerfacecolor="none", markersize=8)] if len(chosen) else []))
+    return ax
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        "The task's own measure at the end of training against the learning rate: lines join the medians over "
+        "seeds, small points are the seeds. Of a study that was tuned these are its tuning runs, other seeds than "
+        "those reported elsewhere; a ring marks the rate with which the variant is reported. A ring at the end of a "
+        "line says that a wider grid might have served the variant better. A diverged run scores chance."
+    )
+
+
+def height(numbers: pd.DataFrame) -> float:
+    return 2.2

@@ -1,0 +1,63 @@
+"""How well does what was learned at one length work at another?"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis import checks
+from analysis.figures import panel
+from analysis.marks import legend, medians, reference, scale
+
+TOGETHER = 8
+SHARE_Y = False
+ORDER = 70
+COLUMNS = ["task", "name", "seed", "run_id", "status", "length", "value", "median"]
+PREFIX = "results.final.eval@"
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The task's own measure of every run at every length on which it was evaluated, where there are several."""
+    scored = checks.scored(runs)
+    found = [scored.assign(length=scored["task.length"], value=scored["score"])]
+    for column in [column for column in scored.columns if column.startswith(PREFIX)]:
+        length, _, metric = column.removeprefix(PREFIX).partition("/")
+        values = scored[column].where(scored["status"] == "finished", scored["score"])
+        part = scored.assign(length=float(length), value=values)
+        found.append(part[(part["task.metric"] == metric) & part["value"].notna()])
+    rows = pd.concat(found)
+    several = rows.groupby("task")["length"].transform("nunique") > 1
+    rows = rows[several & rows["length"].notna()]
+    rows = rows.assign(median=rows.groupby(["task", "name", "length"])["value"].transform("median"))
+    return rows[COLUMNS].sort_values(["task", "name", "length", "seed"])
+
+
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """A line of medians per variant, a small point per seed; a vertical line at the length of training."""
+    ax, rows, scored, looks = panel(numbers, runs, ax, task, names)
+    medians(ax, rows, looks, "length")
+    reference(ax, scored, "y")
+    scale(ax, scored, rows["value"], "y")
+    ax.axvline(scored["task.length"].iloc[0], color="#CCCCCC", linewidth=3, zorder=0)
+    ax.set_xlabel("length at evaluation (thick line: at training)")
+    if rows["length"].max() / rows["length"].min() > 10:
+        ax.set_xscale("log")
+    legend(ax, looks)
+    return ax
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        "The task's own measure at the end of training on evaluation sets of other lengths than the one it was "
+        "trained on, which the thick vertical line marks. Lines join the medians over seeds; small points are the "
+        "seeds. A diverged run scores chance at every length. Dashed: chance, and dotted: the solved threshold, "
+        "both as stated for the length of training."
+    )
+
+
+def height(numbers: pd.DataFrame) -> float:
+    return 2.2

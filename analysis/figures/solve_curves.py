@@ -1,0 +1,84 @@
+"""How many training steps until each variant has solved its task, and how many seeds never do?"""
+
+import warnings
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from analysis import checks, theme
+from analysis.figures import panel
+from analysis.marks import legend
+from analysis.stats import unsolved_curve
+
+TOGETHER = 8
+SHARE_Y = True
+ORDER = 50
+COLUMNS = ["task", "name", "runs", "solved", "budget", "step", "share_solved", "low", "high"]
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The Kaplan-Meier curve of each row, of the tasks that have a threshold and that some run has solved."""
+    scored = checks.scored(runs)
+    scored = scored[scored["solved"].groupby(scored["task"]).transform("any") & scored["task.solved"].notna()]
+    budgets = scored.groupby("task")["config.resolved.train.steps"].min()
+    parts = []
+    for (task, name), cell in scored.groupby(["task", "name"]):
+        parts.append(curve(cell, budgets[str(task)]).assign(task=str(task), name=str(name)))
+    return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def curve(cell: pd.DataFrame, budget: float) -> pd.DataFrame:
+    """The share of the runs of one row that have solved, after each step at which one did."""
+    steps = cell["results.steps_to_solve"].where(cell["solved"])
+    steps = steps.where(steps <= budget)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the interval has no value where the curve is 0 or 1
+        table = pd.DataFrame(unsolved_curve(steps, budget), columns=["step", "left", "low", "high"])
+    share = {"share_solved": 1 - table["left"], "low": 1 - table["high"], "high": 1 - table["low"]}
+    return table.assign(runs=len(cell), solved=int(steps.notna().sum()), budget=budget, **share)
+
+
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """A step line per variant, up to the budget; its marker stands where a seed solved, and at the budget."""
+    ax, rows, _, looks = panel(numbers, runs, ax, task, names)
+    for name, look in looks.items():
+        line = rows[rows["name"] == name]
+        budget, share = line.iloc[-1][["budget", "share_solved"]]
+        ax.plot(
+            [*line["step"], budget],
+            [*line["share_solved"], share],
+            drawstyle="steps-post",
+            color=look.colour,
+            dashes=look.dashes,
+            linewidth=1.2,
+            marker=look.marker,
+            markersize=3.5,
+            markevery=slice(1, None),
+            label=theme.plain(name),
+            clip_on=False,
+            gid=name,
+        )
+    ax.set(xlabel="training steps", ylabel="seeds that have solved it", ylim=(0, 1), xlim=(0, rows["budget"].max()))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    legend(ax, looks)
+    return ax
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        "Kaplan-Meier curves: the share of seeds that have solved the task by each training step. A task is solved "
+        "at the first of two successive evaluations past its threshold. A run that never solves is censored at the "
+        "budget, where the lines end; a diverged run never solves. Markers: the steps at which a seed solved, and "
+        "the budget. Tasks that nobody solved are left out. The CSV has the 95 % intervals (Greenwood, log-log)."
+    )
+
+
+def height(numbers: pd.DataFrame) -> float:
+    return 2.2

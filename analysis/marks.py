@@ -1,0 +1,107 @@
+"""What figures are made of: score axes with their levels, medians with their seeds, legends."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from analysis import checks, theme
+
+Looks = dict[str, theme.Style]
+
+
+def shown(scores: "pd.Series[float]", of: "pd.Series[float]") -> "pd.Series[float]":
+    """Where scores are drawn: an infinite one (diverged, and no chance level to fall to) at the worst finite one."""
+    finite = of[of.abs() < math.inf]
+    return scores.clip(finite.min(), finite.max()) if len(finite) else scores
+
+
+def reference(ax: Axes, runs: pd.DataFrame, along: str) -> None:
+    """The chance level (dashed) and the solved threshold (dotted) across the score axis `along`, "x" or "y"."""
+    line = ax.axvline if along == "x" else ax.axhline
+    for column, label, dashes in (("task.chance", "chance", (5, 3)), ("task.solved", "solved", (1, 1.5))):
+        for level in sorted(set(runs[column].dropna())):
+            line(level, color=theme.FAINT, linewidth=1, dashes=dashes, label=label, zorder=1)
+
+
+def scale(ax: Axes, runs: pd.DataFrame, values: "pd.Series[float]", along: str) -> None:
+    """Name the score axis; it is logarithmic for losses that span more than a factor of 30."""
+    metric, unit, direction = runs.iloc[0][["task.metric", "task.unit", "task.direction"]]
+    named = f"{metric} ({unit})" if isinstance(unit, str) and unit not in ("", metric) else str(metric)
+    better = "lower is better" if direction == "min" else "higher is better"
+    ax.set(**{f"{along}label": theme.plain(f"{named}, {better}" if along == "x" else f"{named}\n{better}")})
+    positive = values[values.abs() < math.inf]
+    if direction == "min" and len(positive) and positive.min() > 0 and positive.max() / positive.min() > 30:
+        ax.set(**{f"{along}scale": "log"})
+
+
+def legend(ax: Axes, looks: dict[str, theme.Style], *marks: Line2D) -> None:
+    """The variants first, then the lines and marks that mean the same for all of them."""
+    variants = [
+        Line2D(
+            [],
+            [],
+            color=look.colour,
+            dashes=look.dashes,
+            marker=look.marker,
+            markersize=3.5,
+            linewidth=0.8,
+            label=theme.plain(name),
+        )
+        for name, look in looks.items()
+    ]
+    levels = {str(line.get_label()): line for line in ax.lines if line.get_label() in ("chance", "solved")}
+    ax.legend(handles=[*variants, *levels.values(), *marks])
+
+
+def mark(shape: str, label: str, **look: Any) -> Line2D:
+    """A legend entry for a mark that means the same for every variant."""
+    return Line2D([], [], color=theme.FAINT, marker=shape, linestyle="", label=label, **look)
+
+
+def medians(ax: Axes, rows: pd.DataFrame, looks: Looks, x: str) -> None:
+    """Per variant a line that joins the medians along `x`, and a small point per seed (columns `median`, `value`)."""
+    for name, look in looks.items():
+        own = rows[rows["name"] == name]
+        line = own.drop_duplicates(x).sort_values(x)
+        points: Any = {"s": 5, "color": look.colour, "alpha": 0.6, "linewidths": 0, "gid": f"seeds:{name}"}
+        ax.scatter(own[x], shown(own["value"], rows["value"]), **points)
+        ax.plot(
+            line[x],
+            shown(line["median"], rows["value"]),
+            color=look.colour,
+            dashes=look.dashes,
+            linewidth=1,
+            marker=look.marker,
+            markersize=3.5,
+            gid=name,
+        )
+
+
+def costs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Score and cost of every run that counts, with their medians over seeds, for tasks on which the costs differ."""
+    rows = checks.scored(runs).rename(columns={column: "cost", "score": "value"})
+    rows = rows[rows["cost"].notna()]
+    rows = rows[rows.groupby("task")["cost"].transform("nunique") > 1]
+    groups = rows.groupby(["task", "name"])
+    rows = rows.assign(median_cost=groups["cost"].transform("median"), median=groups["value"].transform("median"))
+    columns = ["task", "name", "seed", "run_id", "status", "cost", "value", "median_cost", "median"]
+    return rows[columns].sort_values(["task", "name", "seed"])
+
+
+def against(ax: Axes, rows: pd.DataFrame, scored: pd.DataFrame, looks: Looks) -> None:
+    """Scores over costs: per variant a large marker at the medians, and a small point per seed."""
+    for name, look in looks.items():
+        own = rows[rows["name"] == name]
+        own = own.assign(value=shown(own["value"], rows["value"]), median=shown(own["median"], rows["value"]))
+        ax.scatter(own["cost"], own["value"], s=5, color=look.colour, alpha=0.6, linewidths=0, gid=f"seeds:{name}")
+        middle = own.iloc[:1]
+        style: Any = {"color": look.colour, "marker": look.marker, "edgecolors": "white", "linewidths": 0.4}
+        ax.scatter(middle["median_cost"], middle["median"], s=36, zorder=3, gid=name, **style)
+    reference(ax, scored, "y")
+    scale(ax, scored, rows["value"], "y")
+    if rows["cost"].max() > 10 * rows["cost"].min() > 0:
+        ax.set_xscale("log")
+    legend(ax, {name: look._replace(dashes=(0, 1)) for name, look in looks.items()})
