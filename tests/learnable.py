@@ -1,0 +1,70 @@
+"""Every synthetic task's smallest useful size, and a variant that solves it there: ``make learnable`` prints the table.
+
+Each line is trained until two successive evaluations pass the task's threshold; one that does not get there fails.
+"""
+
+import sys
+
+from tabulate import tabulate
+from tqdm import tqdm
+
+import experiments
+from experiments.stack import Run
+
+COMMON = {"variant": "lstm", "train.lr": 0.01, "model.hidden_size": 16, "train.stop_at_solved": True, "threads": 1}
+SMALL = {"task.length": 10}
+CASES = {
+    "adding": SMALL | {"train.steps": 1000},
+    "adding 1997": {
+        "task": "adding",
+        "task.layout": "'1997'",
+        "task.length": 24,
+        "train.steps": 8000,
+        "train.schedule": "linear",
+    },
+    "multiplication": {"task.length": 22, "train.steps": 8000, "train.schedule": "linear"},
+    "continual_adding": {"task.shortest": 6, "task.longest": 8, "train.steps": 3000},
+    "continual_reber": {"train.steps": 1500},
+    "embedded_reber": {"train.steps": 3000},
+    "temporal_order": SMALL | {"train.steps": 1000},
+    "continual_temporal_order": {"task.string_length": 10, "train.steps": 1000},
+    "noisy_lag": SMALL | {"train.steps": 4000},
+    "copy": {"task.length": 1, "model.hidden_size": 64, "train.steps": 8000, "train.schedule": "linear"},
+    "variable_copy": {"task.length": 1, "model.hidden_size": 64, "train.steps": 8000, "train.schedule": "linear"},
+    "selective_copy": SMALL | {"task.items": 2, "task.tokens": 4, "train.steps": 1500},
+    "associative_recall": {
+        "task.length": 8,
+        "task.symbols": 12,
+        "task.pairs": 2,
+        "model.hidden_size": 64,
+        "train.steps": 6000,
+    },
+    "parity": {"task.length": 5, "model.hidden_size": 8, "train.steps": 1500},
+    "counting": {"train.steps": 2000},
+    "timing": {"task.length": 70, "train.steps": 6000},
+}
+
+
+def learn(name: str) -> Run:
+    """Train one case."""
+    return experiments.run(**({"task": name, "train.eval_every": 100} | COMMON | CASES[name]))
+
+
+def main() -> int:
+    """Train every case, or those named, and print the table."""
+    rows, failed = [], []
+    for name in tqdm(sys.argv[1:] or CASES, disable=None):
+        run = learn(name)
+        results, task = run.record["results"], run.record["task"]
+        changed = ", ".join(f"{key}={value}" for key, value in CASES[name].items() if key != "task")
+        rows.append((f"`{name}`", changed, f"{task['metric']} {run.score:.3g}", results["steps_to_solve"]))
+        if not results["solved"]:
+            failed.append(name)
+    print(tabulate(rows, ("task", "settings", "reached", "steps to solve"), tablefmt="github"))
+    if failed:
+        print(f"not solved: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
