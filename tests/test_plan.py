@@ -1,0 +1,72 @@
+"""plan says what a sweep would do and changes nothing; status says what a study's runs are doing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_sweep import ROOT, files, jobs
+
+from analysis.commandline import CommandError
+from experiments import status
+from experiments.plan import estimate
+from experiments.sweep import make_plan, run_all
+
+
+def test_plan_counts_what_is_new_done_and_cut_off(tmp_path: Path) -> None:
+    mine = jobs(tmp_path, seeds=4)
+    run_all(mine[:3], workers=1, show=False)
+    cut = mine[0].folder / "run.json"
+    cut.write_text(json.dumps(json.loads(cut.read_text()) | {"status": "running"}))
+    before = files(tmp_path)
+    plan = make_plan(mine, workers=2)
+    assert sorted(plan.standings.values()) == ["again", "done", "done", *["new"] * 5]
+    assert str(plan).startswith("5 new, 1 to resume or do again, 2 done; to run: 6")
+    rows = estimate(plan)
+    assert sum(row.runs for row in rows) == 6
+    assert sum(sum(row.stacks) for row in rows) == 6
+    assert all(row.seconds > 0 and row.bytes > 1000 for row in rows)
+    assert files(tmp_path) == before
+
+
+def test_plan_from_the_command_line_makes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "experiments.plan", "variant=lstm,NFG", "init=default,chrono", "study=s"]
+    command += ["train.steps=3", "model.hidden_size=4", "task.length=10", "seed=range(0,3)"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "9 new; to run: 9" in done.stdout
+    assert "3 not applicable" in done.stdout
+    assert "no_forget_gate adding H=4" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stack_is_as_large_as_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = jobs(tmp_path, seeds=8)
+    assert max(len(group) for group in make_plan(mine, workers=1).groups) == 8
+    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 100_000)
+    assert max(len(group) for group in make_plan(mine, workers=1).groups) < 8
+
+
+def test_status_counts_runs_and_shows_the_last_errors(tmp_path: Path) -> None:
+    mine = jobs(tmp_path, seeds=2)
+    run_all(mine, workers=1, show=False)
+    changes = [{"status": "failed", "error": "RuntimeError: a bad day"}, {"status": "running"}]
+    for job, change in zip(mine, changes, strict=False):
+        path = job.folder / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    (mine[3].folder / "run.json").unlink()
+    standing = status.look(tmp_path)
+    assert standing.total == {"finished": 1, "failed": 1, "running": 1, "waiting": 1}
+    assert standing.counts["adding", "lstm"] == {"failed": 1, "running": 1}
+    assert standing.errors == [f"{mine[0].run_id}: RuntimeError: a bad day"]
+    assert standing.progress == [f"{mine[1].run_id}: step 4 of 4"]
+    assert standing.rate is not None
+
+
+@pytest.mark.parametrize("name", ["nothing", "."])
+def test_status_of_no_study_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CommandError, match="study="):
+        status.look(tmp_path / name)
