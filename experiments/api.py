@@ -14,10 +14,10 @@ import torch
 
 from experiments import tasks
 from experiments.configs import Job, NotApplicableError, compose, resolve, use_extensions
+from experiments.jobs import run_all
 from experiments.record import find
 from experiments.settings import refuse
 from experiments.stack import Run, load_layer
-from experiments.sweep import run_all
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.spec import flatten

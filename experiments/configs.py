@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -27,7 +28,7 @@ from experiments import tasks
 from experiments.identity import digest, nested_difference, slug, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
 from experiments.tasks.base import Task
-from lstm_variants import CellSpec, Init, cells, make_cell
+from lstm_variants import CellSpec, Init, cells, engines, make_cell
 from lstm_variants.spec import DESCRIPTION, complete_lstm
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -315,6 +316,8 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
     spec = CellSpec.from_config(plain["variant"])
     variant, cell = describe(spec), make_cell(spec)
     task = tasks.load_task(name, plain["task"])
+    if root.engine != "auto":
+        engines.choose(root.engine, cell, torch.device("cpu" if root.device == "auto" else root.device), torch.float32)
     hidden_size, reference = _hidden_size(root.model, cell, task)
     resolved = {key: plain[key] for key in ("variant", "init", "task", "model", "train", "seed")}
     resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}

@@ -21,9 +21,9 @@ from experiments.configs import (
     NotApplicableError,
     expand_aliases,
 )
+from experiments.jobs import run_all
 from experiments.plan import print_plan
 from experiments.stack import Run
-from experiments.sweep import run_all
 
 Plugins.instance()  # Hydra's scan must come before its sweeper is imported
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402

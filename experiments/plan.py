@@ -18,7 +18,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from experiments.configs import Job
-from experiments.sweep import Plan, make_plan
+from experiments.jobs import Plan, make_plan
 from experiments.train import Training
 
 TIMED_STEPS = 3  # steps timed of each structure, after one that warms up

@@ -26,6 +26,7 @@ import torch
 
 from experiments.configs import Job
 from experiments.mirror import Mirror
+from experiments.settings import ConfigError
 
 SCHEMA = 1
 DONE = ("finished", "diverged", "failed", "stale")
@@ -153,17 +154,31 @@ def _opening(job: Job) -> dict[str, Any]:
 
 
 def find(job: Job) -> dict[str, Any] | None:
-    """The record of the same run, under whatever readable name, or None."""
+    """The record of the same run, under whatever readable name, or None.
+
+    Raises:
+        ConfigError: if it cannot be read, or is of a newer schema.
+    """
     if job.study is None:
         return None
     suffix = job.run_id.rsplit("-", 1)[1]
     own = job.study / job.run_id / "run.json"
-    for path in [own] if own.is_file() else sorted(job.study.glob(f"*-{suffix}/run.json")):
-        with contextlib.suppress(json.JSONDecodeError, OSError):
-            content = json.loads(path.read_text())
-            if isinstance(content, dict):
-                return content
-    return None
+    paths = [own] if own.is_file() else sorted(job.study.glob(f"*-{suffix}/run.json"))
+    return _read(paths[0]) if paths else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+        schema = int(content["schema"])
+        complete = isinstance(content["status"], str) and isinstance(content["semantics"], dict)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path}: cannot be read as a run record ({error}); move it away to run this again") from None
+    if schema > SCHEMA:
+        raise ConfigError(f"{path}: schema {schema}; this program reads up to {SCHEMA}: use a newer version")
+    if not complete:
+        raise ConfigError(f"{path}: not a run record; move it away to run this again")
+    return dict(content)
 
 
 def fail(job: Job, error: str) -> None:

@@ -14,9 +14,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
+from experiments.jobs import run_all
 from experiments.launcher import register
 from experiments.stack import InterruptedRunError
-from experiments.sweep import run_all
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import torch
 from omegaconf import MISSING
+
+from lstm_variants import engines
 
 
 class ConfigError(ValueError):
@@ -121,6 +124,9 @@ class Root:
         for part in (self.model, self.train, self.record):
             part.check()
         _one_of("device", self.device, ("auto", "cpu", "cuda"))
+        _one_of("engine", self.engine, engines.NAMES)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise refuse("device", "cuda", "no CUDA device here; legal are auto, cpu")
         _one_of("phase", str(self.phase), ("None", "tune", "confirm"))
         _one_of("retry", str(self.retry), ("None", "failed", "stale"))
         _at_least("threads", self.threads, 1)

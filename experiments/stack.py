@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from experiments.configs import Job, layer_parameters
-from experiments.record import RunRecord, find, machine, read_checkpoint
+from experiments.record import RunRecord, fail, find, machine, read_checkpoint
 from experiments.train import VERSION, Progress, Training, results
 from lstm_variants import GatedRNN, make_cell
 
@@ -136,7 +136,12 @@ def _train(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
     torch.set_num_threads(jobs[0].threads or os.cpu_count() or 1)
     checkpoints = [checkpoint for job in jobs if (checkpoint := read_checkpoint(job, semantics(job)))]
     goes_on = len(checkpoints) == len(jobs)
-    training = Training(jobs, checkpoints if goes_on else None)
+    try:
+        training = Training(jobs, checkpoints if goes_on else None)
+    except (RuntimeError, MemoryError) as caught:
+        for job in jobs:
+            fail(job, _one_line(caught))
+        return []
     records = [RunRecord(job, _facts(training, m), training.models[m].rows) for m, job in enumerate(jobs)]
     training.on_row = lambda model, row: records[model].row(row)
     training.on_step = _throttled(on_event, jobs)
@@ -149,11 +154,15 @@ def _train(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
         if len(jobs) > 1 and _out_of_memory(caught):
             half = len(jobs) // 2
             return _train(jobs[:half], on_event) + _train(jobs[half:], on_event)
-        error = f"{type(caught).__name__}: {str(caught).splitlines()[0] if str(caught) else ''}"
+        error = _one_line(caught)
     runs = [_close(training, m, record, error) for m, record in enumerate(records)]
     if training.stopping:
         raise InterruptedRunError(training.stopping, runs)
     return runs
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -229,7 +238,11 @@ def _throttled(on_event: Callable[[Event], None], jobs: Sequence[Job]) -> Callab
 
 
 def standing(job: Job) -> str:
-    """What is to be done about a job: ``new``, ``done``, ``failed``, ``stale`` or ``again`` (it was cut off)."""
+    """What is to be done about a job: ``new``, ``done``, ``failed``, ``stale`` or ``again`` (it was cut off).
+
+    Raises:
+        ConfigError: if there is a record that cannot be read, or one of a newer schema.
+    """
     record = find(job)
     if record is None:
         return "new"

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.commandline import CommandError, about, command
-from experiments.sweep import SWEEP
+from experiments.jobs import SWEEP
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
 ERRORS_SHOWN = 5

@@ -28,12 +28,12 @@ from analysis import claims, report, runs, stats
 from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
 from experiments.configs import Job, explain, layer_parameters, use_extensions
+from experiments.jobs import run_all
 from experiments.protocol import Cell, Protocol, Study, read
 from experiments.record import atomic
 from experiments.settings import ConfigError
 from experiments.stack import standing
 from experiments.streams import generator
-from experiments.sweep import run_all
 from lstm_variants import make_cell
 
 Frozen = dict[str, Any]

@@ -110,6 +110,8 @@ def test_load_spec_works_inside_a_running_hydra_application() -> None:
         ("task.length=abc", ["task.length=abc", "whole number"]),
         ("variant.forget.feeds=q", ["variant.forget.feeds=q", "xhb"]),
         ("variant.forget.value=3", ["variant.forget.value=3", "kind learned"]),
+        ("device=cuda", ["device=cuda", "no CUDA device"]),
+        ("engine=fast", ["engine=fast", "reference"]),
         ("device=tpu", ["device=tpu", "auto, cpu, cuda"]),
         ("record.wandb.mode=on", ["record.wandb.mode"]),
         ("train.lr=1,2", ["train.lr"]),

@@ -10,8 +10,8 @@ from test_sweep import ROOT, files, jobs
 
 from analysis.commandline import CommandError
 from experiments import status
+from experiments.jobs import make_plan, run_all
 from experiments.plan import estimate
-from experiments.sweep import make_plan, run_all
 
 
 def test_plan_counts_what_is_new_done_and_cut_off(tmp_path: Path) -> None:

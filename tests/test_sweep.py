@@ -15,7 +15,7 @@ import torch
 import experiments
 from analysis import runs as analysis_runs
 from experiments.configs import compose, resolve
-from experiments.sweep import run_all
+from experiments.jobs import run_all
 from experiments.stack import stacks, standing
 
 ROOT = Path(__file__).parents[1]
@@ -78,8 +78,12 @@ def test_a_run_cut_off_is_done_again_and_a_failed_one_when_asked(tmp_path: Path)
     assert stands(status="interrupted") == "again"
     assert stands(status="failed") == "failed"
     assert stands(semantics={"cell": 0, "task": 1, "trainer": 1}) == "stale"
-    path.write_text("{")
-    assert standing(job) == "new"
+    for content, words in (("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 2}', "cannot be read")):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=words):
+            standing(job)
+    with pytest.raises(ValueError, match="schema 9"):
+        stands(schema=9)
 
 
 def test_the_other_package_reads_what_this_one_wrote(tmp_path: Path) -> None:

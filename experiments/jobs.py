@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from tqdm import tqdm
 
+from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.record import write_json
 from experiments.stack import Event, Run, stacks, standing
@@ -129,9 +130,10 @@ def run_all(
     _announce(plan)
     bar = Bar(plan.todo, show)
     try:
-        if plan.workers == 1:
-            return run_here(plan.groups, bar)
-        return run_in_processes(plan.groups, plan.workers, bar)
+        with mirror.sweep():
+            if plan.workers == 1:
+                return run_here(plan.groups, bar)
+            return run_in_processes(plan.groups, plan.workers, bar)
     finally:
         bar.bar.close()
 
