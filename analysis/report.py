@@ -5,26 +5,39 @@ python -m analysis.report study=outputs/demo out=reports/demo
 index.html    all of it on one page that needs no other file
 report.md     the tables, with links to the figures
 figures/      every figure as .png, .svg and .pdf, and the numbers it draws as .csv
-tables/       scores as .csv (long), .md and .tex
+tables/       scores as .csv (long), .md and .tex; claims.csv; numbers.tex, a LaTeX macro per number
+
+python -m analysis.report study=outputs/demo why=scores:LSTM/adding     the runs behind a number
 """
 
 import base64
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, figures, page, runs, tables, theme
+from analysis import checks, claims, figures, page, runs, tables, theme
+from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
+from analysis.contents import contents
+from analysis.prose import macros
+from analysis.why import explain
 
 MADE = {"index.html", "report.md", "figures", "tables"}
+
+
+class Width(Enum):
+    """How wide figures are: as one column of a paper, or as its page."""
+
+    column = theme.COLUMN
+    page = theme.PAGE
 
 
 @dataclass
@@ -35,28 +48,54 @@ class Options:
         default=MISSING, metadata=about("study folders, separated by commas", example="outputs/demo")
     )
     out: str = field(
-        default=MISSING, metadata=about("the folder to write; an earlier report is replaced", example="reports/demo")
+        default="", metadata=about("the folder to write; an earlier report is replaced", example="reports/demo")
+    )
+    variants: list[str] = field(default_factory=list, metadata=about("show these, in this order; all unless given"))
+    labels: list[str] = field(default_factory=list, metadata=about("what to call them, one for each of variants="))
+    tasks: list[str] = field(default_factory=list, metadata=about("show these; all unless given"))
+    width: Width = field(default=Width.page, metadata=about("figures as wide as a paper's column or page"))
+    why: str = field(
+        default="", metadata=about("print what is behind a number, TABLE:ROW/COLUMN (scores:LSTM/adding); no report")
     )
     strict: bool = field(default=False, metadata=about("stop at a record that cannot be read, instead of listing it"))
 
 
 def report(options: Options) -> None:
+    if not options.out and not options.why:
+        raise CommandError("out= is missing: the folder to write; --help shows an example")
     out = Path(options.out).resolve()
-    refuse_foreign(out, options.out)
-    records = runs.load(options.study, options.strict)
+    if not options.why:
+        refuse_foreign(out, options.out)
+    everything = runs.load(options.study, options.strict)
+    records = choose(everything, options.variants, options.labels, options.tasks)
+    if options.why:
+        print(explain(records, options.why))
+        return
     if checks.scored(records.runs).empty:
         raise CommandError(f"no run has a score yet; {tables.counts(records.runs).replace(chr(10), '; ')}")
+    verdicts = judge(everything, options.study)
+    write(out, options, lambda folder: fill(folder, records, verdicts, options.width.value))
+    print(tables.plain(tables.wide(tables.scores(records.runs))))
+    print(f"\n{Path(options.out) / 'index.html'}")
+
+
+def judge(records: runs.Records, studies: Sequence[str]) -> list[claims.Verdict]:
+    """The verdicts on the claims of every study that has some; each study once, in a fixed order."""
+    frozen = [claims.read(folder) for folder in sorted({str(Path(study).resolve()) for study in studies})]
+    return [verdict for one in frozen if one for verdict in claims.judge(records, one)]
+
+
+def write(out: Path, options: Options, fill: Callable[[Path], None]) -> None:
+    """Fill a folder beside `out` and move it there."""
     staging = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         staging.mkdir(parents=True)
-        fill(staging, records)
+        fill(staging)
         replace(out, staging)
     except OSError as error:
         raise CommandError(f"out={options.out} cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    print(tables.plain(tables.wide(tables.scores(records.runs))))
-    print(f"\n{Path(options.out) / 'index.html'}")
 
 
 def refuse_foreign(out: Path, said: str) -> None:
@@ -86,13 +125,12 @@ def replace(out: Path, staging: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def fill(folder: Path, records: runs.Records) -> None:
+def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], width: float) -> None:
     """Write the whole report into an empty folder."""
     scores = tables.scores(records.runs)
-    write_tables(folder / "tables", scores)
-    drawn = [draw(folder / "figures", name, figure, records) for name, figure in figures.discover().items()]
-    drawn = [one for one in drawn if one]
-    content = contents(records, scores, drawn)
+    write_tables(folder / "tables", scores, verdicts)
+    drawn = [draw(folder / "figures", name, figure, records, width) for name, figure in figures.discover().items()]
+    content = contents(records, scores, verdicts, [one for one in drawn if one])
     source = jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
     pages = jinja2.Environment(
         loader=source, autoescape=jinja2.select_autoescape(), trim_blocks=True, lstrip_blocks=True
@@ -102,20 +140,23 @@ def fill(folder: Path, records: runs.Records) -> None:
         (folder / name).write_text(pages.get_template(name).render(content), encoding="utf-8")
 
 
-def write_tables(folder: Path, scores: pd.DataFrame) -> None:
+def write_tables(folder: Path, scores: pd.DataFrame, verdicts: list[claims.Verdict]) -> None:
     folder.mkdir()
     scores.to_csv(folder / "scores.csv", index=False, lineterminator="\n")
     (folder / "scores.md").write_text(tables.markdown(tables.wide(scores)) + "\n", encoding="utf-8")
     (folder / "scores.tex").write_text(tables.latex(tables.wide(scores)), encoding="utf-8")
+    (folder / "numbers.tex").write_text(macros(scores, verdicts), encoding="utf-8")
+    if verdicts:
+        pd.DataFrame(verdicts).to_csv(folder / "claims.csv", index=False, lineterminator="\n")
 
 
-def draw(folder: Path, name: str, figure: figures.Drawing, records: runs.Records) -> dict[str, str]:
+def draw(folder: Path, name: str, figure: figures.Drawing, records: runs.Records, width: float) -> dict[str, str]:
     """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
     numbers = figure.numbers(records.runs, records.curves)
     if numbers.empty:
         return {}
     folder.mkdir(exist_ok=True)
-    theme.save(page.sheet(figure, numbers, records.runs), folder / name)
+    theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
     numbers.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
     variants = set(numbers["name"])
@@ -125,55 +166,6 @@ def draw(folder: Path, name: str, figure: figures.Drawing, records: runs.Records
     title = name.replace("_", " ").capitalize()
     texts = {"question": figures.question(figure), "caption": figure.caption(records.runs)}
     return {"name": name, "title": title, **texts, "alt": alt, "data": f"data:image/png;base64,{picture}"}
-
-
-def contents(records: runs.Records, scores: pd.DataFrame, drawn: list[dict[str, str]]) -> dict[str, Any]:
-    """Everything that the two pages show, as plain values."""
-    looks = theme.styles(checks.reported(records.runs))
-    return {
-        "studies": sorted(set(records.runs["study"])),
-        "counts": tables.counts(records.runs).splitlines(),
-        "tuning": len(records.runs)
-        - len(checks.reported(records.runs))
-        - int((records.runs["status"] == "stale").sum()),
-        "note": tables.NOTE,
-        "scores": tables.markdown(tables.wide(scores)),
-        "tasks": list(dict.fromkeys(scores["task"])),
-        "names": [(name, looks[name].colour, tables.parameters(scores, name)) for name in theme.order(scores)],
-        "cells": {(row["name"], row["task"]): tables.cell(row) for _, row in scores.iterrows()},
-        "lines": tables.wide(scores).tail(2).reset_index().to_numpy().tolist(),
-        "figures": drawn,
-        "listings": listings(records),
-    }
-
-
-def listings(records: runs.Records) -> list[dict[str, Any]]:
-    """The lists at the end of a report: what was measured, what is missing, what differs."""
-    chosen = checks.reported(records.runs)
-    skipped = pd.DataFrame(records.skipped, columns=["record", "reason"])
-    sections = [
-        ("Tasks", "", tables.tasks(chosen), ""),
-        ("Variants", "", tables.variants(chosen), ""),
-        ("Runs that did not finish", UNFINISHED, checks.unfinished(records.runs), "Every recorded run finished."),
-        ("Runs without a record", ABSENT, checks.absent(records.runs), "Every variant has the seeds of its task."),
-        ("Skipped records", SKIPPED, skipped, "Every record could be read."),
-        ("Data", UNPAIRED, checks.unpaired(records.runs), "Paired: per task and seed, all variants saw the same data."),
-        ("Provenance", PROVENANCE, checks.provenance(records.runs), "Commit, engine, torch and semantics agree."),
-    ]
-    return [
-        {"title": title, "text": text if len(table) else empty, "head": list(table), "rows": tables.texts(table)}
-        for title, text, table, empty in sections
-    ]
-
-
-UNFINISHED = (
-    "A diverged run is in the figures, at the chance level. A failed, interrupted or still running one is missing from "
-    "them until it has been run again; so is a stale one, whose numbers an older version of the code made."
-)
-ABSENT = "Other variants have run these seeds of the task."
-SKIPPED = "These are in no figure and no table."
-UNPAIRED = "These runs did not see the same data per task and seed, and must not be compared seed by seed."
-PROVENANCE = "Runs of one study differ in these."
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from analysis import checks, theme
+from analysis import arms, checks, theme
 from analysis.stats import ENOUGH, median_interval
 
 KEYS = {
@@ -31,14 +31,14 @@ NOTE = (
 
 
 def scores(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per (task, name): the score over seeds, its references, sizes and costs.
+    """One row per (task, name), in the order of the names: the score over seeds, its references, sizes and costs.
 
     `median`, `smallest`, `largest`, `low`, `high` (the 95 % interval, from n = 6), `chance` and `solved_from` are in
     the metric's unit; `steps` is the median of the steps trained, `seconds` and `steps_per_second` of the wall clock.
     """
     chosen = checks.reported(runs)
     groups = {(str(task), str(name)): cell for (task, name), cell in chosen.groupby(["task", "name"])}
-    keys = [(task, name) for task in theme.panels(chosen) for name in theme.order(chosen)]
+    keys = [(task, name) for name in theme.order(chosen) for task in theme.panels(chosen)]
     return pd.DataFrame([{"task": key[0], "name": key[1], **summary(groups[key])} for key in keys if key in groups])
 
 
@@ -85,10 +85,11 @@ def number(value: float) -> str:
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:
     """Variant x task as text, with a column of parameters; the last rows are chance and the solved threshold."""
-    tasks = list(dict.fromkeys(table["task"]))
+    tasks = theme.panels(table)
     texts = {(row["name"], row["task"]): " ".join(filter(None, cell(row))) for _, row in table.iterrows()}
     rows = {
-        name: [parameters(table, name), *(texts.get((name, task), "") for task in tasks)] for name in theme.order(table)
+        name: [parameters(table, name), *(texts.get((name, task), "") for task in tasks)]
+        for name in dict.fromkeys(table["name"])
     }
     for label, column in (("chance", "chance"), ("solved from", "solved_from")):
         rows[label] = ["", *(number(table.loc[table["task"] == task, column].median()) for task in tasks)]
@@ -145,7 +146,7 @@ def in_markdown(text: str) -> str:
 def tasks(runs: pd.DataFrame) -> pd.DataFrame:
     """What each task of a report measures."""
     columns = ["task", "length", "metric", "unit", "direction", "chance", "solved_from"]
-    table = scores(runs).drop_duplicates("task")[columns]
+    table = scores(runs).drop_duplicates("task").set_index("task", drop=False).loc[theme.panels(runs), columns]
     return table.rename(columns={"length": "length (steps)", "direction": "better", "solved_from": "solved from"})
 
 
@@ -166,3 +167,21 @@ def text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if value.is_integer() else number(value)
     return str(value)
+
+
+def tuned(runs: pd.DataFrame) -> pd.DataFrame:
+    """What was tuned for each row of a report: its value, those that were tried, whether it is one of their ends."""
+    tuning = runs[(runs["phase"] == "tune") & (runs["status"] != "stale")]
+    firsts, rows = tuning.drop_duplicates("arm"), []
+    cells = firsts.groupby(["task.name", "variant"])
+    keys = [key for key in firsts.columns if key.startswith(arms.RESOLVED) and key not in arms.NEVER]
+    settings = [key for key in keys if len(arms.present(firsts[key])) > 1]
+    tried = {key: cells[key].agg(arms.present) for key in settings}
+    for _, run in checks.reported(runs).drop_duplicates(["task", "name"]).iterrows():
+        place = (run["task.name"], run["variant"])
+        for key in [key for key in settings if run["phase"] == "confirm" and len(tried[key].get(place, ())) > 1]:
+            values = sorted(tried[key][place], key=arms.natural)
+            value = arms.spelled(run[key])
+            edge = "at the edge of the grid" if value in (values[0], values[-1]) else ""
+            rows.append((run["task"], run["name"], key.removeprefix(arms.RESOLVED), value, ", ".join(values), edge))
+    return pd.DataFrame(rows, columns=["task", "name", "setting", "value", "tried", "note"])

@@ -159,11 +159,11 @@ def save(figure: Figure, path: Path) -> None:
     """
     with applied():
         figure.set_dpi(DPI)
-        png: Any = FigureCanvasAgg(figure)
-        svg: Any = FigureCanvasSVG(figure)
-        pdf: Any = FigureCanvasPdf(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, not once per format
-        png.print_png(path.with_suffix(".png"), metadata={"Software": None})
-        svg.print_svg(path.with_suffix(".svg"), metadata={"Date": None})
-        pdf.print_pdf(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+        canvas.print_png(path.with_suffix(".png"), metadata={"Software": None})
+        canvas = FigureCanvasSVG(figure)
+        canvas.print_svg(path.with_suffix(".svg"), metadata={"Date": None})
+        canvas = FigureCanvasPdf(figure)
+        canvas.print_pdf(path.with_suffix(".pdf"), metadata={"CreationDate": None})

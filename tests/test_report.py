@@ -1,5 +1,6 @@
 """The report: complete, repeatable to the byte, safe with whatever a record says, and never half written."""
 
+import json
 import os
 import re
 import shutil
@@ -11,13 +12,29 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import records
+from test_claims import made
 
-from analysis import report, runs, tables
+from analysis import claims, figures, report, runs, tables, theme
+from analysis.figures import scores
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     return records.write_study(tmp_path / "demo", seeds=2)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A report with every figure; the study is the folder `demo` beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    make(records.write_study(folder / "demo", seeds=2), folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """One figure instead of all of them."""
+    monkeypatch.setattr(figures, "discover", lambda: {"scores": scores})
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -29,31 +46,36 @@ def make(study: Path, out: Path) -> dict[str, bytes]:
     return content(out)
 
 
-def test_a_report_holds_every_figure_and_table(study, tmp_path, capsys):
-    files = make(study, tmp_path / "out")
-    figures = {
-        f"figures/{name}.{kind}" for name in ("learning_curves", "scores") for kind in ("png", "svg", "pdf", "csv")
-    }
-    assert set(files) == figures | {f"tables/scores.{kind}" for kind in ("csv", "md", "tex")} | {
-        "index.html",
-        "report.md",
-    }
+def test_a_report_holds_every_figure_and_table(whole):
+    files = content(whole)
+    names = ("heat_map", "scores", "improvement", "learning_curves", "solve_curves", "parameters")
+    drawn = {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg", "pdf", "csv")}
+    written = {f"tables/scores.{kind}" for kind in ("csv", "md", "tex")} | {"tables/numbers.tex"}
+    assert set(files) == drawn | written | {"index.html", "report.md"}
+    order = [files["index.html"].decode().index(f'<h2 id="{name}">') for name in names]
+    assert order == sorted(order)
+    assert int.from_bytes(files["figures/scores.png"][16:20]) == round(theme.PAGE * theme.DPI)
+    assert b"<text" in files["figures/scores.svg"]
+
+
+def test_the_command_prints_the_table_and_the_place(study, tmp_path, quick, capsys):
+    make(study, tmp_path / "out")
     out = capsys.readouterr().out
     assert "no forget gate" in out
     assert out.endswith(f"\n{tmp_path / 'out' / 'index.html'}\n")
 
 
-def test_the_same_records_give_the_same_bytes(study, tmp_path):
-    first = make(study, tmp_path / "first")
+def test_the_same_records_give_the_same_bytes(whole, tmp_path):
+    study, first = whole.with_name("demo"), content(whole)
     elsewhere = tmp_path / "elsewhere" / "demo"
-    for folder in sorted(study.iterdir(), reverse=True):  # another place, another order on disk
+    for folder in sorted(study.glob("*/"), reverse=True):  # another place, another order on disk
         shutil.copytree(folder, elsewhere / folder.name)
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     command = [sys.executable, "-m", "analysis.report", "study=demo", "out=second"]
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
     subprocess.run(command, cwd=elsewhere.parent, env=environment, check=True, capture_output=True)
     assert content(elsewhere.parent / "second") == first
-    assert not any(str(tmp_path).encode() in text for text in first.values())
+    assert not any(str(whole.parent).encode() in text for text in first.values())
 
 
 class Page(HTMLParser):
@@ -81,13 +103,13 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_stands_alone_and_its_links_lead_somewhere(study, tmp_path):
-    files = make(study, tmp_path / "out")
+def test_the_page_stands_alone_and_its_links_lead_somewhere(whole):
+    files = content(whole)
     page = Page(files["index.html"].decode())
-    assert len(page.images) == 2
+    assert len(page.images) == 6
     for image in page.images:
         assert str(image["src"]).startswith("data:image/png;base64,")
-        assert "adding" in str(image["alt"])
+        assert "GRU" in str(image["alt"])
     assert not page.tags & {"script", "link", "iframe"}
     for link in page.links:
         assert link.removeprefix("#") in page.ids if link.startswith("#") else link in files
@@ -95,7 +117,7 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(study, tmp_path):
         assert link in files
 
 
-def test_text_from_a_record_cannot_become_html_or_break_a_table(tmp_path):
+def test_text_from_a_record_cannot_become_html_or_break_a_table(tmp_path, quick):
     evil = "<script>alert(1)</script> | \\input{x} & 50% of_it"
     study = tmp_path / "demo"
     records.write(study, label=evil, cite="<img src=x onerror=y>")
@@ -106,7 +128,7 @@ def test_text_from_a_record_cannot_become_html_or_break_a_table(tmp_path):
     assert evil in page.text
     assert "<img src=x onerror=y>" in page.text
     assert "<b>boom</b> | &" in page.text
-    assert len(page.images) == 2
+    assert len(page.images) == 1
     markdown = files["report.md"].decode()
     assert "<script>" not in markdown
     assert "<b>" not in markdown
@@ -116,7 +138,7 @@ def test_text_from_a_record_cannot_become_html_or_break_a_table(tmp_path):
     assert "50\\% of\\_it" in latex
 
 
-def test_whatever_is_missing_or_wrong_is_on_the_page(study, tmp_path):
+def test_whatever_is_missing_or_wrong_is_on_the_page(study, tmp_path, quick):
     diverged = records.write(study, "gru", seed=2, status="diverged", error="loss is not finite")
     failed = records.write(study, "gru", seed=3, status="failed", error="out of memory")
     running = records.write(study, "gru", seed=4, status="running")
@@ -136,7 +158,7 @@ def test_whatever_is_missing_or_wrong_is_on_the_page(study, tmp_path):
     assert (cell["n"], cell["diverged"], cell["missing"]) == (4, 1, 2)
 
 
-def test_the_table_is_the_records(study, tmp_path):
+def test_the_table_is_the_records(study, tmp_path, quick):
     make(study, tmp_path / "out")
     table = pd.read_csv(tmp_path / "out" / "tables" / "scores.csv").set_index(["task", "variant"])
     for task, known in records.TASKS.items():
@@ -160,7 +182,7 @@ def test_from_six_seeds_the_table_shows_the_interval(tmp_path):
     assert tables.cell(table.iloc[0])[1] == f"[{values[1]:.3g}, {values[7]:.3g}]"
 
 
-def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path, capsys):
+def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path, capsys, quick):
     out = tmp_path / "out"
     first = make(study, out)
     records.write(study, seed=9)
@@ -175,7 +197,7 @@ def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
-def test_a_report_that_fails_leaves_everything_as_it_was(study, tmp_path, monkeypatch):
+def test_a_report_that_fails_leaves_everything_as_it_was(study, tmp_path, monkeypatch, quick):
     out = tmp_path / "reports" / "out"
     before = make(study, out)
 
@@ -190,13 +212,13 @@ def test_a_report_that_fails_leaves_everything_as_it_was(study, tmp_path, monkey
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_one_clear_line(study, tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_is_one_clear_line(study, tmp_path, capsys, quick):
     (tmp_path / "locked").mkdir(mode=0o500)
     assert report.main([f"study={study}", f"out={tmp_path / 'locked' / 'out'}"]) == 2
     assert "cannot be written: Permission denied" in capsys.readouterr().err
 
 
-def test_out_under_a_file_is_one_clear_line(study, tmp_path, capsys):
+def test_out_under_a_file_is_one_clear_line(study, tmp_path, capsys, quick):
     (tmp_path / "file").write_text("")
     assert report.main([f"study={study}", f"out={tmp_path / 'file' / 'out'}"]) == 2
     assert "cannot be written" in capsys.readouterr().err
@@ -210,7 +232,7 @@ def test_nothing_to_report_creates_nothing(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_several_studies_make_one_report(tmp_path):
+def test_several_studies_make_one_report(tmp_path, quick):
     records.write(tmp_path / "one", "lstm")
     records.write(tmp_path / "two", "gru")
     out = tmp_path / "out"
@@ -220,3 +242,114 @@ def test_several_studies_make_one_report(tmp_path):
     assert content(out) == both
     assert "<h1>one, two</h1>" in (out / "index.html").read_text()
     assert list(pd.read_csv(out / "tables" / "scores.csv")["name"]) == ["LSTM", "GRU"]
+
+
+def test_variants_are_shown_in_the_order_and_by_the_labels_that_were_asked_for(study, tmp_path, quick):
+    out = tmp_path / "out"
+    asked = ["variants=no_forget_gate,lstm", "labels=NFG,Complete", "tasks=digits"]
+    assert report.main([f"study={study}", f"out={out}", *asked, "width=column"]) == 0
+    table = pd.read_csv(out / "tables" / "scores.csv")
+    assert list(table["name"]) == ["NFG", "Complete"]
+    assert list(table["task"]) == ["digits"] * 2
+    page = Page((out / "index.html").read_text())
+    assert page.text.index("NFG") < page.text.index("Complete")
+    assert "GRU" not in page.text
+    picture = (out / "figures" / "scores.png").read_bytes()
+    assert int.from_bytes(picture[16:20]) == round(theme.COLUMN * theme.DPI)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["variants=lstn"], "variants=lstn: no run has it; did you mean lstm?"),
+        (["tasks=copy"], "tasks=copy: no run has it; there is adding, digits"),
+        (["variants=lstm,gru", "labels=A"], "labels= has 1, variants= 2"),
+        (["labels=A"], "labels= has 1, variants= 0"),
+        (["variants=lstm,lstm"], "one of them stands twice"),
+        (["why=scores:LSTM/copy"], "there is no LSTM/copy"),
+        (["why=table:LSTM/adding"], "expected TABLE:ROW/COLUMN; there is scores"),
+        (["why=lengths:GRU/digits"], "the figure draws nothing for it"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_clear_line(study, tmp_path, capsys, asked, message):
+    assert report.main([f"study={study}", f"out={tmp_path / 'out'}", *asked]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_without_a_place_is_refused(study, capsys):
+    assert report.main([f"study={study}"]) == 2
+    assert "out= is missing" in capsys.readouterr().err
+
+
+def test_why_names_the_runs_commit_and_command_behind_a_number(study, capsys):
+    folder = records.write(study, "gru", seed=5, environment__dirty=True, config__said=["variant=gru", "label=a b"])
+    failed = records.write(study, "gru", seed=6, status="failed")
+    assert report.main([f"study={study}", "why=scores:GRU/adding"]) == 0
+    out = capsys.readouterr().out
+    values = [records.curve("gru", "adding", seed)[-1] for seed in (0, 1, 5)]
+    assert f"{sorted(values)[1]:.3g} (" in out
+    assert "4 runs, 3 of them counted" in out
+    (line,) = [line for line in out.splitlines() if folder.name in line]
+    assert "abc1234 with uncommitted changes" in line
+    assert line.endswith("python -m experiments.run variant=gru 'label=a b'")
+    assert any(failed.name in line and "failed" in line for line in out.splitlines())
+    assert "lstm" not in out
+
+
+def test_why_shows_what_a_figure_draws(study, capsys):
+    assert report.main([f"study={study}", "why=learning_curves:LSTM/digits"]) == 0
+    out = capsys.readouterr().out
+    for value in records.curve("lstm", "digits", 1):
+        assert f"{value:.3g}" in out
+
+
+def test_every_number_of_the_table_is_a_macro(study, tmp_path, quick):
+    macros = make(study, tmp_path / "out")["tables/numbers.tex"].decode()
+    found = dict(re.findall(r"\\csname gates/(.+?)\\endcsname\{(.*)\}$", macros, re.MULTILINE))
+    values = [records.curve("no_forget_gate", "adding", seed)[-1] for seed in range(2)]
+    assert found["adding/no-forget-gate/median"] == latex(sum(values) / 2)
+    assert found["adding/no-forget-gate/largest"] == latex(max(values))
+    assert found["digits/LSTM/n"] == "2"
+    assert "adding/LSTM/low" not in found  # two seeds have no interval
+
+
+def latex(value: float) -> str:
+    mantissa, e, exponent = f"{value:.3g}".partition("e")
+    return rf"\ensuremath{{{mantissa}\times10^{{{int(exponent)}}}}}" if e else mantissa
+
+
+def test_why_knows_the_figures_of_all_tasks(study, capsys):
+    assert report.main([f"study={study}", "why=heat_map:GRU/digits"]) == 0
+    assert "digits" in capsys.readouterr().out
+
+
+def test_claims_come_first_with_their_verdicts(tmp_path, quick):
+    loaded, frozen = made(tmp_path / "s", {"lstm": [0.01] * 8, "gru": [0.02 + 0.001 * seed for seed in range(8)]})
+    (tmp_path / "s" / "study.json").write_text(json.dumps(frozen))
+    out = make(tmp_path / "s", tmp_path / "out")
+    (verdict,) = claims.judge(loaded, frozen)
+    assert verdict.verdict == "reproduced"
+    page = out["index.html"].decode()
+    assert page.index('<h2 id="claims">') < page.index('<h2 id="table">') < page.index('<h2 id="scores">')
+    for text in (Page(page).text, out["report.md"].decode()):
+        assert "reproduced" in text
+        assert "gru vs lstm, adding" in text
+        assert f"{verdict.estimate:.3g} [{verdict.low:.3g}, {verdict.high:.3g}]" in text
+    table = pd.read_csv(tmp_path / "out" / "tables" / "claims.csv")
+    assert table.loc[0, "estimate"] == pytest.approx(verdict.estimate, rel=1e-12)
+    assert "gates/claim/1/verdict\\endcsname{reproduced}" in out["tables/numbers.tex"].decode()
+
+
+def test_tuned_settings_are_shown_with_what_was_tried(tmp_path, quick):
+    study = tmp_path / "tuned"
+    for variant, best in (("lstm", 0.01), ("gru", 0.1)):
+        for rate in (0.001, 0.01, 0.1):
+            records.write(study, variant, seed=0, train__lr=rate, phase="tune")
+        records.write(study, variant, seed=100, train__lr=best, phase="confirm")
+    tuned = tables.tuned(runs.load([study]).runs)
+    assert tuned.to_numpy().tolist() == [
+        ["adding", "GRU", "train.lr", "0.1", "0.001, 0.01, 0.1", "at the edge of the grid"],
+        ["adding", "LSTM", "train.lr", "0.01", "0.001, 0.01, 0.1", ""],
+    ]
+    assert "at the edge of the grid" in Page(make(study, tmp_path / "out")["index.html"].decode()).text

@@ -1,0 +1,87 @@
+"""What the two pages of a report show, as plain values."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from analysis import checks, claims, tables, theme
+from analysis.claims import Verdict
+from analysis.runs import Records
+
+
+def contents(
+    records: Records, scores: pd.DataFrame, verdicts: Sequence[Verdict], drawn: list[dict[str, str]]
+) -> dict[str, Any]:
+    """Everything that the two pages show, as plain values."""
+    reported = checks.reported(records.runs)
+    looks = theme.styles(reported)
+    return {
+        "studies": sorted(set(records.runs["study"])),
+        "counts": tables.counts(records.runs).splitlines(),
+        "tuning": len(records.runs) - len(reported) - int((records.runs["status"] == "stale").sum()),
+        "claims": judged(verdicts),
+        "note": tables.NOTE,
+        "scores": tables.markdown(tables.wide(scores)),
+        "tasks": theme.panels(scores),
+        "names": [(name, looks[name].colour, tables.parameters(scores, name)) for name in theme.order(reported)],
+        "cells": {(row["name"], row["task"]): tables.cell(row) for _, row in scores.iterrows()},
+        "lines": tables.wide(scores).tail(2).reset_index().to_numpy().tolist(),
+        "figures": drawn,
+        "listings": listings(records),
+    }
+
+
+def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """The claims in their order: the sentence, its source, the verdict, and what it rests on."""
+    groups = [list(group) for _, group in groupby(verdicts, key=lambda one: (one.study, one.sentence, one.source))]
+    return [
+        {
+            "sentence": group[0].sentence,
+            "source": group[0].source,
+            "study": group[0].study,
+            "verdict": claims.overall(group),
+            "rows": [
+                (one.comparison, estimate(one), one.unit, tables.text(one.p_adjusted), one.verdict, one.note)
+                for one in group
+            ],
+        }
+        for group in groups
+    ]
+
+
+def estimate(verdict: Verdict) -> str:
+    low, high = tables.number(verdict.low), tables.number(verdict.high)
+    return f"{tables.number(verdict.estimate)} [{low}, {high}]" if verdict.estimate == verdict.estimate else "–"
+
+
+def listings(records: Records) -> list[dict[str, Any]]:
+    """The lists at the end of a report: what was measured, what is missing, what differs."""
+    chosen = checks.reported(records.runs)
+    skipped = pd.DataFrame(records.skipped, columns=["record", "reason"])
+    sections = [
+        ("Tasks", "", tables.tasks(chosen), ""),
+        ("Variants", "", tables.variants(chosen), ""),
+        ("Tuned settings", TUNED, tables.tuned(records.runs), "No setting was tuned per variant."),
+        ("Runs that did not finish", UNFINISHED, checks.unfinished(records.runs), "Every recorded run finished."),
+        ("Runs without a record", ABSENT, checks.absent(records.runs), "Every variant has the seeds of its task."),
+        ("Skipped records", SKIPPED, skipped, "Every record could be read."),
+        ("Data", UNPAIRED, checks.unpaired(records.runs), "Paired: per task and seed, all variants saw the same data."),
+        ("Provenance", PROVENANCE, checks.provenance(records.runs), "Commit, engine, torch and semantics agree."),
+    ]
+    return [
+        {"title": title, "text": text if len(table) else empty, "head": list(table), "rows": tables.texts(table)}
+        for title, text, table, empty in sections
+    ]
+
+
+TUNED = "Each variant has its own value, chosen among those tried on other seeds than the ones reported."
+UNFINISHED = (
+    "A diverged run is in the figures, at the chance level. A failed, interrupted or still running one is missing from "
+    "them until it has been run again; so is a stale one, whose numbers an older version of the code made."
+)
+ABSENT = "Other variants have run these seeds of the task."
+SKIPPED = "These are in no figure and no table."
+UNPAIRED = "These runs did not see the same data per task and seed, and must not be compared seed by seed."
+PROVENANCE = "Runs of one study differ in these."

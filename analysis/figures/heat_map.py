@@ -1,0 +1,73 @@
+"""What does each variant gain or lose against the complete LSTM, and is that more than chance?"""
+
+import warnings
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from analysis import checks, theme
+from analysis.arms import natural
+from analysis.effects import against_baseline
+from analysis.figures import axes
+
+TOGETHER = None
+SHARE_Y = False
+ORDER = 10
+ALL = "all tasks"
+SIGNS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?"}
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The paired difference of each variant to the LSTM on each task, with its verdict."""
+    return against_baseline(runs).rename(columns={"task": "of"}).assign(task=ALL)
+
+
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """A cell per variant and task: its colour the seeds won or lost, its text the effect and the verdict."""
+    ax = axes(height(numbers)) if ax is None else ax
+    rows = [name for name in theme.order(checks.reported(runs)) if name in set(numbers["name"])]
+    columns = sorted(set(numbers["of"]), key=natural)
+    table = numbers.assign(won=(numbers["better"] - numbers["worse"]) / numbers["pairs"], text=texts(numbers))
+    won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
+    said = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
+    bar = {"label": "seeds won less seeds lost", "shrink": 0.8}
+    look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": {"fontsize": 7}, "cbar_kws": bar}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
+        sns.heatmap(won.astype(float), annot=said, fmt="", ax=ax, **look)
+    ax.set(xlabel="", ylabel="", title="")
+    ax.set_xticklabels([theme.plain(column) for column in columns], rotation=30, ha="right")
+    ax.set_yticklabels([theme.plain(name) for name in rows], rotation=0)
+    ax.tick_params(length=0)
+    return ax
+
+
+def texts(numbers: pd.DataFrame) -> list[str]:
+    """The effect of each cell and the sign of its verdict."""
+    rows = zip(numbers["effect"], numbers["scale"], numbers["verdict"], strict=True)
+    return [
+        (f"×{effect:.3g} " if scale == "ratio" else f"{effect:+.2g} ") + SIGNS[word] for effect, scale, word in rows
+    ]
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        "Each variant against the complete LSTM, seed by seed on the same data. The number is the Hodges-Lehmann "
+        "estimate of the paired difference of the final scores, for losses of their ratio (×2: twice the loss). The "
+        "colour is the share of seeds on which the variant did better, less those on which it did worse. ▲ better and "
+        "▼ worse: exact Wilcoxon test, p at most .05 after Holm over all cells; = the same: equivalence within a "
+        "factor of 2 in loss or .02 in score, tested likewise; ? neither. This describes all runs at hand; the claims "
+        "were frozen beforehand, with comparisons of their own."
+    )
+
+
+def height(numbers: pd.DataFrame) -> float:
+    return 0.9 + 0.26 * numbers["name"].nunique()
