@@ -9,7 +9,18 @@ import pytest
 import records
 
 from analysis import checks, figures, page, runs, theme
-from analysis.figures import learning_curves, learning_rates, lengths, parameters, scores, seconds, solve_curves
+from analysis.figures import (
+    heat_map,
+    improvement,
+    learning_curves,
+    learning_rates,
+    lengths,
+    parameters,
+    scores,
+    seconds,
+    solve_curves,
+)
+from analysis.stats import holm, paired_difference
 
 
 @pytest.fixture
@@ -208,6 +219,48 @@ def test_costs_are_those_of_the_records(tmp_path, figure, key):
     assert points["GRU"][0, 0] == 99
 
 
+def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
+    for seed in range(10):
+        records.write(tmp_path / "demo", "lstm", seed=seed, results__score=0.01 * 1.1**seed)
+        records.write(tmp_path / "demo", "gru", seed=seed, results__score=0.01 * 1.1**seed * (3 + 0.1 * seed))
+        records.write(tmp_path / "demo", "peephole", seed=seed, results__score=0.01 * 1.1 ** (seed + (-1) ** seed))
+        records.write(tmp_path / "demo", "lstm", "digits", seed=seed, results__score=0.8)
+        records.write(tmp_path / "demo", "gru", "digits", seed=seed, results__score=0.81 + 0.01 * seed)
+    records.write(tmp_path / "demo", "gru", seed=50, data_digest="other")  # nothing to pair it with
+    loaded = runs.load([tmp_path / "demo"])
+    rows = heat_map.numbers(loaded.runs, loaded.curves).set_index(["of", "name"])
+    gru = rows.loc[("adding", "GRU")]
+    d = np.log([3 + 0.1 * seed for seed in range(10)])
+    assert gru["effect"] == pytest.approx(np.exp(paired_difference(d).value))
+    assert (gru["pairs"], gru["better"], gru["worse"], gru["scale"]) == (10, 0, 10, "ratio")
+    assert gru["p"] == 2 / 2**10
+    assert list(rows["p_adjusted"]) == pytest.approx(list(holm(rows["p"])))
+    assert list(rows["verdict"]) == ["worse", "same", "better"]
+    assert rows.loc[("digits", "GRU"), "effect"] == pytest.approx(0.055)
+    ax = draw(heat_map, loaded)
+    cells = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in ax.texts}
+    assert cells == {(0.5, 0.5): "×1 =", (1.5, 0.5): f"×{gru['effect']:.3g} ▼", (1.5, 1.5): "+0.055 ▲"}
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["peephole", "GRU"]
+
+
+def test_different_data_is_in_no_cell_of_the_heat_map(tmp_path):
+    records.write(tmp_path / "demo", "lstm", data_digest="aa")
+    records.write(tmp_path / "demo", "gru", data_digest="bb")
+    assert "heat_map" not in makes_sense(runs.load([tmp_path / "demo"]))
+
+
+def test_the_probability_of_improvement_counts_pairs_of_runs(tmp_path):
+    for seed, (lstm, gru) in enumerate([(0.1, 0.05), (0.2, 0.1), (0.3, 0.4)]):
+        records.write(tmp_path / "demo", "lstm", seed=seed, results__score=lstm)
+        records.write(tmp_path / "demo", "gru", seed=seed, results__score=gru)
+    records.write(tmp_path / "demo", "lstm", "digits", results__score=0.1)
+    records.write(tmp_path / "demo", "gru", "digits", results__score=0.9)
+    points = drawn(draw(improvement, runs.load([tmp_path / "demo"])))
+    adding = (3 + 2.5 + 0) / 9  # a loss: .05 beats three, .1 two and ties with one, .4 none
+    assert list(points["tasks:GRU"][:, 0]) == pytest.approx([adding, 1.0])
+    assert points["GRU"][0, 0] == pytest.approx((adding + 1) / 2)
+
+
 def test_a_figure_that_makes_no_sense_is_left_out(tmp_path):
     records.write(tmp_path / "demo", task__solved=None)
     assert makes_sense(runs.load([tmp_path / "demo"])) == ["scores", "learning_curves"]
@@ -225,8 +278,6 @@ def test_many_variants_get_a_panel_each_with_the_baseline_behind(tmp_path):
         assert len({(ax.get_xlim(), ax.get_ylim()) for ax in part}) == 1
         first, _ = part[0].collections[0].get_segments()
         assert list(first[:, 1]) == records.curve("lstm", task, 0)
-    groups = sheet(seconds, loaded).subfigs if makes_sense(loaded).count("seconds") else []
-    assert not groups  # all took the same time
 
 
 def test_many_variants_share_panels_in_groups(tmp_path):
