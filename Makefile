@@ -2,7 +2,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test learnable lint format
+.PHONY: help setup demo test torture learnable lint format
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: setup  ## run the demo sweep (30 small nets) and draw its report
 
 test: setup  ## run the tests
 	$(PY) -m pytest -n auto
+
+torture: setup  ## kill a sweep fifty times and start it again (an hour)
+	$(PY) -m pytest tests/test_torture.py --slow
 
 learnable: setup  ## train every synthetic task at its smallest useful size (many minutes)
 	$(PY) tests/learnable.py

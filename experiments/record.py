@@ -49,8 +49,8 @@ class RunRecord:
         self.mirror: Mirror | None = None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for old in ("metrics.csv", "weights.pt"):
-                (self.folder / old).unlink(missing_ok=True)
+            for old in [self.folder / "metrics.csv", self.folder / "weights.pt", *self.folder.glob(".*")]:
+                old.unlink(missing_ok=True)  # hidden ones are files that a kill left half written
             self._save()
             self.mirror = Mirror(job, self.content)
         for row in rows:

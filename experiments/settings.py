@@ -92,10 +92,12 @@ class Record:
     """What is kept of a run."""
 
     weights: bool = MISSING
+    checkpoint_every: float = MISSING
     wandb: Wandb = field(default_factory=Wandb)
 
     def check(self) -> None:
         """Refuse what is out of range, by name."""
+        _positive("record.checkpoint_every", self.checkpoint_every)
         _one_of("record.wandb.mode", self.wandb.mode, ("auto", "offline", "online", "disabled"))
 
 

@@ -37,7 +37,6 @@ class InterruptedRunError(KeyboardInterrupt):
         self.signum, self.runs = signum, runs or []
 
 
-CHECKPOINT_SECONDS = 60.0
 NUMBERS = {"lr": 0.0, "weight_decay": 0.0, "clip": None, "momentum": 0.0}  # what may differ inside a stack
 
 
@@ -149,7 +148,7 @@ def _train(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
     error = None
     try:
         with _stopping(training):
-            training.run(CHECKPOINT_SECONDS)
+            training.run(jobs[0].record.checkpoint_every)
     except Exception as caught:
         if len(jobs) > 1 and _out_of_memory(caught):
             half = len(jobs) // 2
