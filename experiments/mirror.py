@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -22,6 +23,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,8 @@ LONGEST = 128  # letters of a name, group or id; a tag may have 64
 TOKEN = ".wandb-token"
 FINGERPRINT = "record.sha256"
 SLOTS = ("input", "forget", "output", "reset")
+_live: set[str] = set()  # ids of the runs that are open
+_closing: list[threading.Thread] = []  # runs that close while others go on
 CLOSING = ("status", "error", "results", "timing")  # of run.json, known when the run ends
 
 
@@ -63,6 +68,9 @@ def sweep() -> Iterator[None]:
         try:
             yield
         finally:
+            for thread in _closing:
+                thread.join(QUIET["finish_timeout"] + 5)
+            _closing.clear()
             os.environ.pop(STATE)
             if before is not None:
                 os.environ[STATE] = before
@@ -101,7 +109,7 @@ def described(content: Mapping[str, Any], study: Path) -> dict[str, Any]:
     task, variant = content["task"], content["variant"]
     return {
         "project": project(study),
-        "id": run_id(content["run_id"], study),
+        "id": run_id(content, study),
         "name": f"{task['name']}/{variant}/s{content['seed']}"[:LONGEST],
         "group": group(content),
         "job_type": content["phase"] or "train",
@@ -115,9 +123,14 @@ def project(study: Path) -> str:
     return slug(study.resolve().name)[:LONGEST] or "study"
 
 
-def run_id(name: str, study: Path) -> str:
-    """A record's wandb id: its own, and the token of the study folder, so that two users' equal runs are two."""
-    return f"{name}-{token(study)}"[-LONGEST:]
+def run_id(content: Mapping[str, Any], study: Path) -> str:
+    """A record's wandb id: its own, and six hex digits of the study folder's token and the record's semantics.
+
+    Two users' equal runs are two. A server keeps the first row that it has of a step: a run made anew because the code
+    means something else now must be another one.
+    """
+    words = f"{token(study)} {json.dumps(content['semantics'], sort_keys=True)}"
+    return f"{content['run_id']}-{hashlib.sha256(words.encode()).hexdigest()[:6]}"[-LONGEST:]
 
 
 def token(study: Path) -> str:
@@ -161,7 +174,8 @@ def gates(variant: Mapping[str, Any]) -> dict[str, bool]:
     flags: dict[str, bool] = {}
     for slot in SLOTS:
         gate = variant.get(slot) or {}
-        partner = {"complement": "input" if slot == "forget" else "forget", "same": gate.get("of")}.get(gate.get("kind"))
+        partners = {"complement": "input" if slot == "forget" else "forget", "same": gate.get("of")}
+        partner = partners.get(gate.get("kind", ""))
         source = variant.get(partner) or {} if partner else gate
         exists = source.get("kind", "absent") == "learned"
         flags[slot] = exists
@@ -201,10 +215,22 @@ def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None =
     for attempt in ["online", "offline"] if mode == "online" and not _given_up() else ["offline"]:
         try:
             forget(study, said["id"])
-            return _init(said, study, attempt, entity)
+            run = _init(said, study, attempt, entity)
+            _live.add(said["id"])
+            return run
         except Exception as error:  # wandb raises many kinds; none may stop a run
             _tell(error, study)
+            _begin_anew()
     return None
+
+
+def _begin_anew() -> None:
+    """End wandb's process, which holds on to a run that it could not start, unless it has others in hand."""
+    if not _live:
+        with contextlib.suppress(Exception):
+            import wandb
+
+            wandb.teardown()
 
 
 def _init(said: Mapping[str, Any], study: Path, mode: Any, entity: str | None) -> Any:
@@ -212,6 +238,8 @@ def _init(said: Mapping[str, Any], study: Path, mode: Any, entity: str | None) -
 
     known = wandb.Settings.model_fields
     settings = wandb.Settings(**{key: value for key, value in QUIET.items() if key in known})
+    if mode == "online":
+        _reach(str(wandb.setup().settings.base_url))
     run = wandb.init(**said, entity=entity, dir=str(study), mode=mode, reinit="create_new", settings=settings)
     if run.disabled:
         raise RuntimeError("nobody is logged in")
@@ -236,6 +264,7 @@ def _define_metrics(run: Any, record: Mapping[str, Any] | None) -> None:
 def closed(run: Any, study: Path, summary: Mapping[str, Any], mark: str, exit_code: int = 0) -> None:
     """Close a wandb run, in bounded time, and keep beside it which state of its record it shows."""
     folder, online = Path(run.dir).parent, not run.offline
+    _live.discard(run.id)
     with contextlib.suppress(Exception):
         run.summary.update(dict(summary))
     with contextlib.suppress(OSError):
@@ -258,7 +287,8 @@ def _finish_beside(run: Any, exit_code: int) -> None:
         with contextlib.suppress(Exception):
             run.finish(exit_code=exit_code)
 
-    threading.Thread(target=finish, daemon=True).start()
+    _closing.append(threading.Thread(target=finish, daemon=True))
+    _closing[-1].start()
 
 
 def _mark_if_sent(folder: Path) -> None:
@@ -282,10 +312,11 @@ def folders(study: Path) -> dict[str, Path]:
 
 
 def forget(study: Path, name: str) -> None:
-    """Remove what is on disk of a wandb id, so that there is one history of it."""
+    """Remove what is on disk of a wandb id and of the same run under other semantics: one run has one history."""
+    stem = re.escape(name[:-6])
     if (study / "wandb").is_dir():
         for entry in list(os.scandir(study / "wandb")):
-            if entry.name.endswith(name) and re.fullmatch(rf"(offline-)?run-\d+_\d+-{re.escape(name)}", entry.name):
+            if name[:-6] in entry.name and re.fullmatch(rf"(offline-)?run-\d+_\d+-{stem}[0-9a-f]{{6}}", entry.name):
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -295,6 +326,15 @@ def sync_line(study: Path) -> str:
 
 
 # A server that fails
+
+
+def _reach(server: str) -> None:
+    """OSError, within seconds, if nobody answers there or a broken server does: wandb itself would try for long."""
+    try:
+        urllib.request.urlopen(f"{server}/healthz", timeout=10).close()
+    except urllib.error.HTTPError as error:
+        if error.code >= 500:
+            raise
 
 
 def _given_up() -> bool:
@@ -325,8 +365,8 @@ def cost(study: Path, runs: int = 20, rows: int = 20) -> dict[str, float]:
         first: init of the first run (starts wandb); init, log (of one row), finish: medians over the others.
     """
     taken: dict[str, list[float]] = {"init": [], "log": [], "finish": []}
-    for seed in range(runs):
-        job = resolve(compose([f"study={study}", f"seed={seed}", "record.wandb.mode=offline"]))
+    first = resolve(compose([f"study={study}", "record.wandb.mode=offline"]))
+    for job in [first.with_seed(seed, None) for seed in range(runs)]:
         content = _example(job)
         started = time.perf_counter()
         mirror = Mirror(job, content)
@@ -345,7 +385,17 @@ def _example(job: Job) -> dict[str, Any]:
     """The record of a run that has just ended, as far as the mirror reads it."""
     task = {"name": job.task_name, "length": job.task.length, "metric": "loss", "direction": "min", "chance": 1.0}
     return {
-        **{"run_id": job.run_id, "arm": job.arm, "phase": None, "variant": job.variant.name, "seed": job.seed},
-        **{"label": job.variant.label, "task": task, "config": {"said": [], "resolved": job.resolved}},
-        **{"status": "finished", "error": None, "results": {"score": 0.5}, "timing": {"started": None}},
+        "run_id": job.run_id,
+        "arm": job.arm,
+        "phase": None,
+        "variant": job.variant.name,
+        "label": job.variant.label,
+        "task": task,
+        "seed": job.seed,
+        "config": {"said": [], "resolved": job.resolved},
+        "semantics": {},
+        "status": "finished",
+        "error": None,
+        "results": {"score": 0.5},
+        "timing": {"started": None},
     }

@@ -1,0 +1,287 @@
+"""The wandb mirror: it shows the record row by row, makes no network call unless asked, and never stops a run."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_wandb import FakeServer, numbers
+
+from analysis import wandb_source
+from experiments import mirror
+from experiments.configs import Job, compose, load_spec, resolve
+from experiments.jobs import run_all
+from experiments.record import RunRecord
+from experiments.stack import semantics
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
+SHORT += ["task=adding", "task.length=10", "engine=reference"]
+
+
+@pytest.fixture(autouse=True)
+def own_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """wandb reads its environment once; each test starts it anew."""
+    import wandb
+
+    for name in ("WANDB_MODE", "WANDB_BASE_URL", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+def jobs(study: Path, mode: str = "offline", variants: tuple[str, ...] = ("lstm",), seeds: int = 2) -> list[Job]:
+    said = [[f"variant={v}", f"seed={s}", f"study={study}", *SHORT] for v in variants for s in range(seeds)]
+    return [resolve(compose([*words, f"record.wandb.mode={mode}"]), words) for words in said]
+
+
+def rows_on_disk(job: Job) -> list[dict[str, float]]:
+    """metrics.csv, without the empty cells."""
+    assert job.folder is not None
+    with (job.folder / "metrics.csv").open() as file:
+        return [{key: float(cell) for key, cell in row.items() if cell} for row in csv.DictReader(file)]
+
+
+def wandb_id(job: Job) -> str:
+    assert job.study is not None
+    return mirror.run_id({"run_id": job.run_id, "semantics": semantics(job)}, job.study)
+
+
+def wandb_folder(job: Job) -> Path:
+    assert job.study is not None
+    return mirror.folders(job.study)[wandb_id(job)]
+
+
+def read_back(job: Job) -> wandb_source.Mirrored:
+    (path,) = wandb_folder(job).glob("*.wandb")
+    return wandb_source.parsed(path)
+
+
+def sync(server: FakeServer, line: str) -> str:
+    """Say what the warning said."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | server.environment
+    done = subprocess.run(
+        [sys.executable, "-m", *line.split()], capture_output=True, text=True, timeout=120, env=environment, check=True
+    )
+    return done.stderr
+
+
+def test_what_wandb_was_told_is_the_record_row_by_row(tmp_path: Path) -> None:
+    made = jobs(tmp_path / "mine", variants=("lstm", "gru"), seeds=3)
+    run_all(made, workers=1, show=False)
+    for job in made:
+        mirrored, folder = read_back(job), job.folder
+        assert folder is not None
+        content = json.loads((folder / "run.json").read_text())
+        assert [numbers(row) for row in mirrored.history] == rows_on_disk(job)
+        assert wandb_source.restored(mirrored) == content
+        assert {key: mirrored.config[key] for key in job.resolved} == job.resolved
+        assert mirrored.summary["score"] == content["results"]["score"]
+        assert mirrored.summary["final/eval/loss"] == content["results"]["final"]["eval/loss"]
+        assert mirrored.summary["status"] == "finished"
+
+
+def test_names_that_make_dashboards_comparable(tmp_path: Path) -> None:
+    first, second = jobs(tmp_path / "my study")
+    record = RunRecord(first, facts(first))
+    said = mirror.described(record.content, tmp_path / "my study")
+    assert record.mirror is not None
+    assert said["project"] == record.mirror.run.project == "my-study"
+    assert said["group"] == f"adding-T10-LSTM-{first.arm}"
+    assert (said["name"], said["job_type"], said["tags"]) == ("adding/lstm/s0", "train", ["adding", "lstm"])
+    assert said["id"].startswith(first.run_id)
+    assert mirror.described({**record.content, "phase": "tune"}, tmp_path / "my study")["job_type"] == "tune"
+    assert wandb_folder(first).name.endswith(said["id"])
+    others = [
+        mirror.run_id(record.content, tmp_path / "another" / "my study"),
+        mirror.run_id({**record.content, "semantics": {"cell": 2}}, tmp_path / "my study"),
+        wandb_id(second),
+    ]
+    assert len({said["id"], *others}) == 4
+    record.finish("interrupted", {}, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    {
+        "lstm": {"forget": True, "forget_sees_x": True, "forget_sees_h": True, "forget_sees_b": True, "reset": False},
+        "no_forget_gate": {"forget": False, "forget_sees_x": False, "input": True},
+        "constant_forget": {"forget": False, "forget_sees_b": False},
+        "learned_decay": {"forget": True, "forget_sees_x": False, "forget_sees_h": False, "forget_sees_b": True},
+        "coupled_gates": {"forget": True, "forget_sees_h": True, "input": True},
+        "gru": {"forget": True, "input": True, "output": False, "reset": True, "reset_sees_h": True},
+        "gates_x": {"forget": True, "forget_sees_x": True, "forget_sees_h": False, "output_sees_b": False},
+        "mgu": {"reset": True, "reset_sees_x": True},
+    }.items(),
+)
+def test_gates_as_booleans(variant: str, expected: dict[str, bool]) -> None:
+    flags = mirror.gates(load_spec(variant).to_config())
+    assert {key: flags[key] for key in expected} == expected
+
+
+def facts(job: Job) -> dict[str, Any]:
+    known = {"parameters": {"layer": 1}, "notes": [], "environment": {}, "data_digest": "0"}
+    return {**known, "semantics": semantics(job)}
+
+
+def test_a_resumed_run_has_one_history(tmp_path: Path) -> None:
+    job = jobs(tmp_path / "s")[0]
+    rows = [{"step": step, "eval/mse": 1 / (1 + step)} for step in range(4)]
+    record = RunRecord(job, facts(job))
+    for row in rows[:2]:
+        record.row(row)
+    record.finish("interrupted", {}, 1.0)
+    assert len(read_back(job).history) == 2
+    time.sleep(1.1)  # wandb names a folder by the second
+    record = RunRecord(job, facts(job), rows[:2])
+    for row in rows[2:]:
+        record.row(row)
+    record.finish("finished", {"score": 0.25, "steps": 3, "final": {}}, 1.0)
+    assert [numbers(row) for row in read_back(job).history] == rows
+    assert len(list((tmp_path / "s" / "wandb").glob("*run-*"))) == 1
+
+
+def test_offline_makes_no_network_call(tmp_path: Path) -> None:
+    words = [*SHORT, "variant=lstm", "record.wandb.mode=auto", f"study={tmp_path / 's'}"]
+    command = [sys.executable, "-m", "experiments.run", *words]
+    trace = tmp_path / "trace"
+    tracer = ["strace", "-f", "-e", "trace=connect", "-o", str(trace)]
+    traced = subprocess.run(["which", "strace"], capture_output=True).returncode == 0
+    with FakeServer() as server:
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), server.url)
+        environment = {k: v for k, v in os.environ.items() if k != "WANDB_ERROR_REPORTING"}
+        environment |= proxies | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "0" * 40, "PYTHONPATH": str(ROOT)}
+        command = [*tracer, *command] if traced else command
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=200)
+        assert server.requests == []
+    assert len(mirror.folders(tmp_path / "s")) == 1
+    if traced:
+        calls = [line for line in trace.read_text().splitlines() if "AF_INET" in line]
+        assert calls == []
+
+
+def test_disabled_and_in_memory_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_all(jobs(tmp_path / "a", "disabled"), workers=1, show=False)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    run_all(jobs(tmp_path / "b", "auto"), workers=1, show=False)
+    assert not list(tmp_path.glob("*/wandb"))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setitem(mirror.QUIET, "finish_timeout", 3)
+        monkeypatch.setitem(mirror.QUIET, "init_timeout", 2)
+        yield server
+
+
+def assert_arrived(server: FakeServer, made: list[Job]) -> None:
+    """The server has every row of every record, once."""
+    assert len(server.runs) == len(made)
+    for job in made:
+        run = server.runs[wandb_id(job)]
+        assert [numbers(row) for row in run.history] == rows_on_disk(job)
+        assert run.conflicts == []
+        assert run.exit_code == 0
+        assert run.group is not None
+        assert run.group.endswith(job.arm)
+        assert run.config["record"]["value"]["run_id"] == job.run_id
+        assert run.config["gates"]["value"]["forget"] is True
+        assert run.summary["score"] == run.summary["record"]["results"]["score"]
+
+
+def test_online_sends_every_row_while_the_runs_are_made(
+    server: FakeServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = jobs(tmp_path / "s", "online", ("lstm", "gru"))
+    run_all(made, workers=1, show=False)
+    assert_arrived(server, made)
+    assert capfd.readouterr().err == ""
+    before = len(server.requests)
+    assert "No runs to sync" in sync(server, mirror.sync_line(tmp_path / "s"))
+    assert len(server.requests) == before
+
+
+def test_a_resumed_run_has_one_history_on_the_server(server: FakeServer, tmp_path: Path) -> None:
+    job = jobs(tmp_path / "s", "online")[0]
+    rows = [{"step": step, "eval/mse": 1 / (1 + step)} for step in range(4)]
+    record = RunRecord(job, facts(job), rows[:2])
+    record.finish("interrupted", {}, 1.0)
+    record = RunRecord(job, facts(job), rows[:2])
+    for row in rows[2:]:
+        record.row(row)
+    record.finish("finished", {"score": 0.25, "steps": 3, "final": {}}, 1.0)
+    (run,) = server.runs.values()
+    assert [numbers(row) for row in run.history] == rows
+    assert run.conflicts == []
+
+
+@pytest.mark.parametrize(
+    "trouble", ["unreachable", "errors at the start", "refuses at the start", "dies", "errors later", "refuses later"]
+)
+def test_a_server_that_fails_costs_one_warning_and_the_line_it_shows_sends_what_is_missing(
+    trouble: str, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = jobs(tmp_path / "s", "online", ("lstm", "gru"))
+    fails = {"unreachable": server.stop, "dies": server.stop}.get(trouble)
+    status = {"errors": 500, "refuses": 400}.get(trouble.split()[0], 200)
+
+    def fail() -> None:
+        if fails:
+            fails()
+        server.status = 503 if fails else status
+
+    if trouble == "unreachable" or trouble.endswith("start"):
+        fail()
+    else:
+        logged = mirror.Mirror.log
+        monkeypatch.setattr(mirror.Mirror, "log", lambda self, row: (logged(self, row), fail() if row["step"] else 0))
+    started = time.monotonic()
+    runs = run_all(made, workers=1, show=False)
+    assert time.monotonic() - started < 60
+    assert [run.status for run in runs] == ["finished"] * 4
+    (warning,) = capfd.readouterr().err.strip().splitlines()
+    line = warning[warning.index("wandb sync") :]
+    with FakeServer() as back:
+        said = sync(back, line)
+        server.status = 200
+        for name, run in server.runs.items():
+            back.runs.setdefault(name, run)
+        assert len(back.runs) == 4, said
+        assert_arrived(back, made)
+        before = len(back.requests)
+        sync(back, line)
+        assert len(back.requests) == before
+
+
+def test_a_sweep_in_processes_without_its_server_warns_once_and_exits_0(tmp_path: Path) -> None:
+    with FakeServer() as server:
+        pass
+    words = ["-m", *SHORT, "variant=lstm,gru", "record.wandb.mode=online", f"study={tmp_path / 's'}"]
+    words += ["hydra.launcher.workers=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.run", *words],
+        cwd=tmp_path,
+        env=os.environ | server.environment | {"PYTHONPATH": str(ROOT), "WANDB_INIT_TIMEOUT": "2"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: wandb") == 1, done.stderr
+    assert len(mirror.folders(tmp_path / "s")) == 2
+
+
+def test_what_the_mirror_costs(tmp_path: Path) -> None:
+    taken = mirror.cost(tmp_path / "s", runs=8, rows=5)
+    assert set(taken) == {"first", "init", "log", "finish"}
+    assert taken["init"] + taken["finish"] < 300  # milliseconds, on a busy machine; the benchmark says how many
