@@ -105,3 +105,13 @@ def against(ax: Axes, rows: pd.DataFrame, scored: pd.DataFrame, looks: Looks) ->
     if rows["cost"].max() > 10 * rows["cost"].min() > 0:
         ax.set_xscale("log")
     legend(ax, {name: look._replace(dashes=(0, 1)) for name, look in looks.items()})
+
+
+def shares(ax: Axes, rows: pd.DataFrame, faint: str) -> None:
+    """A bar per row of `effect`, `share` and the text `said` beside it, from the top; the effect `faint` in grey."""
+    colours = ["#CCCCCC" if effect == faint else theme.COLOURS[1] for effect in rows["effect"]]
+    bars = ax.barh(range(len(rows)), rows["share"], color=colours, height=0.7)
+    ax.bar_label(bars, [theme.plain(text) for text in rows["said"]], padding=3, fontsize=7)
+    ax.set_yticks(range(len(rows)), [theme.plain(effect) for effect in rows["effect"]])
+    ax.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, 1.25 * max(rows["share"].max(), 0.1)), xlabel="share of the variance")
+    ax.tick_params(axis="y", length=0)

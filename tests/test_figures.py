@@ -1,5 +1,6 @@
 """What is drawn is what was recorded: numbers read back from the axes, looks that stay, files that repeat."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import records
 
 from analysis import checks, figures, page, runs, theme
 from analysis.figures import (
+    factors,
     heat_map,
+    importance,
     improvement,
     learning_curves,
     learning_rates,
@@ -259,6 +262,55 @@ def test_the_probability_of_improvement_counts_pairs_of_runs(tmp_path):
     adding = (3 + 2.5 + 0) / 9  # a loss: .05 beats three, .1 two and ties with one, .4 none
     assert list(points["tasks:GRU"][:, 0]) == pytest.approx([adding, 1.0])
     assert points["GRU"][0, 0] == pytest.approx((adding + 1) / 2)
+
+
+def grid(folder: Path, seeds: int = 4) -> runs.Records:
+    """Feeds of a gate (x, h) by an initial value: x divides the loss by e, the value by e^2, and seeds add a little."""
+    for feeds in ("b", "xb", "hb", "xhb"):
+        for value in (0, 1):
+            settings = {"train__value": value, "config__resolved__variant": {"forget": {"feeds": feeds}}}
+            for seed in range(seeds):
+                score = float(np.exp(-("x" in feeds) - 2 * value + 0.001 * (-1) ** seed))
+                same = {"arm": f"{feeds}{value}", "run_id": f"{feeds}{value}{seed}", "results__score": score}
+                records.write(folder, f"lstm[forget.feeds={feeds}]", seed=seed, **settings, **same)
+    return runs.load([folder])
+
+
+def test_a_balanced_grid_is_taken_apart_into_its_settings(tmp_path):
+    loaded = grid(tmp_path / "demo")
+    rows = factors.numbers(loaded.runs, loaded.curves).set_index("effect")
+    assert list(rows.index[:2]) == ["train.value", "forget: x"]
+    assert rows.index[-1] == "seeds"
+    assert rows.loc["train.value", "share"] == pytest.approx(0.8, abs=1e-3)  # 2^2 / (2^2 + 1^2)
+    assert rows.loc["forget: x", "share"] == pytest.approx(0.2, abs=1e-3)
+    assert rows.loc["forget: h", "share"] < 1e-6
+    assert {"forget: x x forget: h", "forget: x x forget: h x train.value"} <= set(rows.index)
+    ax = draw(factors, loaded)
+    assert [bar.get_width() for bar in ax.patches] == list(rows["share"])
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows.index)
+
+
+def test_a_grid_with_a_hole_is_no_grid(tmp_path):
+    grid(tmp_path / "demo", seeds=2)
+    shutil.rmtree(next((tmp_path / "demo").glob("xb1*")))
+    assert "factors" not in makes_sense(runs.load([tmp_path / "demo"]))
+
+
+def test_a_random_search_shows_what_its_knobs_explain(tmp_path):
+    random = np.random.default_rng(0)
+    for seed in range(60):
+        lr, momentum = float(10 ** random.uniform(-3, 0)), float(random.uniform(0, 1))
+        knobs = {"train__lr": lr, "train__momentum": momentum}
+        records.write(tmp_path / "demo", seed=seed, results__score=float(lr**2 * np.exp(0.1 * momentum)), **knobs)
+    loaded = runs.load([tmp_path / "demo"])
+    rows = importance.numbers(loaded.runs, loaded.curves).set_index("effect")
+    assert list(rows.index) == ["train.lr", "train.momentum"]
+    assert rows.loc["train.lr", "share"] > 0.9
+    assert rows.loc["train.lr", "low"] == loaded.runs["config.resolved.train.lr"].min()
+    assert not rows["decided"].any()  # 60 runs are too few to say so
+    ax = draw(importance, loaded)
+    assert [bar.get_width() for bar in ax.patches] == list(rows["share"])
+    assert {text.get_text() for text in ax.texts} == {"undecided"}
 
 
 def test_a_figure_that_makes_no_sense_is_left_out(tmp_path):

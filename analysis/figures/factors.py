@@ -1,0 +1,66 @@
+"""Which of the settings that a grid varies decide the score, and do they act together?"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis import checks, settings
+from analysis.aggregates import anova
+from analysis.figures import panel
+from analysis.marks import shares
+
+TOGETHER = None
+SHARE_Y = False
+ORDER = 60
+COLUMNS = ["task", "name", "effect", "runs", "df", "share", "F", "p", "said"]
+REST = "seeds"
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The analysis of variance of every task whose runs are a balanced grid of two to four settings."""
+    parts = [effects(panel).assign(task=str(task)) for task, panel in checks.scored(runs).groupby("task")]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def effects(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per effect, largest share first, the seeds last; nothing if the runs are no such grid."""
+    grid = settings.factors(runs)
+    names, values = list(grid.columns), settings.response(runs)
+    if not 2 <= len(names) <= settings.MOST or not np.isfinite(values).all():
+        return pd.DataFrame()
+    try:
+        table = anova(grid.assign(score=values), "score", names)
+    except ValueError:  # not balanced
+        return pd.DataFrame()
+    table = table.rename_axis("effect").reset_index().replace({"effect": {"residual": REST}})
+    table = table.sort_values("share", ascending=False).sort_values("effect", key=lambda e: e == REST, kind="stable")
+    pairs = zip(table["share"], table["p"], strict=True)
+    said = [f"{share:.0%}" + ("" if np.isnan(p) else f", p={p:.2g}") for share, p in pairs]
+    return table.assign(name=table["effect"], runs=len(runs), said=said)
+
+
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """A bar per effect."""
+    ax, rows, _, _ = panel(numbers, runs, ax, task, names)
+    shares(ax, rows, REST)
+    return ax
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        "Exact analysis of variance over the balanced grid of settings, the seeds of a cell being its replicates: the "
+        "share of the variance of the final score (of its log for losses) that each setting explains alone, and that "
+        "settings explain only together (`a x b`). What a gate sees counts as three settings, x, h and b. Grey: what "
+        "is left to the seeds. p: of the F test, not adjusted. A diverged run scores chance."
+    )
+
+
+def height(numbers: pd.DataFrame) -> float:
+    return 0.7 + 0.22 * int(numbers.groupby("task").size().max())

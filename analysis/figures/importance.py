@@ -1,0 +1,68 @@
+"""Over a random search, which knob does the score depend on?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis import checks, settings
+from analysis.aggregates import ENOUGH_FIT, ENOUGH_RUNS, importance
+from analysis.figures import panel
+from analysis.marks import shares
+
+TOGETHER = None
+SHARE_Y = False
+ORDER = 65
+FEWEST = 50  # runs of a task below which a random search is not looked at
+COLUMNS = ["task", "name", "effect", "share", "low", "high", "runs", "fit", "decided", "said"]
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The importance of each knob of every task whose runs are a random search, with the range that was searched."""
+    parts = [knobs(panel).assign(task=str(task)) for task, panel in checks.scored(runs).groupby("task")]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def knobs(runs: pd.DataFrame) -> pd.DataFrame:
+    values = settings.response(runs)
+    found = settings.searched(runs) if len(runs) >= FEWEST and np.isfinite(values).all() else None
+    if found is None or found.shape[1] < 2:
+        return pd.DataFrame()
+    result = importance(found.assign(score=values), "score", list(found.columns))
+    table = pd.DataFrame(result.shares.items(), columns=["effect", "share"]).sort_values("share", ascending=False)
+    ranges = runs[[f"config.resolved.{knob}" for knob in table["effect"]]].agg(["min", "max"])
+    said = [f"{share:.0%}" if result.decided else "undecided" for share in table["share"]]
+    low, high = ranges.loc["min"].to_numpy(), ranges.loc["max"].to_numpy()
+    same: Any = {"name": table["effect"], "runs": len(runs), "fit": result.fit, "decided": result.decided}
+    return table.assign(low=low, high=high, said=said, **same)
+
+
+def draw(
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """A bar per knob, named with the range that was searched."""
+    ax, rows, _, _ = panel(numbers, runs, ax, task, names)
+    shares(ax, rows, "")
+    labels = zip(rows["effect"], rows["low"], rows["high"], strict=True)
+    ax.set_yticks(range(len(rows)), [f"{knob}\n{low:.3g} to {high:.3g}" for knob, low, high in labels])
+    ax.set_xlabel(f"share of the variance explained (fit: R² {rows['fit'].iloc[0]:.2f})")
+    return ax
+
+
+def caption(runs: pd.DataFrame) -> str:
+    return (
+        f"How much of the variance of the final score (of its log for losses) each knob of a random search explains, "
+        f"by functional ANOVA where optuna is installed, else by permutation importance of a random forest. Below "
+        f"{ENOUGH_RUNS} runs a task or an out-of-bag R² of {ENOUGH_FIT} the shares are undecided. They depend on the "
+        f"ranges that were searched, which stand beside the knobs."
+    )
+
+
+def height(numbers: pd.DataFrame) -> float:
+    return 0.8 + 0.34 * int(numbers.groupby("task").size().max())
