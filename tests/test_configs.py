@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 
-from experiments.configs import CONF, NotApplicableError, compose, load_spec, names, resolve
+from experiments.configs import CONF, NotApplicableError, compose, load_spec, names, resolve, use_extensions
 from experiments.launcher import register
-from lstm_variants import CellSpec
+from lstm_variants import CellSpec, make_cell
 
 register()
 
@@ -72,7 +72,6 @@ def test_identities_stay() -> None:
 
 def test_equal_parameters_pick_the_nearest_hidden_size() -> None:
     made = job("variant=gru", "model.size=parameters", "model.hidden_size=32")
-    from lstm_variants import make_cell
 
     count = lambda h: make_cell(made.variant.spec).parameter_count(made.task.input_size, h)  # noqa: E731
     assert abs(count(made.hidden_size) - made.reference_parameters) == min(
@@ -85,6 +84,12 @@ def test_load_spec_works_inside_a_running_hydra_application() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         spec = load_spec("lstm", ["variant.forget.feeds=xb"])
     assert spec == CellSpec.from_config({"forget": {"feeds": "xb"}})
+
+
+def said_alone(said: str) -> None:
+    key, _, value = said.partition("=")
+    use_extensions(value if key == "extensions" else None)
+    job(said)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +126,7 @@ def test_load_spec_works_inside_a_running_hydra_application() -> None:
 )
 def test_a_mistake_is_refused_by_name(said: str, words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"\A[^\n]*\Z") as caught:
-        from experiments.configs import use_extensions
-
-        key, _, value = said.partition("=")
-        use_extensions(value if key == "extensions" else None)
-        job(said)
+        said_alone(said)
     for word in words:
         assert word in str(caught.value)
 
