@@ -15,8 +15,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import jinja2
@@ -31,6 +34,10 @@ from analysis.prose import macros
 from analysis.why import explain
 
 MADE = {"index.html", "report.md", "figures", "tables"}
+
+
+MANY = 2000  # runs from which on figures are drawn in several processes
+WORKERS = 3
 
 
 class Width(Enum):
@@ -129,7 +136,8 @@ def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], wi
     """Write the whole report into an empty folder."""
     scores = tables.scores(records.runs)
     write_tables(folder / "tables", scores, verdicts)
-    drawn = [draw(folder / "figures", name, figure, records, width) for name, figure in figures.discover().items()]
+    (folder / "figures").mkdir()
+    drawn = drawings(folder / "figures", records, width)
     content = contents(records, scores, verdicts, [one for one in drawn if one])
     source = jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
     pages = jinja2.Environment(
@@ -150,12 +158,22 @@ def write_tables(folder: Path, scores: pd.DataFrame, verdicts: list[claims.Verdi
         pd.DataFrame(verdicts).to_csv(folder / "claims.csv", index=False, lineterminator="\n")
 
 
-def draw(folder: Path, name: str, figure: figures.Drawing, records: runs.Records, width: float) -> dict[str, str]:
+def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str, str]]:
+    """Write every figure; of many runs in several processes."""
+    names = list(figures.discover())
+    workers = min(WORKERS, os.cpu_count() or 1)
+    if len(records.runs) < MANY or workers == 1:
+        return [draw(folder, records, width, name) for name in names]
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        return list(pool.map(partial(draw, folder, records, width), names))
+
+
+def draw(folder: Path, records: runs.Records, width: float, name: str) -> dict[str, str]:
     """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
+    figure = figures.discover()[name]
     numbers = figure.numbers(records.runs, records.curves)
     if numbers.empty:
         return {}
-    folder.mkdir(exist_ok=True)
     theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
     numbers.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()

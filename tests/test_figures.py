@@ -240,9 +240,10 @@ def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
     assert list(rows["p_adjusted"]) == pytest.approx(list(holm(rows["p"])))
     assert list(rows["verdict"]) == ["worse", "same", "better"]
     assert rows.loc[("digits", "GRU"), "effect"] == pytest.approx(0.055)
+    gained = rows.loc[("digits", "GRU"), "effect"]
     ax = draw(heat_map, loaded)
     cells = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in ax.texts}
-    assert cells == {(0.5, 0.5): "×1 =", (1.5, 0.5): f"×{gru['effect']:.3g} ▼", (1.5, 1.5): "+0.055 ▲"}
+    assert cells == {(0.5, 0.5): "×1 =", (1.5, 0.5): f"×{gru['effect']:.3g} ▼", (1.5, 1.5): f"{gained:+.2f} ▲"}
     assert [label.get_text() for label in ax.get_yticklabels()] == ["peephole", "GRU"]
 
 

@@ -38,8 +38,9 @@ def draw(
     table = numbers.assign(won=(numbers["better"] - numbers["worse"]) / numbers["pairs"], text=texts(numbers))
     won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
     said = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
+    text = {"fontsize": 7 if len(columns) < 8 else 6}
     bar = {"label": "seeds won less seeds lost", "shrink": 0.8}
-    look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": {"fontsize": 7}, "cbar_kws": bar}
+    look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": text, "cbar_kws": bar}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
         sns.heatmap(won.astype(float), annot=said, fmt="", ax=ax, **look)
@@ -53,9 +54,12 @@ def draw(
 def texts(numbers: pd.DataFrame) -> list[str]:
     """The effect of each cell and the sign of its verdict."""
     rows = zip(numbers["effect"], numbers["scale"], numbers["verdict"], strict=True)
-    return [
-        (f"×{effect:.3g} " if scale == "ratio" else f"{effect:+.2g} ") + SIGNS[word] for effect, scale, word in rows
-    ]
+    return [f"{f'×{size:.3g}' if scale == 'ratio' else plus(size)} {SIGNS[word]}" for size, scale, word in rows]
+
+
+def plus(size: float) -> str:
+    """A difference with its sign, to two places; what rounds to nothing is ±0."""
+    return "±0" if abs(size) < 0.005 else f"{size:+.2f}" if abs(size) < 10 else f"{size:+.3g}"
 
 
 def caption(runs: pd.DataFrame) -> str:
