@@ -84,6 +84,7 @@ def split(schema: type[Options], words: Sequence[str]) -> tuple[dict[str, str], 
     positional: list[str] = []
     for word in words:
         key, equals, value = word.partition("=")
+        key = "study" if key == "source" and "study" in keys else key  # wandb-offline:DIR, wandb:ENTITY/PROJECT
         if not equals and takes_words and not word.startswith("-"):
             positional.append(word)
         elif key not in keys:

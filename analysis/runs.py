@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from analysis import arms, cache, checks, columns, tables
+from analysis import arms, cache, checks, columns, tables, wandb_source
 from analysis.commandline import CommandError, about, command
 from analysis.record import Curves
 
@@ -50,13 +50,19 @@ class Records:
 
 
 def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
-    """Read study folders.
+    """Read study folders, or what their mirror told wandb: `wandb-offline:FOLDER`, `wandb:ENTITY/PROJECT`.
 
     Raises CommandError for a folder that is missing or holds no readable run, for a record of a newer schema,
     and, if `strict`, for any record that cannot be read.
     """
-    folders = [Path(path) for path in sorted({str(Path(study).resolve()) for study in studies})]
+    sources = [str(study) for study in studies]
+    mirrored = sorted({source for source in sources if wandb_source.is_source(source)})
+    folders = [
+        Path(path) for path in sorted({str(Path(study).resolve()) for study in sources if study not in mirrored})
+    ]
     found = [cache.read(folder, directories(folder)) for folder in folders]
+    found += [wandb_source.read(source) for source in mirrored]
+    folders += [Path()] * len(mirrored)  # the names there say their study
     records, skipped = opened(folders, found)
     stop_if_unusable(skipped, strict, bool(records))
     study = cache.join(found)
@@ -67,7 +73,11 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
 
 def opened(folders: Sequence[Path], found: Sequence[cache.Study]) -> tuple[list[str], list[Skipped]]:
     """Which records could be read, and which could not and why."""
-    names = [f"{folder.name}/{name}" for folder, study in zip(folders, found, strict=True) for name in study.names]
+    names = [
+        f"{folder.name}/{name}".lstrip("/")
+        for folder, study in zip(folders, found, strict=True)
+        for name in study.names
+    ]
     reasons = [reason for study in found for reason in study.reasons]
     read = [name for name, reason in zip(names, reasons, strict=True) if reason is None]
     return read, [Skipped(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
@@ -145,7 +155,7 @@ class Options:
     """Print what the runs of a study scored, how many ended how, and which records were skipped and why."""
 
     study: list[str] = field(
-        default=MISSING, metadata=about("study folders, separated by commas", example="outputs/demo")
+        default=MISSING, metadata=about("study folders, by comma; or source=wandb-offline:DIR", example="outputs/demo")
     )
     strict: bool = field(default=False, metadata=about("stop at a record that cannot be read, instead of listing it"))
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "status": ("experiments.status", "what the runs of a study are doing"),
     "study": ("experiments.study", "tune, freeze, confirm, report"),
     "report": ("analysis.report", "redraw figures and tables from the records"),
+    "push": ("experiments.push", "records to wandb, at any time"),
     "show": ("experiments.show", "what a variant computes, what a task asks"),
     "benchmark": ("experiments.benchmark", "how fast it is here, against the usual ways"),
 }

@@ -320,6 +320,16 @@ def forget(study: Path, name: str) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
+def delete(project: str, entity: str | None, ids: Iterable[str]) -> None:
+    """Remove runs from the server; one that is not there is no matter."""
+    import wandb
+
+    api = wandb.Api()
+    for name in ids:
+        with contextlib.suppress(ValueError, wandb.errors.CommError):
+            api.run(f"{entity or api.default_entity}/{project}/{name}").delete()
+
+
 def sync_line(study: Path) -> str:
     """The command that sends all of a study that has not arrived."""
     return f"wandb sync --include-online {study / 'wandb'}"

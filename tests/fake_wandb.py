@@ -120,6 +120,10 @@ class FakeServer:
     def answer_server_features_query(self, said: dict[str, Any]) -> dict[str, Any]:
         return {"serverInfo": {"features": []}}
 
+    def answer_delete_run(self, said: dict[str, Any]) -> dict[str, Any]:
+        self.runs.pop(said["id"])
+        return {"deleteRun": {"clientMutationId": None}}
+
     def answer_create_run_files(self, said: dict[str, Any]) -> dict[str, Any]:
         files = [{"name": file, "uploadUrl": f"{self.url}/upload/{file}"} for file in said["files"]]
         return {"createRunFiles": {"runID": said["run"], "uploadHeaders": [], "files": files}}
