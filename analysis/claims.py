@@ -33,7 +33,7 @@ ALPHA = 0.05
 METRICS = ("score", "loss", "steps", "solved", "share")
 SCALES, EXPECTATIONS = ("ratio", "difference"), ("higher", "lower", "same")
 EQUIVALENT = {("score", "ratio"): 2.0, ("loss", "ratio"): 2.0, ("steps", "ratio"): 1.5, ("score", "difference"): 0.02}
-LOSS = "results.final.eval/loss"
+LOSS, BUDGET = "results.final.eval/loss", "config.resolved.train.steps"
 INTERACTIONS = "interactions"
 
 
@@ -251,13 +251,17 @@ def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:
 
 def difference(first: pd.DataFrame, second: pd.DataFrame, claim: Claim) -> Array:
     """d per seed, shape (n,): first - second, of logs for a ratio; two runs that are both worse than any score tie."""
-    columns = [measured(arm, claim, budget(first, second)) for arm in (first, second)]
-    logs = claim.scale == "ratio" and claim.metric != "steps"
-    with np.errstate(divide="ignore", invalid="ignore"):
-        one, two = (np.log(column) if logs else column for column in columns)
+    one, two = (on_scale(measured(arm, claim, budget(first, second)), claim) for arm in (first, second))
+    with np.errstate(invalid="ignore"):
         d: Array = np.where(one == two, 0.0, one - two)
     largest = np.max(np.abs(d[np.isfinite(d)]), initial=1.0)
     return np.clip(np.nan_to_num(d), -2 * largest, 2 * largest)
+
+
+def on_scale(values: Array, claim: Claim) -> Array:
+    """Values of the claim's metric as its differences take them: logs for a ratio (of steps they are logs already)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(values) if claim.scale == "ratio" and claim.metric != "steps" else values
 
 
 def measured(runs: pd.DataFrame, claim: Claim, steps: float) -> Array:
@@ -272,7 +276,7 @@ def measured(runs: pd.DataFrame, claim: Claim, steps: float) -> Array:
 
 def budget(*arms: pd.DataFrame) -> float:
     """The training steps that every run of these had."""
-    return min(float(arm["config.resolved.train.steps"].min()) for arm in arms)
+    return min(float(arm[BUDGET].min()) for arm in arms)
 
 
 def by_rank(d: Array, claim: Claim, notes: list[str]) -> Paired:

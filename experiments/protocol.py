@@ -64,10 +64,10 @@ class Protocol:
     extension: int | None = None
     full: dict[str, Any] = field(default_factory=dict)
 
-    def metric(self, task: str) -> str:
-        """What the arms are tuned for on a task: the metric of the first claim about it, else of the first claim."""
-        about = (claim.metric for claim in self.claims if not claim.tasks or task in [*claim.tasks, claim.against])
-        return next(about, self.claims[0].metric)
+    def claim(self, task: str) -> Claim:
+        """What the arms are tuned for on a task: the first claim about it, else the first claim."""
+        about = (claim for claim in self.claims if not claim.tasks or task in [*claim.tasks, claim.against])
+        return next(about, self.claims[0])
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of the tuning grid."""
@@ -209,7 +209,7 @@ def _check_names(key: str, names: Iterable[str | None], known: Collection[str]) 
 
 def _check_seeds(protocol: Protocol, comparisons: int) -> None:
     """Refuse seed counts that tune too little, or with which every verdict would read undecided."""
-    for metric in {protocol.metric(task) for task in protocol.tasks} if protocol.grid else set():
+    for metric in {protocol.claim(task).metric for task in protocol.tasks} if protocol.grid else set():
         if protocol.tuning_seeds < FEWEST_TUNING_SEEDS[metric]:
             legal = f"{FEWEST_TUNING_SEEDS[metric]} or more are needed to tune for {metric}"
             raise refuse("protocol.tuning_seeds", protocol.tuning_seeds, legal)

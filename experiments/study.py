@@ -18,15 +18,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from omegaconf import MISSING
+from scipy.stats import rankdata
 
 from analysis import claims, report, runs, stats
-from analysis.claims import Verdict
+from analysis.claims import Claim, Verdict
 from analysis.commandline import CommandError, about, command
+from analysis.stats import Array
 from experiments.configs import Job, explain, layer_parameters, use_extensions
 from experiments.jobs import run_all
 from experiments.protocol import Cell, Protocol, Study, read
@@ -39,6 +41,7 @@ from lstm_variants import make_cell
 Frozen = dict[str, Any]
 Scale = enum.Enum("Scale", "laptop full")
 Phase = enum.Enum("Phase", "plan tune confirm report all")
+LARGEST = 1e6  # what an infinite loss counts as where points of a grid are compared
 FIXED = ("claims", "tasks", "grid", "factors", "extension", "tuning_seeds")
 
 
@@ -176,39 +179,79 @@ def edge_warnings(cell: Mapping[str, Any]) -> list[str]:
 
 def chosen_cells(study: Study) -> list[dict[str, Any]]:
     """Every cell with the value that tuning chose, its identity and its tuning scores."""
-    tuned = runs.load([study.folder]).runs if study.protocol.grid else pd.DataFrame()
-    return [chosen_cell(study.protocol, cell, tuned) for cell in study.cells]
+    protocol = study.protocol
+    if not protocol.grid:
+        return [chosen_cell(protocol, cell, 0, []) for cell in study.cells]
+    tuned = runs.load([study.folder]).runs
+    cells = []
+    for task in protocol.tasks:
+        group = [cell for cell in study.cells if cell.task == task]
+        found = [[grid_point(protocol, cell, point, tuned) for point in protocol.points()] for cell in group]
+        shared = shared_point([[one.loss for one in points] for points in found])
+        cells += [
+            chosen_cell(protocol, cell, own_point(one, shared), one) for cell, one in zip(group, found, strict=True)
+        ]
+    return cells
 
 
-def chosen_cell(protocol: Protocol, cell: Cell, tuned: pd.DataFrame) -> dict[str, Any]:
-    points = protocol.points()
-    found: list[dict[str, Any]] = []
-    for point in points if protocol.grid else []:
-        jobs = cell.jobs(protocol.seeds("tune"), "tune", point)
-        done = tuned[(tuned["arm"] == jobs[0].arm) & tuned["seed"].isin(protocol.seeds("tune"))]
-        ended = done[done["status"].isin(("finished", "diverged"))]
-        if len(ended) < len(jobs):
-            raise CommandError(f"{cell.arm}, {cell.task}, {point}: {len(ended)} of {len(jobs)} tuning runs: phase=tune")
-        found.append({"values": point, **tuning_score(ended, protocol.metric(cell.task))})
-    best = found[best_point(found)]["values"] if found else points[0]
-    job = cell.jobs(protocol.seeds("confirm")[:1], "confirm", best)[0]
+def chosen_cell(protocol: Protocol, cell: Cell, best: int, found: Sequence[GridPoint]) -> dict[str, Any]:
+    chosen = protocol.points()[best]
+    job = cell.jobs(protocol.seeds("confirm")[:1], "confirm", chosen)[0]
+    scores = [
+        {"values": point, "loss": one.loss, "log_steps": one.log_steps}
+        for point, one in zip(protocol.points(), found, strict=False)
+    ]
     names = {"task": cell.task, "arm": cell.arm, "identity": job.arm, "unit": job.task.unit}
-    return {**names, "chosen": best, "edge": edge(best, protocol.grid), "tuning": found}
+    return {**names, "chosen": chosen, "edge": edge(chosen, protocol.grid), "tuning": scores}
 
 
-def tuning_score(done: pd.DataFrame, metric: str) -> dict[str, float]:
-    """How good the runs of one grid point are, small being good: by the claim's statistic, then by steps to solve."""
-    solved, budget = done["solved"], float(done["config.resolved.train.steps"].iloc[0])
-    steps = float(np.median(stats.log_steps(done["results.steps_to_solve"].where(solved), budget)))
-    sign = -1 if done["task.direction"].iloc[0] == "max" else 1
-    loss = done[claims.LOSS].where(done["status"] == "finished", np.inf).median()
-    measure = {"score": sign * done["score"].median(), "loss": loss, "steps": steps, "solved": -solved.mean()}
-    return {"loss": float(np.nan_to_num(measure[metric])), "log_steps": steps}
+class GridPoint(NamedTuple):
+    """The tuning runs of an arm at one point: the claim's metric per seed (small is good), and median log steps."""
+
+    values: Array
+    log_steps: float
+
+    @property
+    def loss(self) -> float:
+        """The Hodges-Lehmann estimate, which is what is reported of a difference."""
+        return stats.paired_difference(self.values).value
 
 
-def best_point(found: Sequence[Mapping[str, Any]]) -> int:
-    """The point with the smallest loss; ties by steps to solve, then the first."""
-    return min(range(len(found)), key=lambda at: (found[at]["loss"], found[at]["log_steps"], at))
+def grid_point(protocol: Protocol, cell: Cell, point: Mapping[str, Any], tuned: pd.DataFrame) -> GridPoint:
+    """What the tuning runs at one point of the grid measured; CommandError if some are missing."""
+    seeds = protocol.seeds("tune")
+    arm = cell.jobs(seeds[:1], "tune", point)[0].arm
+    done = tuned[(tuned["arm"] == arm) & tuned["seed"].isin(seeds) & tuned["status"].isin(("finished", "diverged"))]
+    if len(done) < len(seeds):
+        raise CommandError(f"{cell.arm}, {cell.task}, {point}: {len(done)} of {len(seeds)} tuning runs: phase=tune")
+    return tuning_values(done.sort_values("seed"), protocol.claim(cell.task))
+
+
+def tuning_values(done: pd.DataFrame, claim: Claim) -> GridPoint:
+    """The claim's metric of some runs, small being good, on the scale of its differences: logs for a ratio."""
+    steps = stats.log_steps(done["results.steps_to_solve"].where(done["solved"]), claims.budget(done))
+    if claim.metric == "solved":
+        values = -done["solved"].to_numpy(dtype=float)
+    else:
+        values = claims.on_scale(claims.measured(done, claim, claims.budget(done)), claim)
+        values = values * (-1 if claim.metric == "score" and done["task.direction"].iloc[0] == "max" else 1)
+    return GridPoint(np.clip(values, -LARGEST, LARGEST), float(np.median(steps)))
+
+
+def shared_point(losses: Sequence[Sequence[float]]) -> int:
+    """The point of the grid that ranks best on average over the arms, losses (arms, points); the first of equals."""
+    return int(np.argmin(rankdata(np.asarray(losses), axis=1).mean(axis=0)))
+
+
+def own_point(found: Sequence[GridPoint], shared: int) -> int:
+    """The point of an arm: its own best where it beats the shared one on the tuning seeds, else the shared one.
+
+    Small loss first, then few steps. To beat takes an exact one-sided signed-rank p <= .05 (with 5 seeds: all of them).
+    Were each arm to take its own best at once, the luck of tuning would tell equal arms apart (docs/evidence.md).
+    """
+    best = min(range(len(found)), key=lambda at: (found[at].loss, found[at].log_steps, at != shared, at))
+    ahead = stats.signed_rank_p(found[best].values - found[shared].values, side="less")
+    return best if ahead <= claims.ALPHA else shared
 
 
 def edge(chosen: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[str]:

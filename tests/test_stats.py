@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import PermutationMethod, binomtest, norm, rankdata, wilcoxon
+from statsmodels.stats.multitest import multipletests
 
 from analysis.stats import (
     equivalence_p,
@@ -144,6 +145,8 @@ def test_equivalence_is_shown_inside_the_margin_and_refuted_outside():
 def test_holm_multiplies_by_what_is_left():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]).tolist() == []
+    p = np.random.default_rng(0).uniform(0, 0.3, 12)
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_seeds_needed_is_the_table_of_the_protocol():

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis import claims
@@ -14,6 +15,7 @@ from experiments import protocol, study
 from experiments.configs import CONF, compose, names, resolve
 from experiments.protocol import FIRST_TUNING_SEED
 from experiments.settings import ConfigError
+from experiments.study import GridPoint, own_point
 
 TINY = ["model.hidden_size=4", "train.steps=8", "train.batch_size=4", "train.eval_every=4", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false"]
@@ -90,8 +92,8 @@ def check_records(runs, frozen) -> None:
     assert set(confirmed["seed"]) == set(range(6))
     assert set(confirmed["arm"]) == {cell["identity"] for cell in frozen["cells"]}
     for cell in frozen["cells"]:
-        medians = {point["values"]["train.lr"]: point["loss"] for point in cell["tuning"]}
-        assert cell["chosen"]["train.lr"] == min(medians, key=lambda lr: medians[lr])
+        assert set(cell["chosen"]) == {"train.lr"}
+        assert [point["values"]["train.lr"] for point in cell["tuning"]] == [0.003, 0.01, 0.03]
         row = confirmed[confirmed["arm"] == cell["identity"]].iloc[0]
         assert row["config.resolved.train.lr"] == cell["chosen"]["train.lr"]
 
@@ -227,9 +229,14 @@ def test_one_study_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert "plain sweep" in capsys.readouterr().err
 
 
-def test_tuning_prefers_the_smaller_loss_then_fewer_steps() -> None:
-    found = [{"loss": 0.2, "log_steps": 1}, {"loss": 0.1, "log_steps": 5}, {"loss": 0.1, "log_steps": 4}]
-    assert study.best_point(found) == 2
+def test_an_arm_leaves_the_shared_value_only_for_a_better_one() -> None:
+    assert study.shared_point([[1.0, 0.5, 2.0], [0.9, 3.0, 2.0], [9.0, 7.0, 8.0]]) == 1  # mean ranks 2, 5/3, 7/3
+    slow, fast = np.array([5.0, 5.1, 5.3, 5.6, 6.0]), np.array([1.0, 1.2, 1.3, 1.4, 1.5])
+    mixed = slow + np.array([-1, -1.5, -2, -2.5, 0.1])
+    points = [GridPoint(values, 1.0) for values in (slow, fast, mixed)]
+    assert own_point(points, 0) == 1
+    assert own_point([points[0], points[2]], 0) == 0  # ahead on 4 of 5 seeds only
+    assert own_point([points[0], GridPoint(slow, 0.5)], 0) == 0
     assert study.edge({"train.lr": 0.1}, {"train.lr": [0.01, 0.1]}) == ["train.lr"]
     assert study.edge({"train.lr": 0.1, "init.value": 3}, {"train.lr": [0.01, 0.1, 1], "init.value": [3]}) == []
 
