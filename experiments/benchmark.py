@@ -34,6 +34,7 @@ import yaml
 from torch import Tensor, nn
 
 from analysis.commandline import CommandError, about, command
+from experiments import overhead
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.engines import native
 from lstm_variants.spec import COMPLETE_LSTM
@@ -441,6 +442,11 @@ def markdown(report: dict[str, Any]) -> str:
         ours = row["seconds"]["ours"]["median"] * 1000
         cells = " | ".join(_cell(letter, row) for letter in "abcd")
         lines.append(f"| {row['name']} | {row['models']} | {row['batch']} | {row['steps']} | {ours:.1f} | {cells} |")
+    if shares := report["sampling"]:
+        worst = ", ".join(f"{name} {share:.1%}" for name, share in sorted(shares.items(), key=lambda s: -s[1])[:5])
+        lines += ["", f"Drawing a batch, of a training step on the reference engine at H=64: at most {worst}."]
+    for mode, seconds in report["overhead"].items():
+        lines += ["", f"A one-step run, composed, recorded, wandb {mode}: {1000 * seconds:.0f} ms."]
     for name, own in report["memory"].items():
         lines += ["", f"Peak memory of training per run, {name}: {own['ours']} MB, nn's {own['nn']} MB."]
     return "\n".join(lines) + "\n"
@@ -461,7 +467,7 @@ def run(options: Options) -> None:
     """Measure, print as it goes, write the report."""
     if options.rounds < 7:
         raise CommandError(f"rounds={options.rounds}: a median of fewer than 7 says little")
-    report: dict[str, Any] = {"machine": machine(), "cases": [], "memory": {}}
+    report: dict[str, Any] = {"machine": machine(), "cases": [], "memory": {}, "sampling": {}, "overhead": {}}
     if note := _busy(report["machine"]):
         print(note.strip(), file=sys.stderr, flush=True)
     workers = Workers(_cores())
@@ -474,6 +480,9 @@ def run(options: Options) -> None:
         workers.close()
     for case in (c for c in _chosen(options) if c.name in ("LSTM H=64", "LSTM H=128") and sys.platform == "linux"):
         report["memory"][case.name] = memory(case)
+    if not (options.quick or options.only):
+        report["sampling"] = {name: overhead.sampling_share(name) for name in overhead.bundled_tasks()}
+        report["overhead"] = {mode: overhead.seconds_per_run(500, mode) for mode in ("disabled", "offline")}
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmark.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from experiments.configs import Job, compose, names, resolve
+from experiments.overhead import bundled_tasks, sampling_share, seconds_per_run
 from experiments.train import Training, results
 
 SHORT = ["train.steps=3", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=5"]
@@ -34,6 +35,21 @@ def test_every_variant_trains(variant: str) -> None:
     assert progress.status == "finished"
     assert [row["step"] for row in progress.rows] == [0, 2, 3]
     assert progress.rows[0]["eval/loss"] != progress.rows[-1]["eval/loss"]
+
+
+@pytest.mark.parametrize("task", bundled_tasks())
+def test_every_task_trains(task: str) -> None:
+    short = {"adding": 12, "copy": 5, "selective_copy": 20, "temporal_order": 20, "variable_copy": 5, "parity": 6}
+    said = [f"task={task}", *([f"task.length={short[task]}"] if task in short else []), "train.steps=2"]
+    progress = trained(job(*said, "train.batch_size=2", "train.eval_size=2")).models[0]
+    assert progress.status == "finished"
+    assert progress.rows[0]["eval/loss"] != progress.rows[-1]["eval/loss"]
+    assert {"train/loss", "train/gradient_norm", "eval/loss"} <= set(progress.final)
+
+
+@pytest.mark.parametrize("init", names("init"))
+def test_every_init_trains(init: str) -> None:
+    assert trained(job(f"init={init}", *ADDING)).models[0].status == "finished"
 
 
 def test_data_are_paired_whichever_variant_is_built_first() -> None:
@@ -144,3 +160,8 @@ def test_a_model_that_stops_early_leaves_the_stack_and_changes_nothing() -> None
     assert stacked.models[0].steps < 300 == stacked.models[1].steps
     for m, one in enumerate(jobs):
         assert bits(stacked, m) == bits(trained(one), 0)
+
+
+def test_costs_outside_training_are_measured() -> None:
+    assert 0 < sampling_share("adding") < 10
+    assert 0 < seconds_per_run(3, "disabled") < 60

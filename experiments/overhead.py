@@ -1,0 +1,68 @@
+"""What a run costs outside training: drawing its data, and composing, recording and mirroring it."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from experiments.configs import Composer, Job, compose, config_file, names, resolve
+from experiments.jobs import run_all
+from experiments.streams import generator
+from experiments.train import Training
+
+BATCHES = 20
+ONE_STEP = ["train.steps=1", "train.batch_size=1", "train.eval_size=1", "task.length=10", "model.hidden_size=4"]
+
+
+def bundled_tasks() -> list[str]:
+    """The tasks that need no file of the user's."""
+    return [name for name in names("task") if config_file("task", name).get("path", "") is not None]
+
+
+def sampling_share(task: str) -> float:
+    """The time to draw a training batch over that of a training step, H=64 on the reference engine, one thread."""
+    job = resolve(compose([f"task={task}", "engine=reference", "model.hidden_size=64", "study=null"]))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        drawing = statistics.median(_drawing(job, step) for step in range(BATCHES))
+        training = Training([job])
+        training._step(0)
+        return drawing / statistics.median(_stepping(training, step) for step in (1, 2, 3))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _drawing(job: Job, step: int) -> float:
+    started = time.perf_counter()
+    job.task.training_batch(generator(job.seed, "train", step), job.train.batch_size)
+    return time.perf_counter() - started
+
+
+def _stepping(training: Training, step: int) -> float:
+    started = time.perf_counter()
+    training._step(step)
+    return time.perf_counter() - started
+
+
+def seconds_per_run(runs: int, wandb: str) -> float:
+    """The time of a sweep of one-step runs in one process, a run: composing, validating, recording, mirroring.
+
+    Args:
+        runs: how many, in stacks as in any sweep.
+        wandb: the mirror's mode, ``offline`` or ``disabled``.
+    """
+    composer = Composer(compose)
+    composer.job([*ONE_STEP, "seed=0", "study=null", "record.wandb.mode=disabled"])
+    with tempfile.TemporaryDirectory() as folder:
+        said = [*ONE_STEP, f"study={folder}/study", f"record.wandb.mode={wandb}"]
+        warm = composer.job([*said, "seed=0"])
+        run_all([replace(warm, study=Path(folder) / "warm")], workers=1, show=False)
+        started = time.perf_counter()
+        run_all([composer.job([*said, f"seed={seed}"]) for seed in range(runs)], workers=1, show=False)
+        return (time.perf_counter() - started) / runs
