@@ -32,9 +32,20 @@ def whole(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def one_figure(monkeypatch):
     """One figure instead of all of them."""
     monkeypatch.setattr(figures, "discover", lambda: {"scores": scores})
+
+
+@pytest.fixture
+def quick(one_figure, monkeypatch):
+    """One figure, laid out and not painted."""
+
+    def save(_: object, path: Path) -> None:
+        for kind in ("png", "svg", "pdf"):
+            path.with_suffix(f".{kind}").write_bytes(b"a picture")
+
+    monkeypatch.setattr(theme, "save", save)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -244,7 +255,7 @@ def test_several_studies_make_one_report(tmp_path, quick):
     assert list(pd.read_csv(out / "tables" / "scores.csv")["name"]) == ["LSTM", "GRU"]
 
 
-def test_variants_are_shown_in_the_order_and_by_the_labels_that_were_asked_for(study, tmp_path, quick):
+def test_variants_are_shown_in_the_order_and_by_the_labels_that_were_asked_for(study, tmp_path, one_figure):
     out = tmp_path / "out"
     asked = ["variants=no_forget_gate,lstm", "labels=NFG,Complete", "tasks=digits"]
     assert report.main([f"study={study}", f"out={out}", *asked, "width=column"]) == 0
