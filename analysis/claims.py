@@ -122,6 +122,9 @@ class Paired(NamedTuple):
     notes: list[str]
 
 
+Arms = Mapping[str, pd.DataFrame]  # the confirmation runs of each arm by its identity, one row per seed
+
+
 class NotRunError(Exception):
     """Why a comparison cannot be made yet."""
 
@@ -182,9 +185,11 @@ def look(
 ) -> list[Verdict]:
     """The verdicts on some seeds; a comparison that is not run keeps its place in Holm's count, with p = 1."""
     found: list[Paired | str] = []
+    confirmed = runs[(runs["phase"] == "confirm") & runs["seed"].isin(seeds)]
+    arms = {str(arm): group.set_index("seed") for arm, group in confirmed.groupby("arm")}
     for comparison in wanted:
         try:
-            found.append(paired(runs, frozen, comparison, seeds))
+            found.append(paired(arms, frozen, comparison, seeds))
         except NotRunError as reason:
             found.append(str(reason))
     adjusted = stats.holm([1.0 if isinstance(one, str) else one.p for one in found])
@@ -205,32 +210,32 @@ def verdict(frozen: Mapping[str, Any], comparison: Comparison, found: Paired | s
     return Verdict(claim.sentence, claim.source, study, word, *shown, p, comparison.text, note, counted)
 
 
-def paired(runs: pd.DataFrame, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Paired:
+def paired(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Paired:
     """The differences of a comparison and what they say; raises NotRunError if a run is missing or unpaired."""
     claim = comparison.claim
     if claim.metric == "share":
-        return by_rank(shares(runs, frozen, comparison, seeds), claim, [])
-    first = values(runs, frozen, comparison.task, comparison.arm, seeds)
-    second = values(runs, frozen, comparison.task, claim.baseline, seeds)
+        return by_rank(shares(arms, frozen, comparison, seeds), claim, [])
+    first = values(arms, frozen, comparison.task, comparison.arm, seeds)
+    second = values(arms, frozen, comparison.task, claim.baseline, seeds)
     same_data(first, second)
     notes = cautions(claim, {comparison.arm: first, claim.baseline: second})
     if claim.metric == "solved":
         return by_sign(first["solved"], second["solved"], claim, notes)
     d = difference(first, second, claim)
     if claim.against:
-        one, two = (values(runs, frozen, claim.against, name, seeds) for name in (comparison.arm, claim.baseline))
+        one, two = (values(arms, frozen, claim.against, name, seeds) for name in (comparison.arm, claim.baseline))
         same_data(one, two)
         d = d - difference(one, two, claim)
     return by_rank(d, claim, notes)
 
 
-def values(runs: pd.DataFrame, frozen: Mapping[str, Any], task: str, arm: str, seeds: Sequence[int]) -> pd.DataFrame:
+def values(arms: Arms, frozen: Mapping[str, Any], task: str, arm: str, seeds: Sequence[int]) -> pd.DataFrame:
     """The runs of an arm on a task, one row per seed in the order of `seeds`."""
     identity = cell(frozen, task, arm)["identity"]
-    found = runs[(runs["arm"] == identity) & (runs["phase"] == "confirm") & runs["seed"].isin(seeds)]
-    if len(found) < len(seeds):
-        raise NotRunError(f"{arm}, {task}: {len(found)} of {len(seeds)} confirmation runs")
-    return pd.DataFrame(found.set_index("seed").loc[list(seeds)])
+    found = arms.get(identity)
+    if found is None or len(found) < len(seeds):
+        raise NotRunError(f"{arm}, {task}: {0 if found is None else len(found)} of {len(seeds)} confirmation runs")
+    return pd.DataFrame(found.loc[list(seeds)])
 
 
 def cell(frozen: Mapping[str, Any], task: str, arm: str) -> Mapping[str, Any]:
@@ -303,11 +308,11 @@ def by_sign(first: "pd.Series[Any]", second: "pd.Series[Any]", claim: Claim, not
     return Paired(d, stats.mcnemar_p(first, second), side, shown, notes)
 
 
-def shares(runs: pd.DataFrame, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Array:
+def shares(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Array:
     """The share of the variance of the log score that a knob explains over the study's grid, one per seed."""
     factors: Mapping[str, list[Any]] = frozen["factors"]
     cells = [one for one in frozen["cells"] if one["task"] == comparison.task]
-    table = np.stack([values(runs, frozen, comparison.task, one["arm"], seeds)["score"] for one in cells])
+    table = np.stack([values(arms, frozen, comparison.task, one["arm"], seeds)["score"] for one in cells])
     grids = np.log(table).T.reshape(len(seeds), *map(len, factors.values()))
     found = [dict(zip(factors, aggregates.main_shares(grid), strict=True)) for grid in grids]
     whole = comparison.arm == INTERACTIONS
