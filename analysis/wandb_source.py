@@ -24,8 +24,6 @@ from analysis.record import Curves, UnreadableError
 KINDS = ("wandb-offline:", "wandb:")
 BLOCK, HEADER = 32768, 7
 FULL, LAST = 1, 4  # kinds of fragments that end a record
-OURS = ("gates", "parameters", "record")  # keys of the config beside the resolved configuration
-CLOSING = ("status", "error", "results", "timing")
 FIRST = ("train/loss", "train/gradient_norm")  # of a run that was killed, whose summary does not say its columns
 
 
@@ -67,23 +65,21 @@ def read(source: str) -> cache.Study:
 
 def restored(run: Mirrored) -> dict[str, Any]:
     """run.json from what the mirror told wandb."""
-    said = run.config["record"]
-    resolved = {key: value for key, value in run.config.items() if key not in OURS}
-    closing = run.summary.get("record") or {"status": "running", "error": None, "results": {}, "timing": {}}
-    content = {key: value for key, value in said.items() if key not in ("said", "started")}
-    content |= {
-        "config": {"said": said["said"], "resolved": resolved},
-        "parameters": run.config.get("parameters") or {},
-    }
-    content |= {key: closing[key] for key in CLOSING}
-    content["timing"] = {"started": said["started"], **content["timing"]}
-    return content
+    content = parse(run.config["record"]["json"])
+    closing = parse(run.summary["record"]) if "record" in run.summary else {"status": "running", "error": None}
+    return {**content, "results": {}, **{key: value for key, value in closing.items() if key != "columns"}}
+
+
+def parse(text: str) -> dict[str, Any]:
+    """JSON; what is not finite is null, as in run.json."""
+    return json.loads(text, parse_constant=lambda name: None)  # type: ignore[no-any-return]
 
 
 def table(run: Mirrored) -> Curves:
     """metrics.csv from the history."""
     seen = dict.fromkeys(key for row in run.history for key in row if key != "step" and not key.startswith("_"))
-    said = [name for name in (run.summary.get("record") or {}).get("columns", []) if name != "step"]
+    closing = parse(run.summary.get("record", "{}"))
+    said = [name for name in closing.get("columns", []) if name != "step"]
     header = said or [*(name for name in FIRST if name in seen), *(name for name in seen if name not in FIRST)]
     cells = [[row["step"], *(row.get(name) for name in header)] for row in run.history]
     numbers = [math.nan if cell is None else float(cell) for row in cells for cell in row]

@@ -12,6 +12,7 @@ COMMANDS = {
     "study": ("experiments.study", "tune, freeze, confirm, report"),
     "report": ("analysis.report", "redraw figures and tables from the records"),
     "push": ("experiments.push", "records to wandb, at any time"),
+    "workspace": ("analysis.workspace", "wandb's views of a study, as code"),
     "show": ("experiments.show", "what a variant computes, what a task asks"),
     "benchmark": ("experiments.benchmark", "how fast it is here, against the usual ways"),
 }

@@ -161,12 +161,13 @@ def tags(content: Mapping[str, Any]) -> list[str]:
 
 
 def configuration(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved configuration, the gates as booleans, and all else of the record that is known from the start."""
-    apart = {"config", "parameters", *CLOSING}
-    rest = {key: value for key, value in content.items() if key not in apart}
-    rest |= {"said": content["config"]["said"], "started": content["timing"]["started"]}
+    """The resolved configuration, the gates as booleans, who the run is; run.json as text, for servers change numbers."""
+    said = {key: content.get(key) for key in ("run_id", "arm", "study", "phase", "variant", "label", "task")}
+    said["json"] = json.dumps(
+        {key: value for key, value in content.items() if key not in ("status", "error", "results")}
+    )
     resolved = content["config"]["resolved"]
-    return {**resolved, "gates": gates(resolved["variant"]), "parameters": content.get("parameters"), "record": rest}
+    return {**resolved, "gates": gates(resolved["variant"]), "parameters": content.get("parameters"), "record": said}
 
 
 def gates(variant: Mapping[str, Any]) -> dict[str, bool]:
@@ -192,7 +193,7 @@ def final_numbers(content: Mapping[str, Any], columns: Iterable[str]) -> dict[st
         numbers["score"] = content["task"]["chance"]
     numbers = {key: value for key, value in numbers.items() if value is not None}
     record = {key: content[key] for key in CLOSING} | {"columns": list(columns)}
-    return {**numbers, "status": content["status"], "diverged": diverged, "record": record}
+    return {**numbers, "status": content["status"], "diverged": diverged, "record": json.dumps(record)}
 
 
 def fingerprint(folder: Path) -> str:

@@ -117,6 +117,51 @@ class FakeServer:
         teams = {"edges": [{"node": {"name": ENTITY}}]}
         return {"viewer": {"id": "U", "entity": ENTITY, "username": ENTITY, "flags": flags, "teams": teams}}
 
+    def answer_get_default_entity(self, said: dict[str, Any]) -> dict[str, Any]:
+        return self.answer_viewer(said)
+
+    def answer_runs(self, said: dict[str, Any]) -> dict[str, Any]:
+        nodes = [{"node": self.whole(run), "cursor": run.name} for run in self.runs.values()]
+        page = {"edges": nodes, "pageInfo": {"endCursor": None, "hasNextPage": False}}
+        return {"project": {"internalId": "P", "runCount": len(nodes), "readOnly": False, "runs": page}}
+
+    def answer_run(self, said: dict[str, Any]) -> dict[str, Any]:
+        run = self.runs.get(said["name"])
+        return {"project": {"internalId": "P", "run": self.whole(run) if run else None}}
+
+    def answer_run_history_keys(self, said: dict[str, Any]) -> dict[str, Any]:
+        return {"project": {"run": {"historyKeys": self.whole(self.runs[said["name"]])["historyKeys"]}}}
+
+    def answer_run_parquet_history(self, said: dict[str, Any]) -> dict[str, Any]:
+        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": []}}}}
+
+    def answer_history_page(self, said: dict[str, Any]) -> dict[str, Any]:
+        rows = [row for row in self.runs[said["run"]].history if said["minStep"] <= row["_step"] < said["maxStep"]]
+        return {"project": {"run": {"history": [json.dumps(row) for row in rows]}}}
+
+    def answer_upsert_view2(self, said: dict[str, Any]) -> dict[str, Any]:
+        self.views.append({"name": said.get("displayName"), "spec": json.loads(said["spec"])})
+        view = {"id": "V", "name": said.get("name"), "displayName": said.get("displayName"), "spec": said["spec"]}
+        return {"upsertView": {"view": view, "inserted": True}}
+
+    def whole(self, run: FakeRun) -> dict[str, Any]:
+        """A run as wandb's public interface has it."""
+        names = ("sweepName", "systemMetrics", "heartbeatAt", "notes", "commit", "storageId")
+        return {
+            **dict.fromkeys(names),
+            **self.bucket(run),
+            "projectId": "1",
+            "user": {"name": ENTITY, "username": ENTITY},
+            "state": "finished",
+            "readOnly": False,
+            "createdAt": "2025-01-01T00:00:00",
+            "group": run.group,
+            "jobType": run.job_type,
+            "tags": run.tags,
+            "summaryMetrics": json.dumps(run.summary),
+            "historyKeys": {"lastStep": max((row["_step"] for row in run.history), default=-1)},
+        }
+
     def answer_server_features_query(self, said: dict[str, Any]) -> dict[str, Any]:
         return {"serverInfo": {"features": []}}
 
