@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import types
 from collections.abc import Iterator
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -13,10 +15,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments import api
 from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.jobs import run_all
 from experiments.launcher import register
-from experiments.stack import InterruptedRunError
+from experiments.stack import InterruptedRunError, Run
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -57,6 +60,15 @@ def main(arguments: list[str]) -> None:
         sys.argv[1:] = [*extra, *expand_aliases(arguments)]
         app()
 
+
+class _CallableModule(types.ModuleType):
+    """``experiments.run`` is this module once something has imported it, and stays the function too."""
+
+    def __call__(self, **settings: Any) -> Run:
+        return api.run(**settings)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """Sweeps: worker processes, records on disk that the other package reads, skipping, failures, the Python API."""
 
+import importlib
 import json
 import os
 import signal
@@ -192,3 +193,9 @@ def test_interrupted_from_outside_a_sweep_checkpoints_and_goes_on(tmp_path: Path
     )
     assert json.loads(records[2].read_text())["results"] == alone.record["results"]
     assert list(tmp_path.glob("s/*/checkpoint.pt")) == []
+
+
+def test_run_stays_a_function_once_its_module_is_imported() -> None:
+    importlib.import_module("experiments.run")
+    run = experiments.run(task="adding", train={"steps": 1}, **{"task.length": 9})
+    assert run.status == "finished"
