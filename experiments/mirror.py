@@ -161,7 +161,7 @@ def tags(content: Mapping[str, Any]) -> list[str]:
 
 
 def configuration(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved configuration, the gates as booleans, who the run is; run.json as text, for servers change numbers."""
+    """The resolved configuration, gates as booleans, who the run is; run.json as text: servers change numbers."""
     said = {key: content.get(key) for key in ("run_id", "arm", "study", "phase", "variant", "label", "task")}
     said["json"] = json.dumps(
         {key: value for key, value in content.items() if key not in ("status", "error", "results")}
@@ -221,12 +221,12 @@ def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None =
             return run
         except Exception as error:  # wandb raises many kinds; none may stop a run
             _tell(error, study)
-            _begin_anew()
+            settle()
     return None
 
 
-def _begin_anew() -> None:
-    """End wandb's process, which holds on to a run that it could not start, unless it has others in hand."""
+def settle() -> None:
+    """End wandb's process unless it has runs in hand: it writes a run's end late, and keeps one it cannot start."""
     if not _live:
         with contextlib.suppress(Exception):
             import wandb

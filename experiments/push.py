@@ -12,6 +12,7 @@ import enum
 import hashlib
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,7 @@ def push(options: Options) -> None:
             there = mirror.folders(study)
             made = [replayed(study, folder, there) for folder in folders]
             made += [aggregated(study, arm, there) for arm in arm_curves.of_arms(records)]
+            mirror.settle()
             print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
             if mirror.resolve_mode(options.mode.name) == "online":
                 send(study, options.entity)
@@ -178,13 +180,14 @@ def send(study: Path, entity: str | None) -> None:
         command += [str(folder) for folder in waiting[at : at + AT_ONCE]]
         limit = 120 + 10 * len(waiting)  # seconds
         try:
-            said += subprocess.run(command, capture_output=True, text=True, timeout=limit).stderr
+            loud = os.environ | {"WANDB_SILENT": "false"}
+            said += subprocess.run(command, capture_output=True, text=True, timeout=limit, env=loud).stderr
         except subprocess.TimeoutExpired:
             said += f"ERROR no answer in {limit} s\n"
     missing = [folder for folder in waiting if not sent(folder)]
     if missing:
         reasons = [line.partition("ERROR ")[2] for line in said.splitlines() if "ERROR " in line]
-        why = reasons[0] if reasons else "wandb does not say why"
+        why = [*reasons, *reversed(said.splitlines()), "wandb does not say why"][0]
         raise CommandError(f"{len(missing)} runs did not arrive ({why}); to try again: {mirror.sync_line(study)}")
     print(f"sent: {len(waiting)}")
     remove_superseded(study, entity)

@@ -60,6 +60,7 @@ def wandb_folder(job: Job) -> Path:
 
 
 def read_back(job: Job) -> wandb_source.Mirrored:
+    mirror.settle()
     (path,) = wandb_folder(job).glob("*.wandb")
     return wandb_source.parsed(path)
 

@@ -30,7 +30,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     with FakeServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("WANDB_SILENT", "false")
         yield server
 
 
@@ -154,7 +153,6 @@ def test_a_server_that_is_not_there_ends_in_one_line(study: Path, capsys: pytest
         with pytest.MonkeyPatch.context() as patched:
             for name, value in server.environment.items():
                 patched.setenv(name, value)
-            patched.setenv("WANDB_SILENT", "false")
             assert push.main([f"study={study}", "mode=online"]) == 2
     error = capsys.readouterr().err
     assert "the server is broken" in error
