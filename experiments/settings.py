@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -132,9 +132,3 @@ class Root:
         _one_of("phase", str(self.phase), ("None", "tune", "confirm"))
         _one_of("retry", str(self.retry), ("None", "failed", "stale"))
         _at_least("threads", self.threads, 1)
-
-
-def changed(settings: object, defaults: object) -> dict[str, Any]:
-    """The fields of a settings object that differ from the defaults."""
-    pairs = {f.name: (getattr(settings, f.name), getattr(defaults, f.name)) for f in fields(settings)}  # type: ignore[arg-type]
-    return {name: value for name, (value, default) in pairs.items() if value != default}
