@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,11 @@ import torch
 
 from experiments import tasks
 from experiments.configs import Job, NotApplicableError, compose, resolve, use_extensions
+from experiments.files import read_tensors
 from experiments.jobs import run_all
-from experiments.record import find
-from experiments.settings import refuse
-from experiments.stack import Run, load_layer
+from experiments.record import find, read
+from experiments.settings import ConfigError
+from experiments.stack import Run
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.spec import flatten
@@ -140,13 +140,15 @@ def load_run(folder: str | Path) -> LoadedRun:
         ConfigError: if there is no finished run with weights.
     """
     folder = Path(folder)
+    record, weights = read(folder / "run.json"), read_tensors(folder / "weights.pt")
     try:
-        record = json.loads((folder / "run.json").read_text())
-        weights = torch.load(folder / "weights.pt", weights_only=True)
-    except (OSError, json.JSONDecodeError) as error:
-        raise refuse("load_run", folder, f"a run directory with run.json and weights.pt is needed ({error})") from error
-    resolved = record["config"]["resolved"]
-    settings = {key: value for key, value in resolved["task"].items() if key != "name"}
-    task = tasks.load_task(resolved["task"]["name"], settings)
-    layer = load_layer(record, CellSpec.from_config(resolved["variant"]), task, weights)
-    return LoadedRun(layer, (weights["readout_weight"], weights["readout_bias"]), task, resolved, record)
+        resolved = record["config"]["resolved"]
+        settings = {key: value for key, value in resolved["task"].items() if key != "name"}
+        task = tasks.load_task(resolved["task"]["name"], settings)
+        spec = CellSpec.from_config(resolved["variant"])
+        layer = GatedRNN(spec, task.input_size, record["parameters"]["hidden_size"], resolved["model"]["layers"])
+        layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
+        readout = weights["readout_weight"], weights["readout_bias"]
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ConfigError(f"{folder}: record and weights do not fit ({type(error).__name__}: {error})") from None
+    return LoadedRun(layer, readout, task, resolved, record)

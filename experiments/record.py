@@ -7,24 +7,20 @@ import csv
 import functools
 import io
 import json
-import math
-import os
-import pickle
 import platform
 import socket
 import subprocess
-import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy
 import torch
 
 from experiments.configs import Job
+from experiments.files import read_tensors, storing, write_json, write_tensors
 from experiments.mirror import Mirror
 from experiments.settings import ConfigError
 
@@ -48,11 +44,12 @@ class RunRecord:
         self.content = _opening(job) | dict(facts)
         self.mirror: Mirror | None = None
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for old in [self.folder / "metrics.csv", self.folder / "weights.pt", *self.folder.glob(".*")]:
-                old.unlink(missing_ok=True)  # hidden ones are files that a kill left half written
-            self._save()
-            self.mirror = Mirror(job, self.content)
+            with self._storing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._save()
+                for old in [self.folder / "metrics.csv", self.folder / "weights.pt", *self.folder.glob(".*")]:
+                    old.unlink(missing_ok=True)  # hidden ones are files that a kill left half written
+                self.mirror = Mirror(job, self.content)
         for row in rows:
             self.row(row)
 
@@ -66,7 +63,7 @@ class RunRecord:
         if len(self.rows) == 1:
             writer.writeheader()
         writer.writerow({key: _plain(value) for key, value in row.items()})
-        with (self.folder / "metrics.csv").open("a", newline="") as file:
+        with self._storing(), (self.folder / "metrics.csv").open("a", newline="") as file:
             file.write(text.getvalue())
         if self.mirror:
             self.mirror.log(row)
@@ -74,8 +71,9 @@ class RunRecord:
     def checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the point from which the run can go on."""
         if self.folder is not None:
-            with atomic(self.folder / CHECKPOINT) as file:
-                torch.save({**checkpoint, "semantics": self.content["semantics"]}, file)
+            with self._storing():
+                whose = {"run_id": self.content["run_id"], "semantics": self.content["semantics"]}
+                write_tensors(self.folder / CHECKPOINT, {**checkpoint, **whose})
 
     def finish(
         self, status: str, results: Mapping[str, Any], seconds: float, weights: Any = None, error: str | None = None
@@ -89,24 +87,27 @@ class RunRecord:
             "steps_per_second": round(steps / seconds, 3) if seconds else None,
         }
         if self.folder is not None:
-            if weights is not None and self.job.record.weights:
-                with atomic(self.folder / "weights.pt") as file:
-                    torch.save(weights, file)
-            self._save()
-            if status in DONE:
-                (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        if self.mirror:
-            self.mirror.finish(self.content)
+            with self._storing():
+                if weights is not None and self.job.record.weights:
+                    write_tensors(self.folder / "weights.pt", weights)
+                self._save()
+                if status in DONE:
+                    (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the mirror."""
+        mirror, self.mirror = self.mirror, None
+        if mirror:
+            mirror.finish(self.content)
+
+    def _storing(self) -> contextlib.AbstractContextManager[None]:
+        assert self.job.study is not None
+        return storing(self.job.study)
 
     def _save(self) -> None:
         assert self.folder is not None
         write_json(self.folder / "run.json", self.content)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A JSON file, whole or not at all; what is not finite is null."""
-    with atomic(path) as file:
-        file.write(json.dumps(_without_nan(content), indent=1, allow_nan=False).encode())
 
 
 def read_checkpoint(job: Job, semantics: Mapping[str, int]) -> dict[str, Any] | None:
@@ -115,10 +116,12 @@ def read_checkpoint(job: Job, semantics: Mapping[str, int]) -> dict[str, Any] | 
     if path is None or not path.is_file():
         return None
     try:
-        checkpoint = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
+        checkpoint = read_tensors(path)
+    except ConfigError:
         return None
-    usable = isinstance(checkpoint, dict) and checkpoint.get("semantics") == semantics
+    whose = (job.run_id, semantics)
+    usable = isinstance(checkpoint, dict) and (checkpoint.get("run_id"), checkpoint.get("semantics")) == whose
+    usable = usable and isinstance(checkpoint.get("step"), int)
     return checkpoint if usable else None
 
 
@@ -164,16 +167,24 @@ def find(job: Job) -> dict[str, Any] | None:
     suffix = job.run_id.rsplit("-", 1)[1]
     own = job.study / job.run_id / "run.json"
     paths = [own] if own.is_file() else sorted(job.study.glob(f"*-{suffix}/run.json"))
-    return _read(paths[0]) if paths else None
+    return read(paths[0]) if paths else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """A run.json.
+
+    Raises:
+        ConfigError: if it cannot be read, or is of a newer schema.
+    """
     try:
         content = json.loads(path.read_text())
         schema = int(content["schema"])
         complete = isinstance(content["status"], str) and isinstance(content["semantics"], dict)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"{path}: cannot be read as a run record ({error}); move it away to run this again") from None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(
+            f"{path}: cannot be read as a run record ({reason}); move it away to run this again"
+        ) from None
     if schema > SCHEMA:
         raise ConfigError(f"{path}: schema {schema}; this program reads up to {SCHEMA}: use a newer version")
     if not complete:
@@ -181,11 +192,14 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def fail(job: Job, error: str) -> None:
-    """Record that a run failed without a word of its own."""
-    record = find(job) or _opening(job)
-    if job.folder is not None:
-        write_json(job.folder / "run.json", {**record, "status": "failed", "error": error})
+def fail(job: Job, error: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Record that a run failed before it could say anything itself."""
+    record = {**_opening(job), **facts, "status": "failed", "error": error}
+    if job.study is not None and job.folder is not None:
+        with storing(job.study):
+            job.folder.mkdir(parents=True, exist_ok=True)
+            write_json(job.folder / "run.json", record)
+    return record
 
 
 def _now() -> str:
@@ -194,29 +208,6 @@ def _now() -> str:
 
 def _plain(value: Any) -> Any:
     return "" if value is None else repr(value) if isinstance(value, float) else value
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return [_without_nan(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Write a file whole or not at all: temporary name, fsync, rename."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @functools.cache

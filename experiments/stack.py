@@ -17,9 +17,12 @@ import torch
 from filelock import FileLock, Timeout
 
 from experiments.configs import Job, layer_parameters
+from experiments.files import StorageError, storing
 from experiments.record import RunRecord, fail, find, machine, read_checkpoint
+from experiments.settings import ConfigError
+from experiments.tasks.base import TaskError
 from experiments.train import VERSION, Progress, Training, results
-from lstm_variants import GatedRNN, make_cell
+from lstm_variants import SpecError, make_cell
 
 Event = dict[str, Any]
 
@@ -111,9 +114,11 @@ def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda even
     A run that another process is working on, or has done in the meantime, is left to it. SIGTERM and SIGINT end in a
     checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves.
     """
+    runs: list[Run] = []
     with contextlib.ExitStack() as held:
         mine = [job for job in jobs if _claim(job, held)]
-        runs = _train(mine, on_event) if mine else []
+        for group in stacks(mine, len(jobs), 1):  # another process may have moved some of them on
+            runs += _train(group, on_event)
     on_event({"done": [job.run_id for job in jobs]})
     return runs
 
@@ -123,9 +128,10 @@ def _claim(job: Job, held: contextlib.ExitStack) -> bool:
     if job.study is None:
         return True
     folder = job.study / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        held.enter_context(FileLock(folder / f"{job.run_id}.lock", timeout=0))
+        with storing(job.study):
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder / f"{job.run_id}.lock", timeout=0))
     except Timeout:
         return False
     return standing(job) in ("new", "again")
@@ -133,35 +139,74 @@ def _claim(job: Job, held: contextlib.ExitStack) -> bool:
 
 def _train(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
     torch.set_num_threads(jobs[0].threads or os.cpu_count() or 1)
-    checkpoints = [checkpoint for job in jobs if (checkpoint := read_checkpoint(job, semantics(job)))]
-    goes_on = len(checkpoints) == len(jobs)
     try:
-        training = Training(jobs, checkpoints if goes_on else None)
-    except (RuntimeError, MemoryError) as caught:
-        for job in jobs:
-            fail(job, _one_line(caught))
-        return []
-    records = [RunRecord(job, _facts(training, m), training.models[m].rows) for m, job in enumerate(jobs)]
-    training.on_row = lambda model, row: records[model].row(row)
-    training.on_step = _throttled(on_event, jobs)
-    training.on_checkpoint = lambda model, checkpoint: records[model].checkpoint(checkpoint)
-    error = None
+        return _attempt(jobs, on_event)
+    except _TooLargeError:
+        pass  # leaving the handler frees what the attempt held
+    half = len(jobs) // 2
+    return _train(jobs[:half], on_event) + _train(jobs[half:], on_event)
+
+
+class _TooLargeError(Exception):
+    """A stack of several runs does not fit in memory."""
+
+
+def _attempt(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
     try:
-        with _stopping(training):
-            training.run(jobs[0].record.checkpoint_every)
+        training = _prepared(jobs)
     except Exception as caught:
-        if len(jobs) > 1 and _out_of_memory(caught):
-            half = len(jobs) // 2
-            return _train(jobs[:half], on_event) + _train(jobs[half:], on_event)
-        error = _one_line(caught)
-    runs = [_close(training, m, record, error) for m, record in enumerate(records)]
+        error = _reason(caught, jobs)
+        return [failed(job, error) for job in jobs]
+    records: list[RunRecord] = []
+    try:
+        for model, job in enumerate(jobs):
+            records.append(RunRecord(job, _facts(training, model), training.models[model].rows))
+        runs = _recorded(training, records, on_event)
+    except BaseException:
+        for record in records:
+            record.close()
+        raise
     if training.stopping:
         raise InterruptedRunError(training.stopping, runs)
     return runs
 
 
-def _one_line(error: BaseException) -> str:
+def _prepared(jobs: Sequence[Job]) -> Training:
+    """From the checkpoints if every run has one that fits, else from the beginning."""
+    checkpoints = [checkpoint for job in jobs if (checkpoint := read_checkpoint(job, semantics(job)))]
+    if len(checkpoints) == len(jobs):
+        with contextlib.suppress(KeyError, TypeError, RuntimeError):
+            return Training(jobs, checkpoints)
+    return Training(jobs)
+
+
+def _recorded(training: Training, records: Sequence[RunRecord], on_event: Callable[[Event], None]) -> list[Run]:
+    training.on_row = lambda model, row: records[model].row(row)
+    training.on_step = _throttled(on_event, training.jobs)
+    training.on_checkpoint = lambda model, checkpoint: records[model].checkpoint(checkpoint)
+    error = None
+    try:
+        with _stopping(training):
+            training.run(training.jobs[0].record.checkpoint_every)
+    except Exception as caught:
+        error = _reason(caught, training.jobs)
+    return [_close(training, model, record, error) for model, record in enumerate(records)]
+
+
+def _reason(error: Exception, jobs: Sequence[Job]) -> str:
+    """Why the runs failed, in one line; raises what is no failure of theirs."""
+    if isinstance(error, StorageError | ConfigError | SpecError | TaskError):
+        raise error
+    if len(jobs) > 1 and _out_of_memory(error):
+        raise _TooLargeError from None
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def failed(job: Job, error: str) -> Run:
+    """A run that could not begin, or that no process survived, with its record."""
+    where = {"device": job.device, "threads": job.threads, "engine": job.engine, "engine_reason": None}
+    facts = {**_known(job), "environment": {**machine(), **where}, "data_digest": None}
+    return Run(fail(job, error, facts), [])
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -198,8 +243,21 @@ def _close(training: Training, model: int, record: RunRecord, error: str | None)
 
 
 def _facts(training: Training, model: int) -> dict[str, Any]:
-    job, layer = training.jobs[model], training.network.layer
-    size = layer_parameters(layer.cell, job.task.input_size, job.hidden_size, job.model.layers)
+    layer = training.network.layer
+    environment = {
+        **machine(),
+        "device": str(training.device),
+        "threads": torch.get_num_threads(),
+        "engine": layer.engine,
+        "engine_reason": layer.engine_reason,
+    }
+    return {**_known(training.jobs[model]), "environment": environment, "data_digest": training.digest(model)}
+
+
+def _known(job: Job) -> dict[str, Any]:
+    """What a record says that can be known without training."""
+    cell = make_cell(job.variant.spec)
+    size = layer_parameters(cell, job.task.input_size, job.hidden_size, job.model.layers)
     readout = job.task.output_size * (job.hidden_size + 1)
     return {
         "parameters": {
@@ -208,16 +266,8 @@ def _facts(training: Training, model: int) -> dict[str, Any]:
             "hidden_size": job.hidden_size,
             "reference": job.reference_parameters,
         },
-        "notes": job.init.notes(layer.cell),
-        "environment": {
-            **machine(),
-            "device": str(training.device),
-            "threads": torch.get_num_threads(),
-            "engine": layer.engine,
-            "engine_reason": layer.engine_reason,
-        },
+        "notes": job.init.notes(cell),
         "semantics": semantics(job),
-        "data_digest": training.digest(model),
     }
 
 
@@ -252,12 +302,3 @@ def standing(job: Job) -> str:
     if record["status"] == "failed":
         return "again" if job.retry == "failed" else "failed"
     return "again"
-
-
-def load_layer(record: dict[str, Any], spec: Any, task: Any, weights: dict[str, torch.Tensor]) -> GatedRNN:
-    """The trained layer of a run."""
-    resolved = record["config"]["resolved"]
-    size, layers = record["parameters"]["hidden_size"], resolved["model"]["layers"]
-    layer = GatedRNN(spec, task.input_size, size, layers)
-    layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
-    return layer

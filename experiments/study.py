@@ -30,9 +30,9 @@ from analysis.claims import Claim, Verdict
 from analysis.commandline import CommandError, about, command
 from analysis.stats import Array
 from experiments.configs import Job, explain, layer_parameters, use_extensions
+from experiments.files import atomic
 from experiments.jobs import run_all
 from experiments.protocol import Cell, Protocol, Study, read
-from experiments.record import atomic
 from experiments.settings import ConfigError
 from experiments.stack import standing
 from experiments.streams import generator

@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from experiments.configs import Job, use_extensions, used_extensions
-from experiments.record import fail
-from experiments.stack import Event, InterruptedRunError, Run, execute
+from experiments.stack import Event, InterruptedRunError, Run, execute, failed
 
 Stack = Sequence[Job]
 DEATHS = 3  # workers that may die on a run alone before it counts as failed
+PATIENCE = 0.2  # seconds until a signal is noticed
 
 
 def run_here(stacks: Sequence[Stack], on_event: Callable[[Event], None]) -> list[Run]:
@@ -29,114 +29,137 @@ def run_here(stacks: Sequence[Stack], on_event: Callable[[Event], None]) -> list
 def run_in_processes(stacks: Sequence[Stack], workers: int, on_event: Callable[[Event], None]) -> list[Run]:
     """Stacks shared by worker processes.
 
-    A worker that dies (out of memory, killed) loses its stack only: the stack is split and tried smaller; a run on
-    which three workers died alone is recorded as failed.
+    A worker that dies (out of memory, killed) loses its stack only, and another takes its place: the stack is split
+    and tried smaller while the others go on; a run on which three workers died alone is recorded as failed.
 
     Raises:
         InterruptedRunError: on SIGINT or SIGTERM, after every worker has checkpointed.
     """
     runs: list[Run] = []
     deaths: Counter[str] = Counter()
-    waiting = list(stacks)
-    while waiting:
-        done, lost = _one_pool(waiting, workers, on_event)
-        runs += done
-        waiting = []
-        for stack, begun in lost:
-            deaths.update(job.run_id for job in stack if begun)
-            waiting += _tried_again(stack, begun, deaths)
+    waiting = deque(stacks)
+    with _signals() as came:
+        crew = [_Worker() for _ in range(min(workers, len(stacks)))]
+        try:
+            while waiting or any(worker.stack for worker in crew):
+                if came:
+                    raise InterruptedRunError(came[0])
+                _occupy(crew, waiting)
+                for worker in _with_news(crew):
+                    made, lost = worker.hear(on_event)
+                    runs += made
+                    if lost:
+                        waiting.extendleft(_smaller(lost, deaths))
+                    if lost and deaths[lost[0].run_id] == DEATHS:
+                        runs.append(failed(lost[0], f"{DEATHS} worker processes died on this run (out of memory?)"))
+                        on_event({"done": [lost[0].run_id]})
+        finally:
+            _stop(crew)
     return runs
 
 
-def _tried_again(stack: Stack, begun: bool, deaths: Counter[str]) -> list[Stack]:
-    if not begun:
-        return [stack]
+def _occupy(crew: list[_Worker], waiting: deque[Stack]) -> None:
+    """Give every idle worker a stack; one that has died is replaced."""
+    for at, worker in enumerate(crew):
+        if waiting and not worker.stack:
+            crew[at] = worker if worker.process.is_alive() else _Worker()
+            crew[at].give(waiting.popleft())
+
+
+def _with_news(crew: Sequence[_Worker]) -> list[_Worker]:
+    ready = wait([worker.pipe for worker in crew if worker.stack], PATIENCE)
+    return [worker for worker in crew if worker.pipe in ready]
+
+
+def _smaller(stack: Stack, deaths: Counter[str]) -> list[Stack]:
+    """What is to be tried of a stack on which a worker died."""
     if len(stack) > 1:
         half = len(stack) // 2
         return [stack[:half], stack[half:]]
-    if deaths[stack[0].run_id] < DEATHS:
-        return [stack]
-    fail(stack[0], f"{DEATHS} worker processes died on this run (out of memory?)")
-    return []
+    deaths[stack[0].run_id] += 1
+    return [stack] if deaths[stack[0].run_id] < DEATHS else []
 
 
-def _one_pool(
-    stacks: Sequence[Stack], workers: int, on_event: Callable[[Event], None]
-) -> tuple[list[Run], list[tuple[Stack, bool]]]:
-    """Runs done, and the stacks lost to a worker that died, each with whether it had begun."""
-    context = multiprocessing.get_context("spawn")
-    events, stop, begun = context.Queue(), context.Event(), set()
-
-    def hear(event: Event) -> None:
-        begun.update(event.get("begun", ()))
-        on_event(event)
-
-    listener = threading.Thread(target=_listen, args=(events, hear), daemon=True)
-    listener.start()
-    done: list[Run] = []
-    lost: list[Stack] = []
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(events, stop, used_extensions()))
-    try:
-        with _signals_interrupt():
-            futures = {pool.submit(_work, stack): stack for stack in stacks}
-            for future in as_completed(futures):
-                _collect(future, futures[future], done, lost)
-    except InterruptedRunError:
-        stop.set()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        events.put(None)
-        listener.join(timeout=5)
-        events.cancel_join_thread()
-    return done, [(stack, stack[0].run_id in begun) for stack in lost]
+def _stop(crew: Sequence[_Worker]) -> None:
+    """End the processes; one that trains checkpoints first."""
+    for worker in crew:
+        if worker.stack:
+            worker.process.terminate()
+    for worker in crew:
+        with contextlib.suppress(Exception):
+            while worker.stack:
+                worker.hear(lambda event: None)
+        worker.pipe.close()
+        worker.process.join()
 
 
-def _collect(future: Future[list[Run]], stack: Stack, done: list[Run], lost: list[Stack]) -> None:
-    try:
-        done += future.result()
-    except BrokenProcessPool:
-        lost.append(stack)
+class _Worker:
+    """A process that does one stack after another, and a pipe that ends when it does."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, used_extensions()))
+        self.process.start()
+        theirs.close()
+        self.stack: Stack = ()
+
+    def give(self, stack: Stack) -> None:
+        self.stack = stack
+        with contextlib.suppress(OSError):  # a process that is dead is heard of
+            self.pipe.send(list(stack))
+
+    def hear(self, on_event: Callable[[Event], None]) -> tuple[list[Run], Stack]:
+        """The runs that a message brings, and the stack that is lost if the process has died."""
+        stack = self.stack
+        try:
+            kind, content = pickle.loads(self.pipe.recv_bytes())
+        except (EOFError, OSError):
+            self.process.join()
+            self.stack = ()
+            return [], stack
+        if kind == "event":
+            on_event(content)
+            return [], ()
+        self.stack = ()
+        if kind == "error":
+            raise content
+        return content, ()
 
 
 @contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    def interrupt(signum: int, frame: object) -> None:
-        raise InterruptedRunError(signum)
-
+def _signals() -> Iterator[list[int]]:
+    """The SIGTERM and SIGINT that come."""
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
-    before = {which: signal.signal(which, interrupt) for which in (signal.SIGTERM, signal.SIGINT)}
+    before = {which: signal.signal(which, lambda n, _: came.append(n)) for which in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield came
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
 
 
-def _listen(events: Any, hear: Callable[[Event], None]) -> None:
-    while (event := events.get()) is not None:
-        hear(event)
-
-
-_events: Any = None  # a worker's way to report, set when it begins
-
-
-def _begin(events: Any, stop: Any, extensions: str | None) -> None:
-    """Set a worker up: it reports through ``events``, ends when told, and never outlives its parent."""
-    global _events
-    _events = events
-    events.cancel_join_thread()
+def _serve(pipe: Connection, extensions: str | None) -> None:
+    """A worker's life: it ends with its parent's end of the pipe, or with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells
     use_extensions(extensions)
-    threading.Thread(target=_stop_when_told, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
+    def tell(kind: str, content: Any) -> None:
+        pipe.send_bytes(pickle.dumps((kind, content)))  # tensors by value: the parent may outlive this process
 
-def _stop_when_told(stop: Any) -> None:
-    stop.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            stack = pipe.recv()
+            try:
+                tell("runs", execute(stack, lambda event: tell("event", event)))
+            except InterruptedRunError as interrupted:
+                tell("runs", interrupted.runs)
+            except Exception as error:
+                tell("error", error)
 
 
 def _end_with_parent() -> None:
@@ -144,11 +167,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def _work(stack: Stack) -> list[Run]:
-    _events.put({"begun": [job.run_id for job in stack]})
-    try:
-        return execute(stack, _events.put)
-    except InterruptedRunError as interrupted:
-        return interrupted.runs
