@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ from experiments.workers import run_here, run_in_processes
 MEANING = {
     "new": "new",
     "again": "to resume or do again",
+    "queued": "queued or running on Slurm",
     "done": "done",
     "failed": "failed (retry=failed)",
     "stale": "stale (retry=stale)",
@@ -32,7 +33,7 @@ class Plan:
     """What a sweep has to do.
 
     Attributes:
-        standings: run_id -> new, again, done, failed or stale.
+        standings: run_id -> new, again, queued, done, failed or stale.
         groups: the runs to do, as stacks in the order in which they start.
         workers: processes.
     """
@@ -53,28 +54,38 @@ class Plan:
         return f"{', '.join(parts)}; {doing}"
 
 
-def make_plan(jobs: Sequence[Job], workers: int | None = None, largest: int = LARGEST_STACK) -> Plan:
+def make_plan(
+    jobs: Sequence[Job],
+    workers: int | None = None,
+    largest: int = LARGEST_STACK,
+    queued: Container[str] = (),
+    memory: float | None = None,
+) -> Plan:
     """Sort out what is done and put the rest in stacks.
 
     Args:
         jobs: validated jobs.
         workers: processes; None for one per core.
         largest: runs in a stack, fewer where memory is short.
+        queued: run ids that are not to be done here, unless they are done already.
+        memory: bytes of a worker; None for its share of this machine's.
     """
     unique = {job.run_id: job for job in jobs}
     standings = {run_id: standing(job) for run_id, job in unique.items()}
     todo = [job for run_id, job in unique.items() if standings[run_id] in ("new", "again")]
+    standings |= {job.run_id: "queued" for job in todo if job.run_id in queued}
+    todo = [job for job in todo if job.run_id not in queued]
     workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
-    size = min([largest, *(_fitting(job, workers) for job in todo)])
+    memory = memory or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
+    size = min([largest, *(_fitting(job, memory) for job in todo)])
     return Plan(standings, [_with_threads(group, workers) for group in stacks(todo, size, workers)], workers)
 
 
-def _fitting(job: Job, workers: int) -> int:
-    """Runs whose training fits in a worker's share of half the memory: about 12 planes of T x B x H a layer."""
+def _fitting(job: Job, memory: float) -> int:
+    """Runs whose training fits in half of a worker's memory: about 12 planes of T x B x H a layer."""
     steps, batch = max(job.task.lag, job.task.length), job.train.batch_size
     floats = steps * batch * (12 * job.hidden_size * job.model.layers + job.task.input_size + job.task.output_size)
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, int(memory / 2 / workers / (4 * floats)))
+    return max(1, int(memory / 2 / (4 * floats)))
 
 
 class Bar:
@@ -127,7 +138,7 @@ def run_all(
         print(plan, file=sys.stderr)
     if not plan.groups:
         return []
-    _announce(plan)
+    announce(plan)
     bar = Bar(plan.todo, show)
     try:
         with mirror.sweep():
@@ -138,7 +149,7 @@ def run_all(
         bar.bar.close()
 
 
-def _announce(plan: Plan) -> None:
+def announce(plan: Plan) -> None:
     """Leave in the study's folder what the sweep sets out to do."""
     for study in {job.study for job in plan.todo if job.study is not None}:
         study.mkdir(parents=True, exist_ok=True)
