@@ -18,6 +18,7 @@ import dataclasses
 import difflib
 import enum
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +44,10 @@ def about(help: str, example: str = "", positional: bool = False) -> dict[str, A
 
 
 def command(program: str, schema: type[Options], body: Callable[[Options], None], argv: Sequence[str] | None) -> int:
-    """Run `body` on the options that `argv` says (None: this process's own); returns the exit status, 0 or 2."""
+    """Run `body` on the options that `argv` says (None: this process's own); returns the exit status.
+
+    That is 0, 2 for whatever is wrong, or 128 and the number of the signal that ended it.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         if {"-h", "--help"} & set(words):
@@ -56,6 +60,12 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
         return 2
     except BrokenPipeError:  # the reader of our output (a pager, head) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"{program}: {f'{error.filename}: {error.strerror}' if error.filename else error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:  # SIGINT, or what a sweep makes of a signal
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 128 + int(getattr(error, "signum", signal.SIGINT))
     return 0
 
 
