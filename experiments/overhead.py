@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
 import time
@@ -12,8 +13,10 @@ import torch
 
 from experiments.configs import Composer, Job, compose, config_file, names, resolve
 from experiments.jobs import run_all
+from experiments.mirror import Mirror
 from experiments.streams import generator
 from experiments.train import Training
+from experiments.wandb_runs import settings
 
 BATCHES = 20
 ONE_STEP = ["train.steps=1", "train.batch_size=1", "train.eval_size=1", "task.length=10", "model.hidden_size=4"]
@@ -66,3 +69,34 @@ def seconds_per_run(runs: int, wandb: str) -> float:
         started = time.perf_counter()
         run_all([composer.job([*said, f"seed={seed}"]) for seed in range(runs)], workers=1, show=False)
         return (time.perf_counter() - started) / runs
+
+
+def mirror_cost(runs: int) -> dict[str, float]:
+    """Milliseconds that wandb takes of a run, offline: its start and end, medians over all but the first two.
+
+    Returns:
+        init, finish, both: of a run's mirror; bare: both of a wandb run that is told nothing, made in turn with these.
+    """
+    import wandb
+
+    taken: dict[str, list[float]] = {"init": [], "finish": [], "both": [], "bare": []}
+    with tempfile.TemporaryDirectory() as folder:
+        said = [*ONE_STEP, f"study={folder}/study", "record.wandb.mode=offline"]
+        first = resolve(compose(said))
+        (run,) = run_all([first], workers=1, show=False)
+        content = json.loads(json.dumps(run.record))
+        for seed in range(1, runs + 3):
+            job = first.with_seed(seed, None)
+            started = time.perf_counter()
+            mirror = Mirror(job, {**content, "run_id": job.run_id, "seed": seed})
+            live = time.perf_counter()
+            for row in run.rows:
+                mirror.log(row)
+            logged = time.perf_counter()
+            mirror.finish({**content, "run_id": job.run_id, "seed": seed})
+            ended = time.perf_counter()
+            wandb.init(project="bare", dir=folder, mode="offline", reinit="create_new", settings=settings()).finish()
+            seconds = (live - started, ended - logged, live - started + ended - logged, time.perf_counter() - ended)
+            for name, value in zip(taken, seconds, strict=True):
+                taken[name].append(1000 * value)
+    return {name: statistics.median(values[2:]) for name, values in taken.items()}

@@ -54,13 +54,18 @@ def numbers(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class FakeServer:
-    """`with FakeServer() as server:`; `status` other than 200 is what it answers to everything from then on."""
+    """`with FakeServer() as server:`; `status` other than 200 is what it answers to everything from then on.
+
+    While `answers` is not set it accepts whatever comes and never answers.
+    """
 
     def __init__(self) -> None:
         self.runs: dict[str, FakeRun] = {}
         self.views: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.status = 200
+        self.answers = threading.Event()
+        self.answers.set()
         self.lock = threading.Lock()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"fake": self}))
         self.http.daemon_threads = True
@@ -78,6 +83,7 @@ class FakeServer:
         self.http.shutdown()
         self.http.server_close()
         self.status = 503  # for connections that are kept alive
+        self.answers.set()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -199,6 +205,7 @@ class Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def reply(self, content: Any) -> None:
+        self.fake.answers.wait()
         body = json.dumps(content).encode()
         self.send_response(self.fake.status)
         self.send_header("Content-Type", "application/json")

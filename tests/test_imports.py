@@ -15,7 +15,12 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py"},
-    "wandb": {"experiments/mirror.py", "analysis/wandb_source.py", "analysis/workspace.py"},
+    "wandb": {
+        "experiments/wandb_runs.py",
+        "experiments/overhead.py",
+        "analysis/wandb_source.py",
+        "analysis/workspace.py",
+    },
     "wandb_workspaces": {"analysis/workspace.py"},
 }
 

@@ -1,6 +1,9 @@
 """push: the mirror made from the records, at any time; arms as a whole; nothing is sent twice."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ import records
 from fake_wandb import FakeServer, numbers
 
 from analysis import runs, wandb_source
-from experiments import mirror, push
+from experiments import push, wandb_content, wandb_failure, wandb_runs
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +46,7 @@ def study(tmp_path: Path) -> Path:
 def aggregate(study: Path, variant: str) -> wandb_source.Mirrored:
     """The mirrored arm of a variant."""
     (folder,) = [
-        path for name, path in mirror.folders(study).items() if name.startswith(f"aggregate-adding-{variant}-")
+        path for name, path in wandb_runs.folders(study).items() if name.startswith(f"aggregate-adding-{variant}-")
     ]
     (path,) = folder.glob("*.wandb")
     return wandb_source.parsed(path)
@@ -53,15 +56,15 @@ def test_every_record_and_every_arm_is_mirrored_once(study: Path, capsys: pytest
     assert push.main([f"study={study}"]) == 0
     said = capsys.readouterr().out
     assert "9 wandb runs, 9 of them made now" in said
-    assert mirror.sync_line(study) in said
-    there = mirror.folders(study)
+    assert wandb_failure.sync_line(study) in said
+    there = wandb_runs.folders(study)
     for folder in study.glob("*-s*-*"):
         content = json.loads((folder / "run.json").read_text())
-        (path,) = there[mirror.run_id(content, study)].glob("*.wandb")
+        (path,) = there[wandb_content.run_id(content, study)].glob("*.wandb")
         assert wandb_source.restored(wandb_source.parsed(path)) == content
     assert push.main([f"study={study}"]) == 0
     assert "9 wandb runs, 0 of them made now" in capsys.readouterr().out
-    assert mirror.folders(study) == there
+    assert wandb_runs.folders(study) == there
 
 
 def test_the_frame_from_wandb_is_that_from_the_records(study: Path) -> None:
@@ -125,7 +128,7 @@ def test_a_run_that_is_being_made_is_left_alone(study: Path, capsys: pytest.Capt
     with FileLock(study / ".locks" / f"{busy}.lock"):
         assert push.main([f"study={study}"]) == 0
     assert "left out: 1 runs" in capsys.readouterr().out
-    assert not any(name.startswith(busy) for name in mirror.folders(study))
+    assert not any(name.startswith(busy) for name in wandb_runs.folders(study))
 
 
 def test_what_a_server_lacks_is_sent_once(server: FakeServer, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +150,25 @@ def test_what_a_server_lacks_is_sent_once(server: FakeServer, study: Path, capsy
     assert not any(run.conflicts for run in server.runs.values())
 
 
+def test_plain_wandb_sync_marks_an_aggregate_that_a_newer_one_replaces(server: FakeServer, study: Path) -> None:
+    sync = [sys.executable, "-m", *wandb_failure.sync_line(study).split()]
+    for seed in (7, 8):
+        push.main([f"study={study}"])
+        subprocess.run(sync, env=os.environ | server.environment, capture_output=True, timeout=120, check=True)
+        time.sleep(1.1)
+        records.write(study, "lstm", "adding", seed)
+    push.main([f"study={study}"])
+    subprocess.run(sync, env=os.environ | server.environment, capture_output=True, timeout=120, check=True)
+    arms = [run for name, run in server.runs.items() if name.startswith("aggregate-adding-lstm")]
+    assert [(run.job_type, run.summary.get("runs")) for run in arms] == [
+        ("superseded", None),
+        ("superseded", None),
+        ("aggregate", 5),
+    ]
+    assert push.main([f"study={study}", "mode=online"]) == 0
+    assert [run.summary["runs"] for name, run in server.runs.items() if name.startswith("aggregate-adding-lstm")] == [5]
+
+
 def test_a_server_that_is_not_there_ends_in_one_line(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FakeServer() as server:
         server.status = 400
@@ -156,5 +178,5 @@ def test_a_server_that_is_not_there_ends_in_one_line(study: Path, capsys: pytest
             assert push.main([f"study={study}", "mode=online"]) == 2
     error = capsys.readouterr().err
     assert "the server is broken" in error
-    assert mirror.sync_line(study) in error
+    assert wandb_failure.sync_line(study) in error
     assert error.count("\n") == 1

@@ -1,0 +1,79 @@
+"""One wandb run per arm beside those of its seeds, made from the records, for viewers that draw a sample of them only.
+
+A server keeps the rows that it has, so an arm with other runs is another wandb run. One that was sent before is told to
+be *superseded* (job type, tag and name; its numbers go from the summary) by an empty run of the same id, which any
+``wandb sync`` sends; the saved view leaves it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.arm_curves import ArmCurve
+from experiments import wandb_content, wandb_runs
+from experiments.identity import slug
+
+AGGREGATE = "aggregate"
+
+
+def described(study: Path, arm: ArmCurve, mark: str) -> dict[str, Any]:
+    """wandb.init's words for an arm."""
+    content = json.loads((study / arm.records[0].rpartition("/")[2] / "run.json").read_text())
+    resolved = {key: value for key, value in content["config"]["resolved"].items() if key != "seed"}
+    whole = {"arm": content["arm"], "runs": arm.records, "name": arm.first["name"], "task": arm.first["task"]}
+    stem = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}-{content['arm']}"
+    stem += f"-{content['phase']}" if content["phase"] else ""
+    unique = hashlib.sha256((wandb_content.token(study) + mark).encode()).hexdigest()[:6]
+    return {
+        "project": wandb_content.project(study),
+        "id": f"{stem[: wandb_content.LONGEST - 7]}-{unique}",
+        "name": f"{arm.first['task']}/{arm.first['name']}/all {len(arm.records)} seeds"[: wandb_content.LONGEST],
+        "group": wandb_content.group(content),
+        "job_type": AGGREGATE,
+        "tags": [*wandb_content.tags(content), AGGREGATE],
+        "config": {**resolved, "gates": wandb_content.gates(resolved["variant"]), AGGREGATE: whole},
+    }
+
+
+def fingerprint(study: Path, arm: ArmCurve) -> str:
+    """What changes when a record of the arm does, or its runs are others."""
+    marks = [wandb_content.fingerprint(study / record.rpartition("/")[2]) for record in arm.records]
+    return hashlib.sha256("".join(marks).encode()).hexdigest()
+
+
+def replaced(name: str, there: Mapping[str, Path]) -> list[str]:
+    """The ids of aggregates of the same arm that a server has, and an aggregate of this id replaces."""
+    return [
+        known
+        for known, folder in there.items()
+        if known[:-6] == name[:-6]
+        and known != name
+        and wandb_runs.sent(folder)
+        and wandb_runs.shown(folder) != wandb_runs.SUPERSEDED
+    ]
+
+
+def farewell(study: Path, name: str) -> dict[str, Any]:
+    """wandb.init's words that tell a server that an aggregate is superseded."""
+    return {
+        "project": wandb_content.project(study),
+        "id": name,
+        "name": f"superseded {name}"[: wandb_content.LONGEST],
+        "group": wandb_runs.SUPERSEDED,
+        "job_type": wandb_runs.SUPERSEDED,
+        "tags": [wandb_runs.SUPERSEDED],
+        "config": {},
+    }
+
+
+def farewells(study: Path) -> dict[str, Path]:
+    """The superseded aggregates that a server may still have."""
+    return {
+        name: folder
+        for name, folder in wandb_runs.folders(study).items()
+        if wandb_runs.shown(folder) == wandb_runs.SUPERSEDED
+    }
