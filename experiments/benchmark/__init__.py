@@ -1,0 +1,1 @@
+"""How fast a stack of models trains, beside what one would otherwise do: ``python -m experiments.benchmark``."""

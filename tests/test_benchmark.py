@@ -1,0 +1,67 @@
+"""The baselines compute what they are said to compute, and the report says what was met. No time is tested."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from experiments.benchmark.cases import Case, cases
+from experiments.benchmark.contestants import Workers
+from experiments.benchmark.loops import EagerLoop
+from experiments.benchmark.measure import measure
+from experiments.benchmark.table import machine, markdown
+from lstm_variants import GatedRNN
+from lstm_variants.spec import SYMBOLS
+
+
+def weights_of(layer: GatedRNN, loop: EagerLoop) -> dict[str, Tensor]:
+    """The layer's weights as the loop of the same variant wants them."""
+    gates, H = layer.gates(), layer.hidden_size
+    slots = {symbol: slot for slot, symbol in SYMBOLS.items()}
+    W, U, b = [], [], []
+    found = {}
+    for k, width in loop.loop.widths.items():
+        parts = gates[slots[k]]
+        W.append(parts["x"] if "x" in parts else torch.zeros(width, layer.input_size))
+        b.append(parts["b"] if "b" in parts else torch.zeros(width))
+        if slots[k] in loop.loop.fed:
+            U.append(parts["h"])
+        found[f"p_{k}"] = parts.get("c")
+        found |= {f"R_{k}{SYMBOLS[source]}": matrix.T for source, matrix in parts.get("gates", {}).items()}
+    candidate = gates["candidate"]
+    found["U_z"] = candidate["h"].T if "h" in candidate else None
+    if loop.loop.q:
+        U.append(candidate["h"])
+        found["b_hz"] = candidate["bh"]
+    found |= {"W": torch.cat(W).T, "b": torch.cat(b), "U": torch.cat([*U, torch.zeros(0, H)]).T}
+    return {name: found[name] for name in loop.weights}
+
+
+@pytest.mark.parametrize("case", [c for c in cases() if c.name == c.variant], ids=lambda case: case.name)
+def test_the_eager_loop_is_the_variant(case: Case) -> None:
+    torch.manual_seed(0)
+    layer = GatedRNN(case.spec, 2, 4, engine="reference", dtype=torch.float64)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    loop = EagerLoop(case.spec, 2, 4).double()
+    loop.load_state_dict({f"weights.{name}": weight for name, weight in weights_of(layer, loop).items()})
+    x = torch.randn(5, 3, 2, dtype=torch.float64)
+    torch.testing.assert_close(loop(x)[0], layer(x)[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    pool = Workers(2)
+    yield pool
+    pool.close()
+
+
+def test_a_row_has_every_ratio_and_says_what_was_missed(workers: Workers) -> None:
+    case = Case("small", "peephole", 4, 2, 3, 3, must={"a": 1e-9, "b": 1e9, "c": 1e-9})
+    row = measure(case, workers, rounds=7, sample=1)
+    assert set("abc") <= set(row["ratios"])
+    assert row["missed"] == {"b": 1e9}
+    report = {"machine": machine(), "cases": [row], "sampling": {"copy": 0.01}, "overhead": {}, "memory": {}}
+    assert "(must 1e+09: **missed**)" in markdown(report)
+    assert "at most copy 1.0%" in markdown(report)
