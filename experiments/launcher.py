@@ -6,13 +6,11 @@ import importlib
 import sys
 import types
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
 
 from experiments.configs import (
     LARGEST_STACK,
@@ -23,10 +21,20 @@ from experiments.configs import (
 )
 from experiments.jobs import run_all
 from experiments.plan import print_plan
+from experiments.record import find
 from experiments.stack import Run
 
-Plugins.instance()  # Hydra's scan must come before its sweeper is imported
+Plugins.instance()  # Hydra's scan must come before its sweeper and its launcher are imported
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # noqa: E402
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
+
+_stackable: set[Callable[..., Any]] = set()
+
+
+def stackable(task_function: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that the launcher's stacks do what a task function does, job by job."""
+    _stackable.add(task_function)
+    return task_function
 
 
 class StudySweeper(BasicSweeper):
@@ -49,20 +57,38 @@ class StudySweeper(BasicSweeper):
         return returns
 
 
-class StackedLauncher(Launcher):
-    """Runs of one structure share a batched program; stacks go to worker processes."""
+class StackedLauncher(BasicLauncher):
+    """Runs of one structure share a batched program; stacks go to worker processes.
+
+    The jobs of another application's task function run one after another, as with Hydra's basic launcher.
+    """
 
     def __init__(self, workers: int | None = None, stack: int = LARGEST_STACK, dry_run: bool = False) -> None:
+        super().__init__()
         self.workers, self.stack, self.dry_run = workers, stack, dry_run
-
-    def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
-        """Keep Hydra's context."""
-        self.loader, self.config = hydra_context.config_loader, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Validate every job, then run them; one JobReturn per job, in order."""
+        if self.task_function not in _stackable:
+            return super().launch(job_overrides, initial_job_idx)
         setup_globals()
-        composer = Composer(lambda overrides: self.loader.load_sweep_config(self.config, overrides))
+        jobs = self._validated(job_overrides)
+        applicable = [job for job in jobs if job is not None]
+        if self.dry_run:
+            print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)
+            return []
+        runs = {run.record["run_id"]: run for run in run_all(applicable, self.workers, self.stack)}
+        return [
+            _job_return(overrides, job, runs.get(job.run_id) if job else None)
+            for overrides, job in zip(job_overrides, jobs, strict=True)
+        ]
+
+    def _validated(self, job_overrides: Sequence[Sequence[str]]) -> list[Job | None]:
+        """Every job, None for one that is not applicable, which is said once for all its seeds."""
+        assert self.hydra_context is not None
+        assert self.config is not None
+        loader, config = self.hydra_context.config_loader, self.config
+        composer = Composer(lambda overrides: loader.load_sweep_config(config, overrides))
         jobs: list[Job | None] = []
         left_out: Counter[tuple[str, str]] = Counter()
         for overrides in job_overrides:
@@ -73,24 +99,21 @@ class StackedLauncher(Launcher):
                 jobs.append(None)
         for (reason_text, said), count in left_out.items():
             print(f"not applicable: {said} ({count} of the jobs): {reason_text}", file=sys.stderr)
-        applicable = [job for job in jobs if job is not None]
-        if self.dry_run:
-            print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)
-            return []
-        runs = run_all(applicable, self.workers, self.stack)
-        by_id = {run.record["run_id"]: run for run in runs}
-        return [
-            _job_return(overrides, by_id.get(job.run_id) if job else None)
-            for overrides, job in zip(job_overrides, jobs, strict=True)
-        ]
+        return jobs
 
 
-def _job_return(overrides: Sequence[str], run: Run | None) -> JobReturn:
-    returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-    returned.return_value = run.score if run else None
+def _job_return(overrides: Sequence[str], job: Job | None, run: Run | None) -> JobReturn:
+    """What became of a job: its score, its failure, or None for what is not applicable; done before counts as done."""
+    returned = JobReturn(overrides=overrides, task_name="run", status=JobStatus.COMPLETED)
+    returned.return_value = None
+    if job is None:
+        return returned
+    returned.working_dir = None if job.folder is None else str(job.folder)
+    record = run.record if run else find(job) or {"results": {}}
+    returned.return_value = record["results"].get("score")
     if run is not None and run.status in ("failed", "interrupted"):
         returned.status = JobStatus.FAILED
-        returned.return_value = RuntimeError(f"{run.record['run_id']}: {run.record['error']}")
+        returned.return_value = RuntimeError(f"{job.run_id}: {record['error']}")
     return returned
 
 

@@ -18,11 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments import api
 from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.jobs import run_all
-from experiments.launcher import register
+from experiments.launcher import register, stackable
 from experiments.stack import InterruptedRunError, Run
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+@stackable
 def app(config: DictConfig) -> None:
     """One run; a sweep goes to the launcher instead."""
     hydra_config = HydraConfig.get()

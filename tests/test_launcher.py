@@ -1,0 +1,51 @@
+"""Hydra's own suites for launchers on ``hydra/launcher=stacked``: another application's jobs run as with its own."""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+from hydra.test_utils import launcher_common_tests as suites
+
+from experiments.configs import register_schema
+from experiments.launcher import register
+
+pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
+WITH_LAUNCHER = """\
+import runpy, sys
+from experiments import configs, launcher
+configs.register_schema()
+launcher.register()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+FLAGS = ["-m", "hydra/launcher=stacked"]
+QUICK = ("no_config", "custom_override_dirname", "get_orig_dir", "to_absolute_path")
+
+
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    register_schema()
+    register()
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("stacked", [])])
+class TestJobs(suites.LauncherTestSuite):
+    """One job and more, strict mode, bad keys, sweeps over groups, resolvers: the whole suite."""
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("stacked", ["hydra.sweeper.max_batch_size=2"])])
+class TestBatches(suites.BatchedSweeperTestSuite):
+    """Batches of jobs, numbered through."""
+
+
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, FLAGS)])
+class TestApplications(suites.IntegrationTestSuite):
+    """Whole applications: a job's name, its working directory, the original one."""
+
+    @pytest.fixture(autouse=True)
+    def every(self, request: pytest.FixtureRequest, full: bool) -> None:
+        if not full and not any(name in request.node.name for name in QUICK):
+            pytest.skip("3 s a case; its neighbours run, all with --slow")
+
+    def generate_custom_cmd(self) -> Callable[..., list[str]]:
+        return lambda command, filename: [sys.executable, "-c", WITH_LAUNCHER, *command[1:]]
