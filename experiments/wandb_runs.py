@@ -159,10 +159,10 @@ def folders(study: Path) -> dict[str, Path]:
 
 def _all(study: Path, part: str = "") -> Iterator[tuple[Path, str]]:
     """Every folder of a wandb run whose id has this part, and its id."""
-    if (study / "wandb").is_dir():
-        for entry in os.scandir(study / "wandb"):
-            if part in entry.name and (name := re.fullmatch(r"(?:offline-)?run-\d{8}_\d{6}-(.+)", entry.name)):
-                yield Path(entry.path), name[1]
+    entries = os.listdir(study / "wandb") if (study / "wandb").is_dir() else []
+    for entry in entries:
+        if part in entry and (name := re.fullmatch(r"(?:offline-)?run-\d{8}_\d{6}-(.+)", entry)):
+            yield study / "wandb" / entry, name[1]
 
 
 def forget(study: Path, name: str) -> None:
@@ -170,7 +170,7 @@ def forget(study: Path, name: str) -> None:
 
     What tells a server that an aggregate is superseded stays.
     """
-    for folder, known in list(_all(study, name[:-6])):
+    for folder, known in _all(study, name[:-6]):
         if known[:-6] == name[:-6] and (known == name or shown(folder) != SUPERSEDED):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """A wandb server for tests, on loopback: what GraphQL, file streams and uploads bring, kept in memory.
 
 It answers what wandb's client, `wandb sync` and wandb-workspaces ask when a run is made, mirrored, read back or a
-workspace is saved. `FakeServer.requests` is every request that came, CONNECTs of a proxy included.
+workspace or a report is saved. `FakeServer.requests` is every request that came, CONNECTs of a proxy included.
 """
 
 import contextlib
@@ -62,6 +62,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.runs: dict[str, FakeRun] = {}
         self.views: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.status = 200
         self.answers = threading.Event()
@@ -89,6 +90,10 @@ class FakeServer:
     def environment(self) -> dict[str, str]:
         """What makes wandb talk to this server."""
         return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY, "WANDB_ERROR_REPORTING": "false"}
+
+    @property
+    def projects(self) -> set[str]:
+        return {run.project for run in self.runs.values()}
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The answer to one operation, by its name."""
@@ -144,6 +149,27 @@ class FakeServer:
     def answer_history_page(self, said: dict[str, Any]) -> dict[str, Any]:
         rows = [row for row in self.runs[said["run"]].history if said["minStep"] <= row["_step"] < said["maxStep"]]
         return {"project": {"run": {"history": [json.dumps(row) for row in rows]}}}
+
+    def answer_get_projects(self, said: dict[str, Any]) -> dict[str, Any]:
+        known = {
+            "id": "P",
+            "entityName": ENTITY,
+            "createdAt": "2025-01-01T00:00:00",
+            "isBenchmark": False,
+            "user": None,
+        }
+        edges = [{"node": {**known, "name": name}} for name in sorted(self.projects)]
+        return {"models": {"edges": edges, "pageInfo": {"endCursor": None, "hasNextPage": False}}}
+
+    def answer_project_internal_id(self, said: dict[str, Any]) -> dict[str, Any]:
+        known = said["projectName"] in self.projects
+        return {"project": {"id": "P", "internalId": "P"} if known else None}
+
+    def answer_upsert_view(self, said: dict[str, Any]) -> dict[str, Any]:
+        self.reports.append({"name": said["displayName"], "spec": json.loads(said["spec"])})
+        project = {"id": "P", "name": said["projectName"], "entityName": said["entityName"]}
+        view = {"id": "R", "displayName": said["displayName"], "spec": said["spec"], "project": project}
+        return {"upsertView": {"view": {**view, "name": said["name"], "description": ""}, "inserted": True}}
 
     def answer_upsert_view2(self, said: dict[str, Any]) -> dict[str, Any]:
         self.views.append({"name": said.get("displayName"), "spec": json.loads(said["spec"])})

@@ -21,7 +21,7 @@ ONLY_IN = {
         "analysis/wandb_source.py",
         "analysis/workspace.py",
     },
-    "wandb_workspaces": {"analysis/workspace.py"},
+    "wandb_workspaces": {"analysis/wandb_panels.py"},
 }
 
 

@@ -1,4 +1,4 @@
-"""wandb's view of a study: it draws what there is, and says what is a sample."""
+"""wandb's view of a study and its report: they draw what there is, say what is a sample, and hold the claims."""
 
 import json
 import re
@@ -8,22 +8,38 @@ from typing import Any
 
 import pytest
 import records
-from fake_wandb import FakeServer
+from fake_wandb import FakeRun, FakeServer
 
-from analysis import arm_curves, runs, workspace
+from analysis import arm_curves, runs, wandb_panels, workspace
+from experiments import aggregate_runs, wandb_runs
 
 pytest.importorskip("wandb_workspaces", reason="the extra wandb-workspaces is not installed")
+SEEDS = range(6)
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    folder = records.write_study(tmp_path / "demo", ("lstm", "gru"), seeds=2)
+    """Two variants on two tasks, one with a second learning rate, and a claim about one of the tasks."""
+    folder = tmp_path / "demo"
+    cells = []
+    for variant in ("lstm", "gru"):
+        for task in ("adding", "digits"):
+            for seed in SEEDS:
+                arm = json.loads((records.write(folder, variant, task, seed, phase="confirm") / "run.json").read_text())
+            cells.append(
+                {"task": task, "arm": variant, "identity": arm["arm"], "unit": "mse", "edge": [], "chosen": {}}
+            )
     records.write(folder, "gru", "adding", 0, train__lr=0.1)
+    claim = {"sentence": "a | gate helps", "source": "somebody 2000", "expect": "lower", "baseline": "lstm"}
+    claims = [{**claim, "arms": ["gru"], "tasks": ["adding"]}]
+    frozen = {"schema": 1, "study": "demo", "claims": claims, "tasks": {"adding": [], "digits": []}, "cells": cells}
+    frozen |= {"seeds": list(SEEDS), "extension": [], "factors": {}}
+    (folder / "study.json").write_text(json.dumps(frozen))
     return folder
 
 
 def leaves(spec: Any, key: str) -> Iterator[Any]:
-    """Everything that stands under a key, anywhere in the view."""
+    """Everything that stands under a key, anywhere in a view."""
     if isinstance(spec, dict):
         for name, value in spec.items():
             if name == key and value is not None:
@@ -40,35 +56,73 @@ def spec(study: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_every_curve_is_of_a_metric_that_the_mirror_has(spec: Any, study: Path) -> None:
+@pytest.mark.parametrize("part", ["view", "report"])
+def test_every_curve_is_of_a_metric_that_the_mirror_has(part: str, spec: Any, study: Path) -> None:
     loaded = runs.load([study])
-    known = set(loaded.curves["metric"]) | {
-        key for arm in arm_curves.of_arms(loaded) for row in arm.rows for key in row
-    }
-    drawn = {metric for panel in leaves(spec, "metrics") for metric in panel if isinstance(metric, str)}
-    assert {"eval/mse", "eval/accuracy", "aggregate/eval/mse/median", "aggregate/solve_rate"} <= drawn
-    summary = {key for arm in arm_curves.of_arms(loaded) for key in arm.summary}
-    assert {name.removeprefix("summary:") for name in drawn} <= known | summary
+    arms = list(arm_curves.of_arms(loaded))
+    aggregated = {key for arm in arms for row in arm.rows for key in row}
+    drawn = {metric for panel in leaves(spec[part], "metrics") for metric in panel if isinstance(metric, str)}
+    assert {key for key in aggregated if key.startswith("aggregate/eval/")} <= drawn
+    assert "aggregate/solve_rate" in drawn
+    assert ({"eval/mse", "eval/accuracy"} <= drawn) == (part == "view")
+    summary = {key for arm in arms for key in arm.summary}
+    known = set(loaded.curves["metric"]) | aggregated | summary
+    assert {name.removeprefix("summary:") for name in drawn} <= known
+    limits = [panel["limit"] for panel in leaves(spec[part], "config") if "aggregate/solve_rate" in str(panel)]
+    assert limits == [len(arms)] == [5]
 
 
 def test_the_view_has_the_axes_of_the_study_and_says_what_is_sampled(spec: Any, study: Path) -> None:
-    assert workspace.axes(runs.load([study])) == ["task.name", "task.length", "train.lr"]
-    text = json.dumps(spec)
+    assert wandb_panels.axes(runs.load([study])) == ["task.name", "task.length", "train.lr"]
+    text = json.dumps(spec["view"])
     assert re.search(r"config:train\.lr", text)
     assert "variant.label" in text
-    assert workspace.SAMPLED in text
-    names = [section["name"] for section in spec["spec"]["section"]["panelBankConfig"]["sections"]]
+    assert wandb_panels.SAMPLED in text
+    names = [section["name"] for section in spec["view"]["spec"]["section"]["panelBankConfig"]["sections"]]
     assert [name.partition(":")[0] for name in names] == ["All runs", "All runs", "Single runs"]
 
 
-def test_the_view_is_saved(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_chosen_by_the_job_types_that_the_mirror_gives(spec: Any) -> None:
+    (seen,) = spec["view"]["spec"]["section"]["runSets"]
+    (left_out,) = seen["filters"]["filters"]
+    assert (left_out["key"]["name"], left_out["op"], left_out["value"]) == ("jobType", "!=", wandb_runs.SUPERSEDED)
+    assert [(key["key"]["name"], key["ascending"]) for key in seen["sort"]["keys"]] == [("jobType", True)]
+    assert sorted(["train", "tune", "confirm", aggregate_runs.AGGREGATE])[0] == aggregate_runs.AGGREGATE
+    ((runset,),) = leaves(spec["report"], "runSets")
+    (kept,) = runset["filters"]["filters"]
+    assert (kept["key"]["name"], kept["op"], kept["value"]) == ("jobType", "=", aggregate_runs.AGGREGATE)
+
+
+def test_the_report_has_the_claims_with_their_verdicts_and_the_scores(spec: Any) -> None:
+    text = "\n".join(block.get("content", "") for block in spec["report"]["spec"]["blocks"])
+    assert re.search(r"\*\*(reproduced|refuted|undecided)\*\*: a \\?\| gate helps \(somebody 2000; study demo\)", text)
+    assert re.search(r"\| gru vs lstm, adding \| [0-9.e+-]+ \[[0-9.e+-]+, [0-9.e+-]+\] \| ratio of mse \|", text)
+    assert "0.819" in text or "| GRU" in text
+
+
+def test_a_study_without_claims_says_so(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study / "study.json").unlink()
+    assert workspace.main([f"study={study}", "dry_run=true"]) == 0
+    assert "Nothing was claimed" in capsys.readouterr().out
+
+
+def test_view_and_report_are_saved(
+    study: Path, spec: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import wandb
 
     with FakeServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         wandb.teardown()
+        server.runs["one"] = FakeRun("demo", "one")
         assert workspace.main([f"study={study}"]) == 0
         wandb.teardown()
-    (view,) = server.views
-    assert view["name"] == "demo: what the gates do"
+    (view,), (report,) = server.views, server.reports
+    assert (view["name"], report["name"]) == ("demo: what the gates do", "demo: claims and verdicts")
+    contents = [
+        [block.get("content") for block in blocks["blocks"]] for blocks in (report["spec"], spec["report"]["spec"])
+    ]
+    assert contents[0] == contents[1]
+    assert next(leaves(report["spec"], "runSets"))[0]["project"]["name"] == "demo"
+    assert capsys.readouterr().out.count(server.url) == 2
