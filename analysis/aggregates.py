@@ -1,5 +1,6 @@
 """Statistics over many tasks, and shares of variance over many settings: pure functions on arrays and frames."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from analysis.stats import LEVEL, Array, Estimate
 
 ENOUGH_TASKS, ENOUGH_SEEDS = 5, 10  # from here on a bootstrap over seeds and tasks is worth drawing
 ENOUGH_RUNS, ENOUGH_FIT = 200, 0.8  # runs and out-of-bag R2 from which on importances are read
+TREES = 32  # of the forest of a functional ANOVA
+GROUPS = 10  # of the jackknife of an importance
 
 
 class Importance(NamedTuple):
@@ -111,40 +114,56 @@ def main_shares(grid: ArrayLike) -> list[float]:
 
 
 def importance(runs: pd.DataFrame, response: str, knobs: Sequence[str], seed: int = 0) -> Importance:
-    """Shares of variance over a random search, by a random forest: undecided below 200 runs or an out-of-bag R2 of .8.
+    """Shares of variance over a random search: undecided below 200 runs or an out-of-bag R2 of .8.
 
-    runs: one row a run of one task, with the numeric columns `response` and `knobs` (logs where drawn so).
-    Functional ANOVA (Hutter, Hoos & Leyton-Brown 2014) through optuna where it is installed (the extra `importance`),
-    else permutation importance (Breiman 2001; sklearn), both scaled to sum 1.
+    runs: one row a run of one task, with the numeric columns `response` and `knobs` (logs where drawn so). A share is
+    that of a knob alone; what the shares leave of 1 is interactions. Raises ImportError without optuna.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     x, y = runs[list(knobs)].to_numpy(dtype=float), runs[response].to_numpy(dtype=float)
-    forest = RandomForestRegressor(200, oob_score=True, random_state=seed).fit(x, y)
-    try:
-        raw = functional_anova(x, y, knobs, seed)
-    except ImportError:
-        from sklearn.inspection import permutation_importance
-
-        raw = np.maximum(permutation_importance(forest, x, y, random_state=seed).importances_mean, 0)
-    shares = dict(zip(knobs, map(float, raw / raw.sum()), strict=True))
-    fit = float(forest.oob_score_)
+    fit = float(RandomForestRegressor(200, oob_score=True, random_state=seed).fit(x, y).oob_score_)
+    shares = functional_anova(x, y, knobs, seed, TREES)
     return Importance(shares, fit, len(y) >= ENOUGH_RUNS and fit >= ENOUGH_FIT)
 
 
-def functional_anova(x: Array, y: Array, knobs: Sequence[str], seed: int) -> Array:
-    """Main-effect shares, shape (knobs,), of finished runs x (runs, knobs), y (runs,); ImportError without optuna."""
+def importance_without(
+    runs: pd.DataFrame, response: str, knobs: Sequence[str], seed: int = 0
+) -> list[dict[str, float]]:
+    """The shares of `importance` without each of GROUPS tenths of the runs: what `stats.jackknife` takes."""
+    x, y = runs[list(knobs)].to_numpy(dtype=float), runs[response].to_numpy(dtype=float)
+    groups = np.arange(len(y)) % GROUPS
+    kept = [groups != group for group in range(GROUPS)]
+    return [functional_anova(x[rows], y[rows], knobs, seed, TREES // 2) for rows in kept]
+
+
+def functional_anova(x: Array, y: Array, knobs: Sequence[str], seed: int, trees: int) -> dict[str, float]:
+    """The share of the variance that each knob explains alone, of finished runs x (runs, knobs), y (runs,).
+
+    Functional ANOVA of a random forest (Hutter, Hoos & Leyton-Brown 2014; optuna, the extra `importance`).
+    """
+    shares = forest_shares(np.ascontiguousarray(x).tobytes(), np.ascontiguousarray(y).tobytes(), len(y), seed, trees)
+    return dict(zip(knobs, shares, strict=True))
+
+
+@functools.lru_cache(maxsize=64)  # the comparisons of a study ask for the same shares
+def forest_shares(x: bytes, y: bytes, runs: int, seed: int, trees: int) -> list[float]:
+    """What `functional_anova` computes, of the same arrays as bytes."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study()
-    ranges = {
-        knob: optuna.distributions.FloatDistribution(float(low), float(high))
-        for knob, low, high in zip(knobs, x.min(axis=0), x.max(axis=0), strict=True)
+    points, values = np.frombuffer(x).reshape(runs, -1), np.frombuffer(y).tolist()
+    knobs = [f"{place:03}" for place in range(points.shape[1])]
+    ranges: dict[str, optuna.distributions.BaseDistribution] = {
+        knob: optuna.distributions.FloatDistribution(low, high)
+        for knob, low, high in zip(knobs, points.min(0).tolist(), points.max(0).tolist(), strict=True)
     }
-    for row, value in zip(x, y, strict=True):
-        values = dict(zip(knobs, map(float, row), strict=True))
-        study.add_trial(optuna.create_trial(params=values, distributions=ranges, value=float(value)))
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return np.array([found[knob] for knob in knobs])
+    settings = [dict(zip(knobs, point, strict=True)) for point in points.tolist()]
+    trials = [
+        optuna.create_trial(params=point, distributions=ranges, value=value)
+        for point, value in zip(settings, values, strict=True)
+    ]
+    study = optuna.create_study()
+    study.add_trials(trials)
+    found = optuna.importance.FanovaImportanceEvaluator(seed=seed, n_trees=trees).evaluate(study)
+    return [float(found[knob]) for knob in knobs]

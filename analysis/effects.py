@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis import checks, stats, theme
-from analysis.claims import EQUIVALENT, Claim, difference
+from analysis.claim import EQUIVALENT, Claim
+from analysis.measures import difference
 
 COLUMNS = ["task", "name", "baseline", "pairs", "scale", "effect", "low", "high", "better", "worse", "p", "p_same"]
 COLUMNS += ["p_adjusted", "p_same_adjusted", "verdict"]

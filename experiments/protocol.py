@@ -25,12 +25,17 @@
         settings: [train.steps=20000]
         confirmation_seeds: 16
 
-`factors` in place of arms and grid makes a balanced grid of untuned arms, for claims about shares of variance.
+For claims about shares of variance, in place of arms and grid: `factors`, a balanced grid of untuned arms, or `search`,
+a random one of `search_runs` settings, each with a seed of its own:
+
+      search: {train.lr: {low: .001, high: 1, log: true}, model.hidden_size: {low: 8, high: 64, log: true, whole: true}}
+      search_runs: 200
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,15 +44,36 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from analysis import claim as claimed
 from analysis import claims
-from analysis.claims import Claim
+from analysis.aggregates import ENOUGH_RUNS
+from analysis.claim import Claim
 from analysis.stats import seeds_needed
 from experiments import api
 from experiments.configs import Composer, Job, NotApplicableError, compose
 from experiments.settings import ConfigError, refuse
+from experiments.streams import generator
 
 FIRST_TUNING_SEED = 1_000_000  # confirmation seeds count from 0 and stay below it
-FEWEST_TUNING_SEEDS = {"score": 5, "loss": 5, "steps": 8, "solved": 8, "share": 0}
+FEWEST_TUNING_SEEDS = {"score": 5, "loss": 5, "steps": 8, "solved": 8, "memory": 0, "share": 0}
+
+
+@dataclass
+class Knob:
+    """A setting of a random search: uniform between low and high, or its log; a whole number if `whole`."""
+
+    low: float = MISSING
+    high: float = MISSING
+    log: bool = False
+    whole: bool = False
+
+    def at(self, place: float) -> float | int:
+        """The value at a place in [0, 1)."""
+        if self.log:
+            value = math.exp(math.log(self.low) + place * (math.log(self.high) - math.log(self.low)))
+        else:
+            value = self.low + place * (self.high - self.low)
+        return round(value) if self.whole else float(f"{value:.6g}")
 
 
 @dataclass
@@ -59,6 +85,8 @@ class Protocol:
     tasks: dict[str, list[str]] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
     factors: dict[str, list[Any]] = field(default_factory=dict)
+    search: dict[str, Knob] = field(default_factory=dict)
+    search_runs: int = ENOUGH_RUNS
     tuning_seeds: int = 5
     confirmation_seeds: int = 12
     extension: int | None = None
@@ -77,7 +105,7 @@ class Protocol:
         """The seeds of a phase: ``tune``, ``confirm`` or ``extend``; no two phases share one."""
         if phase == "tune":
             return list(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + self.tuning_seeds))
-        first = list(range(self.confirmation_seeds))
+        first = list(range(self.search_runs if self.search else self.confirmation_seeds))
         return first if phase == "confirm" else list(range(len(first), self.extension or 0))
 
 
@@ -127,8 +155,10 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
     if not folder:
         raise refuse("study", config.study, "a two-phase study needs a folder")
     protocol.tasks = protocol.tasks or {str(config.hydra.runtime.choices.task): []}
-    if protocol.factors:
-        protocol.arms = _combinations(protocol)
+    if protocol.factors or protocol.search:
+        if protocol.arms or protocol.grid or (protocol.factors and protocol.search):
+            raise ConfigError("protocol: arms (with a grid), factors and search exclude each other")
+        protocol.arms = _combinations(protocol) if protocol.factors else _drawn(protocol)
     cells, skipped = _cells(protocol, [said[0], *settings, f"study={folder}"], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
     return Study(name, scale, Path(folder), protocol, cells, skipped)
@@ -145,10 +175,23 @@ def _typed(node: DictConfig, changed: Mapping[str, Any] | None = None) -> Protoc
 
 def _combinations(protocol: Protocol) -> dict[str, list[str]]:
     """The arms that a balanced grid of factors makes, in the order of its axes."""
-    if protocol.arms or protocol.grid:
-        raise ConfigError("protocol.factors: takes the place of protocol.arms and protocol.grid")
     axes = [[f"{key}={value}" for value in values] for key, values in protocol.factors.items()]
     return {", ".join(point): list(point) for point in itertools.product(*axes)}
+
+
+def _drawn(protocol: Protocol) -> dict[str, list[str]]:
+    """The arms of a random search, the same for the same knobs."""
+    places = generator(0, "search").random((protocol.search_runs, len(protocol.search)))
+    for key, knob in protocol.search.items():
+        if not knob.low < knob.high or (knob.log and knob.low <= 0):
+            raise refuse(
+                f"protocol.search.{key}", f"{knob.low}..{knob.high}", "low < high is needed, above 0 for a log"
+            )
+    knobs = list(protocol.search.items())
+    return {
+        f"draw {number}": [f"{key}={knob.at(place)}" for (key, knob), place in zip(knobs, row, strict=True)]
+        for number, row in enumerate(places)
+    }
 
 
 def _cells(protocol: Protocol, said: Sequence[str], overrides: Sequence[str]) -> tuple[list[Cell], list[str]]:
@@ -172,7 +215,7 @@ def check(protocol: Protocol, cells: Sequence[tuple[str, str]]) -> None:
         _check_claim(claim, protocol)
     if not protocol.claims:
         raise refuse("protocol.claims", [], "a study needs a claim")
-    wanted = claims.comparisons(protocol.claims, list(protocol.tasks))
+    wanted = claimed.comparisons(protocol.claims, list(protocol.tasks))
     for one in wanted:
         arms = list(protocol.arms) if one.claim.metric == "share" else [one.arm, one.claim.baseline]
         if absent := [arm for arm in arms if (one.task, arm) not in cells]:
@@ -181,13 +224,13 @@ def check(protocol: Protocol, cells: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_claim(claim: Claim, protocol: Protocol) -> None:
-    legal = {"metric": claims.METRICS, "scale": claims.SCALES, "expect": claims.EXPECTATIONS}
+    legal = {"metric": claimed.METRICS, "scale": claimed.SCALES, "expect": claimed.EXPECTATIONS}
     for key, known in legal.items():
         if getattr(claim, key) not in known:
             raise refuse(f"protocol.claims.{key}", getattr(claim, key), f"legal are {', '.join(known)}")
     _check_names("tasks", [*claim.tasks, *([claim.against] if claim.against else [])], protocol.tasks)
     if claim.metric == "share":
-        _check_names("knob", [claim.knob], [*protocol.factors, claims.INTERACTIONS])
+        _check_names("knob", [claim.knob], [*protocol.factors, *protocol.search, claimed.INTERACTIONS])
     else:
         _check_names("arms", [*claim.arms, claim.baseline], protocol.arms)
     if claim.metric in ("solved", "share") and claim.scale != "difference":
@@ -196,7 +239,7 @@ def _check_claim(claim: Claim, protocol: Protocol) -> None:
         raise refuse("protocol.claims.metric", "solved", "solve rates can be shown to differ, not to be the same")
     if not claim.arms and claim.metric != "share":
         raise refuse("protocol.claims.arms", [], "an arm to compare with the baseline is needed")
-    margins = (claim.metric, claim.scale) in claims.EQUIVALENT or claim.margin is not None
+    margins = (claim.metric, claim.scale) in claimed.EQUIVALENT or claim.margin is not None
     if claim.expect == "same" and not (margins and claim.bound > 0):
         raise refuse("protocol.claims.margin", claim.margin, "a factor above 1 or a difference above 0 is needed")
 
@@ -216,6 +259,11 @@ def _check_seeds(protocol: Protocol, comparisons: int) -> None:
     if protocol.extension is not None and protocol.extension <= protocol.confirmation_seeds:
         legal = f"more than the {protocol.confirmation_seeds} confirmation seeds are needed"
         raise refuse("protocol.extension", protocol.extension, legal)
+    if protocol.search:
+        if protocol.search_runs < ENOUGH_RUNS:
+            legal = f"fewer than {ENOUGH_RUNS} runs can only read undecided"
+            raise refuse("protocol.search_runs", protocol.search_runs, legal)
+        return
     alpha = claims.ALPHA / 2 if protocol.extension else claims.ALPHA
     needed = seeds_needed(comparisons, alpha)
     if not needed <= protocol.confirmation_seeds < FIRST_TUNING_SEED:

@@ -69,7 +69,8 @@ class Train:
 
     def check(self) -> None:
         """Refuse what is out of range, by name."""
-        for key in ("steps", "batch_size", "eval_every", "eval_size"):
+        _at_least("train.steps", self.steps, 0)
+        for key in ("batch_size", "eval_every", "eval_size"):
             _at_least(f"train.{key}", getattr(self, key), 1)
         _one_of("train.optimizer", self.optimizer, ("adam", "rmsprop", "sgd"))
         _one_of("train.schedule", self.schedule, ("constant", "cosine", "linear"))

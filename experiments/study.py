@@ -25,8 +25,9 @@ import pandas as pd
 from omegaconf import MISSING
 from scipy.stats import rankdata
 
-from analysis import claims, report, runs, stats
-from analysis.claims import Claim, Verdict
+from analysis import claims, measures, report, runs, stats
+from analysis.claim import Claim, comparisons
+from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
 from analysis.stats import Array
 from experiments.configs import Job, explain, layer_parameters, use_extensions
@@ -42,7 +43,7 @@ Frozen = dict[str, Any]
 Scale = enum.Enum("Scale", "laptop full")
 Phase = enum.Enum("Phase", "plan tune confirm report all")
 LARGEST = 1e6  # what an infinite loss counts as where points of a grid are compared
-FIXED = ("claims", "tasks", "grid", "factors", "extension", "tuning_seeds")
+FIXED = ("claims", "tasks", "grid", "factors", "search", "extension", "tuning_seeds")
 
 
 @dataclass
@@ -112,7 +113,7 @@ def draw(folder: Path, out: str | None) -> None:
 def plan(study: Study) -> list[str]:
     """What the study would run and what it would cost; changes nothing."""
     protocol = study.protocol
-    wanted = claims.comparisons(protocol.claims, list(protocol.tasks))
+    wanted = comparisons(protocol.claims, list(protocol.tasks))
     tuning, confirming = tuning_jobs(study), confirmation_jobs(study)
     frozen = claims.read(study.folder)
     lines = [f"{study.name} ({study.scale}): {len(protocol.arms)} arms, {len(protocol.tasks)} tasks -> {study.folder}"]
@@ -138,6 +139,9 @@ def confirmation_jobs(study: Study, phase: str = "confirm", frozen: Frozen | Non
     first = study.protocol.points()[0]
     chosen = {(one["task"], one["arm"]): one["chosen"] for one in (frozen or {"cells": []})["cells"]}
     seeds = study.protocol.seeds(phase)
+    if study.protocol.search:  # each draw has a seed of its own
+        places = {arm: place for place, arm in enumerate(study.protocol.arms)}
+        return [job for cell in study.cells for job in cell.jobs(seeds[places[cell.arm] :][:1], "confirm", first)]
     return [
         job for cell in study.cells for job in cell.jobs(seeds, "confirm", chosen.get((cell.task, cell.arm), first))
     ]
@@ -229,11 +233,11 @@ def grid_point(protocol: Protocol, cell: Cell, point: Mapping[str, Any], tuned: 
 
 def tuning_values(done: pd.DataFrame, claim: Claim) -> GridPoint:
     """The claim's metric of some runs, small being good, on the scale of its differences: logs for a ratio."""
-    steps = stats.log_steps(done["results.steps_to_solve"].where(done["solved"]), claims.budget(done))
+    steps = stats.log_steps(done["results.steps_to_solve"].where(done["solved"]), measures.budget(done))
     if claim.metric == "solved":
         values = -done["solved"].to_numpy(dtype=float)
     else:
-        values = claims.on_scale(claims.measured(done, claim, claims.budget(done)), claim)
+        values = measures.on_scale(measures.measured(done, claim, measures.budget(done)), claim)
         values = values * (-1 if claim.metric == "score" and done["task.direction"].iloc[0] == "max" else 1)
     return GridPoint(np.clip(values, -LARGEST, LARGEST), float(np.median(steps)))
 
@@ -283,7 +287,9 @@ def freeze(study: Study) -> Frozen:
 def stated(study: Study) -> Frozen:
     """What the study file says, as it is frozen."""
     protocol = study.protocol
-    parts = {key: asdict(protocol)[key] for key in ("claims", "tasks", "arms", "grid", "factors", "tuning_seeds")}
+    parts = {
+        key: asdict(protocol)[key] for key in ("claims", "tasks", "arms", "grid", "factors", "search", "tuning_seeds")
+    }
     names = {"schema": claims.SCHEMA, "study": study.folder.name, "experiment": study.name, "scale": study.scale}
     return {**names, **parts, "extension": protocol.seeds("extend")}
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from experiments.configs import Job
+from experiments.memory import memory
 from experiments.model import Network, counted_steps
 from experiments.optimiser import Optimiser
 from experiments.streams import generator
@@ -136,7 +137,7 @@ class Training:
             progress.status = status
             if status == "finished":
                 probed = {} if self._always_probed else self._probe(position)
-                progress.final = {**progress.rows[-1], **probed}
+                progress.final = {**progress.rows[-1], **probed, **self._memory(position)}
             self._weights[model] = self.network.model(position)
         keep = [position for position, model in enumerate(self.alive) if model not in models]
         if keep and len(keep) < len(self.alive):
@@ -228,6 +229,12 @@ class Training:
 
         metrics = self.task.probe(run, generator(self.jobs[self.alive[position]].seed, "probe"))
         return {f"eval/{name}": value for name, value in metrics.items()}
+
+    def _memory(self, position: int) -> dict[str, float]:
+        """What an untrained model keeps of its cell state; of a trained one nothing is asked."""
+        if self.train.steps:
+            return {}
+        return memory(self.network.subset([position]), self.evaluation[self.task.length][self.alive[position]][0])
 
     def _judge(self, model: int, row: dict[str, Any]) -> None:
         """Keep a row, unless it is not finite; note the first of two successive evaluations past the threshold."""

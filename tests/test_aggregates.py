@@ -9,12 +9,14 @@ import pytest
 from analysis.aggregates import (
     anova,
     importance,
+    importance_without,
     iqm,
     iqm_interval,
     main_shares,
     probability_of_improvement,
     sign_flip_p,
 )
+from analysis.stats import jackknife, jackknife_p
 
 
 def test_sign_flips_go_over_every_seed_of_every_task():
@@ -77,14 +79,22 @@ def test_an_unbalanced_grid_is_refused():
         anova(grid().iloc[1:], "y", ["train.lr", "gate"])
 
 
-def test_importance_finds_the_planted_knob_and_says_when_it_cannot():
-    rng = np.random.default_rng(0)
-    runs = pd.DataFrame(rng.uniform(-1, 1, (200, 3)), columns=["lr", "H", "noise"])
-    runs["y"] = 3 * runs["lr"] ** 2 + 0.3 * runs["H"]
-    found = importance(runs, "y", ["lr", "H", "noise"])
+def searched(runs: int = 200) -> pd.DataFrame:
+    """y = 3 lr + 3 lr H over [-1, 1]^3: the variance is 3 of lr alone, 1 of lr and H together, none of the noise."""
+    frame = pd.DataFrame(np.random.default_rng(0).uniform(-1, 1, (runs, 3)), columns=["lr", "H", "noise"])
+    return frame.assign(y=3 * frame["lr"] + 3 * frame["lr"] * frame["H"])
+
+
+def test_functional_anova_finds_planted_shares_and_leaves_the_interaction():
+    found = importance(searched(), "y", ["lr", "H", "noise"])
     assert found.decided
-    assert found.shares["lr"] > 0.8
-    assert sum(found.shares.values()) == pytest.approx(1)
-    assert not importance(runs.head(100), "y", ["lr", "H"]).decided
-    runs["y"] = rng.normal(size=200)
-    assert not importance(runs, "y", ["lr", "H"]).decided
+    assert found.shares == pytest.approx({"lr": 0.75, "H": 0, "noise": 0}, abs=0.06)
+    without = importance_without(searched(), "y", ["lr", "H", "noise"])
+    assert jackknife(found.shares["lr"], [part["lr"] for part in without]).low > 0.5
+    assert jackknife_p(found.shares["lr"], [part["lr"] for part in without], 0.5, "greater") < 0.01
+
+
+def test_importance_is_undecided_where_runs_are_few_or_noise():
+    assert not importance(searched(100), "y", ["lr", "H"]).decided
+    noise = searched().assign(y=np.random.default_rng(1).normal(size=200))
+    assert not importance(noise, "y", ["lr", "H"]).decided

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import claims, stats
+from analysis import claims, measures, stats
 from analysis.claims import Verdict
 from analysis.runs import Records
 from experiments.protocol import Protocol
@@ -81,7 +81,7 @@ def confirmed(rng: np.random.Generator, design: Design, cells: list[dict[str, An
     arms = np.repeat([cell["identity"] for cell in cells], len(seeds))
     columns = {"study": "s", "arm": arms, "phase": "confirm", "seed": seeds * len(cells), "status": "finished"}
     columns |= {"score": score, "results.steps_to_solve": steps, "solved": ~np.isnan(steps), "data_digest": "d"}
-    return pd.DataFrame({**columns, claims.LOSS: score, claims.BUDGET: STEPS, "task.direction": "min"})
+    return pd.DataFrame({**columns, measures.LOSS: score, measures.BUDGET: STEPS, "task.direction": "min"})
 
 
 def simulate(rng: np.random.Generator, design: Design, seeds: list[int] | None = None) -> list[Verdict]:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from analysis import claims
@@ -154,6 +155,43 @@ def test_an_interaction_is_the_change_of_the_difference_between_tasks(tmp_path):
     assert verdict.verdict == "reproduced"
     assert verdict.estimate == pytest.approx(2, rel=0.1)
     assert verdict.comparison == "gru vs lstm, adding against digits"
+
+
+def test_shares_of_a_random_search_are_judged_by_functional_anova(tmp_path):
+    rng, cells = np.random.default_rng(0), []
+    for seed, (lr, momentum) in enumerate(rng.uniform(size=(200, 2))):
+        settings = {"train__lr": float(10 ** (3 * lr - 3)), "train__momentum": float(momentum)}
+        arm = put(tmp_path / "s", "lstm", seed=seed, results__score=float(np.exp(-5 * lr - momentum)), **settings)
+        cells.append({"task": "adding", "arm": f"draw {seed}", "identity": arm, "unit": "MSE", "edge": []})
+    search = {"train.lr": {"log": True}, "train.momentum": {"log": False}}  # shares 25/26, 1/26, no interaction
+    asked = [("train.lr", "higher", 0.5), ("train.lr", "lower", 0.5), ("interactions", "lower", 0.2)]
+    same = {"sentence": "s", "source": "p", "metric": "share", "scale": "difference"}
+    claims = [{**same, "knob": knob, "expect": expect, "margin": margin} for knob, expect, margin in asked]
+    frozen = {"schema": 1, "study": "s", "claims": claims, "tasks": {"adding": []}, "cells": cells, "factors": {}}
+    frozen |= {"search": search, "seeds": list(range(200)), "extension": []}
+    verdicts = judge(load([tmp_path / "s"]), frozen)
+    assert [verdict.verdict for verdict in verdicts] == ["reproduced", "refuted", "reproduced"]
+    assert verdicts[0].low < verdicts[0].estimate < verdicts[0].high
+    assert verdicts[0].estimate == pytest.approx(25 / 26, abs=0.03)
+    assert verdicts[0].note.startswith("200 runs, out-of-bag R2 0.9")
+    frozen["cells"].append({**cells[0], "identity": "missing"})
+    assert {(one.verdict, one.note) for one in judge(load([tmp_path / "s"]), frozen)} == {
+        ("not run", "adding: 200 of 201 runs of the search")
+    }
+
+
+def test_what_is_left_of_the_cell_state_is_compared_as_a_ratio(tmp_path):
+    folder, cells = tmp_path / "s", []
+    for variant, factor in (("lstm", 1.0), ("gru", 3.0)):
+        for seed in SEEDS:
+            left = {"eval/mse": 0.1, "memory/median": 1e-9 * factor * SMALL[seed]}
+            arm = put(folder, variant, seed=seed, results__final=left)
+        cells.append({"task": "adding", "arm": variant, "identity": arm, "unit": "MSE", "edge": [], "chosen": {}})
+    claim = {"sentence": "s", "source": "p", "metric": "memory", "expect": "same", "baseline": "lstm", "arms": ["gru"]}
+    frozen = {"schema": 1, "study": "s", "claims": [claim], "tasks": {"adding": []}, "cells": cells, "factors": {}}
+    (verdict,) = judge(load([folder]), {**frozen, "seeds": SEEDS, "extension": []})
+    assert (verdict.verdict, verdict.unit) == ("refuted", "ratio of dc_T / dc_0")
+    assert verdict.estimate == pytest.approx(3)
 
 
 @pytest.mark.parametrize(

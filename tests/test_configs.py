@@ -102,7 +102,7 @@ def said_alone(said: str) -> None:
         ("foo=3", ["foo", "unknown key", "variant"]),
         ("variant.forget.kindd=x", ["variant.forget.kindd", "did you mean variant.forget.kind"]),
         ("train.steps=abc", ["train.steps", "abc", "Integer"]),
-        ("train.steps=-1", ["train.steps=-1", "1 or more"]),
+        ("train.steps=-1", ["train.steps=-1", "0 or more"]),
         ("train.lr=nan", ["train.lr=nan", "finite"]),
         ("train.lr=0", ["train.lr=0", "above 0"]),
         ("train.optimizer=adamm", ["train.optimizer=adamm", "adam, rmsprop, sgd"]),

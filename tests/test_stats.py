@@ -5,12 +5,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import PermutationMethod, binomtest, norm, rankdata, wilcoxon
+from scipy.stats import PermutationMethod, binomtest, norm, rankdata, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from analysis.stats import (
     equivalence_p,
     holm,
+    jackknife,
+    jackknife_p,
     log_steps,
     logrank_p,
     mcnemar_p,
@@ -140,6 +142,18 @@ def test_equivalence_is_shown_inside_the_margin_and_refuted_outside():
     assert equivalence_p(d + 2, 1) == 1
     assert outside_p(d + 2, 1) == outside_p(d - 2, 1) == 2 / 64
     assert equivalence_p(d, 0.25) == max(signed_rank_p(d, -0.25, "greater"), signed_rank_p(d, 0.25, "less"))
+
+
+def test_the_jackknife_of_a_mean_is_the_t_test():
+    x = np.random.default_rng(5).normal(0.4, 1, 12)
+    without = [np.delete(x, place).mean() for place in range(12)]
+    known = ttest_1samp(x, 0.1)
+    interval = known.confidence_interval(0.95)
+    assert jackknife(x.mean(), without) == pytest.approx((x.mean(), interval.low, interval.high))
+    less, greater = (jackknife_p(x.mean(), without, 0.1, side) for side in ("less", "greater"))
+    assert 2 * min(less, greater) == pytest.approx(known.pvalue)
+    assert less + greater == pytest.approx(1)
+    assert [jackknife_p(1.0, [1.0, 1.0], 0.5, side) for side in ("less", "greater")] == [1, 0]
 
 
 def test_holm_multiplies_by_what_is_left():

@@ -18,7 +18,7 @@ from experiments.settings import ConfigError
 from experiments.study import GridPoint, own_point
 
 TINY = ["model.hidden_size=4", "train.steps=8", "train.batch_size=4", "train.eval_every=4", "train.eval_size=8"]
-TINY += ["record.wandb.mode=disabled", "record.weights=false"]
+TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]
 STUDIES = [name for name in names("experiment") if "\nprotocol:" in (CONF / "experiment" / f"{name}.yaml").read_text()]
 
 

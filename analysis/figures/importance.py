@@ -30,7 +30,10 @@ def knobs(runs: pd.DataFrame) -> pd.DataFrame:
     found = settings.searched(runs) if len(runs) >= FEWEST and np.isfinite(values).all() else None
     if found is None or found.shape[1] < 2:
         return pd.DataFrame()
-    result = importance(found.assign(score=values), "score", list(found.columns))
+    try:
+        result = importance(found.assign(score=values), "score", list(found.columns))
+    except ImportError:
+        return pd.DataFrame()
     table = pd.DataFrame(result.shares.items(), columns=["effect", "share"]).sort_values("share", ascending=False)
     ranges = runs[[f"config.resolved.{knob}" for knob in table["effect"]]].agg(["min", "max"])
     said = [f"{share:.0%}" if result.decided else "undecided" for share in table["share"]]
@@ -57,8 +60,8 @@ def draw(
 
 def caption(runs: pd.DataFrame) -> str:
     return (
-        f"How much of the variance of the final score (of its log for losses) each knob of a random search explains, "
-        f"by functional ANOVA where optuna is installed, else by permutation importance of a random forest. Below "
+        f"How much of the variance of the final score (of its log for losses) each knob of a random search explains "
+        f"alone, by functional ANOVA of a random forest; what the bars leave is what knobs explain together. Below "
         f"{ENOUGH_RUNS} runs a task or an out-of-bag R² of {ENOUGH_FIT} the shares are undecided. They depend on the "
         f"ranges that were searched, which stand beside the knobs."
     )

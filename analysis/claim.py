@@ -1,0 +1,79 @@
+"""What a study can claim: a sentence, the arms it compares, the metric and the bound that decide it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from omegaconf import MISSING
+
+METRICS = ("score", "loss", "steps", "solved", "memory", "share")
+SCALES, EXPECTATIONS = ("ratio", "difference"), ("higher", "lower", "same")
+EQUIVALENT = {("score", "ratio"): 2.0, ("loss", "ratio"): 2.0, ("steps", "ratio"): 1.5, ("score", "difference"): 0.02}
+EQUIVALENT |= {("memory", "ratio"): 2.0}
+INTERACTIONS = "interactions"
+
+
+@dataclass
+class Claim:
+    """A sentence that a study can decide.
+
+    sentence, source: what is claimed, and who says so.
+    metric: `score` (the task's main metric at the end), `loss` (at the end, infinite for a diverged run), `steps` (to
+        solve), `solved` (or not), `memory` (dc_T / dc_0 of an untrained network, the median over units), `share` (of
+        the variance over a balanced grid or a random search of settings, explained by `knob` alone).
+    scale: `ratio` (arm / baseline) or `difference` (arm - baseline, in the metric's unit).
+    baseline, arms: names of arms of the study; every one of `arms` is compared with the baseline, on each of `tasks`.
+    against: a task; the claim is then about the change between it and `tasks`: the interaction of arm and task.
+    knob: for `share`: a factor or searched setting of the study, or `interactions` for all that main effects leave.
+    expect: `higher`, `lower` or `same`.
+    margin: the bound. `higher` and `lower`: the least factor (default 1) or difference (0); `same`: the largest
+        (default: a factor of 2 in score, 1.5 in steps, a difference of .02).
+    """
+
+    sentence: str = MISSING
+    source: str = MISSING
+    expect: str = MISSING
+    metric: str = "score"
+    scale: str = "ratio"
+    baseline: str = ""
+    arms: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+    against: str | None = None
+    knob: str | None = None
+    margin: float | None = None
+
+    @property
+    def bound(self) -> float:
+        """The margin in the unit of d: a log for a ratio."""
+        if self.margin is None:
+            size = EQUIVALENT[self.metric, self.scale] if self.expect == "same" else float(self.scale == "ratio")
+        else:
+            size = self.margin
+        size = math.log(size) if self.scale == "ratio" else size
+        return -size if self.expect == "lower" and self.metric != "share" else size
+
+
+class Comparison(NamedTuple):
+    """One of the k comparisons of a study: an arm against the claim's baseline on a task, or a knob on a task."""
+
+    claim: Claim
+    task: str
+    arm: str
+
+    @property
+    def text(self) -> str:
+        if self.claim.metric == "share":
+            return f"{self.arm}, {self.task}"
+        against = f" against {self.claim.against}" if self.claim.against else ""
+        return f"{self.arm} vs {self.claim.baseline}, {self.task}{against}"
+
+
+def comparisons(claims: Iterable[Claim], tasks: Sequence[str]) -> list[Comparison]:
+    """Every comparison that the claims ask for, a task at a time."""
+    return [
+        Comparison(claim, task, arm)
+        for claim in claims
+        for task in claim.tasks or [task for task in tasks if task != claim.against]
+        for arm in ([str(claim.knob)] if claim.metric == "share" else claim.arms)
+    ]
