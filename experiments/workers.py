@@ -41,9 +41,7 @@ def run_in_processes(stacks: Sequence[Stack], workers: int, on_event: Callable[[
     with _signals() as came:
         crew = [_Worker() for _ in range(min(workers, len(stacks)))]
         try:
-            while waiting or any(worker.stack for worker in crew):
-                if came:
-                    raise InterruptedRunError(came[0])
+            while not came and (waiting or any(worker.stack for worker in crew)):
                 _occupy(crew, waiting)
                 for worker in _with_news(crew):
                     made, lost = worker.hear(on_event)
@@ -55,6 +53,8 @@ def run_in_processes(stacks: Sequence[Stack], workers: int, on_event: Callable[[
                         on_event({"done": [lost[0].run_id]})
         finally:
             _stop(crew)
+        if came:  # the workers may have heard it too, and be done
+            raise InterruptedRunError(came[0])
     return runs
 
 
