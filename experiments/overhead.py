@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from experiments.configs import Composer, Job, compose, config_file, names, resolve
+from experiments.configs import Job, compose, config_file, names, resolve
 from experiments.jobs import run_all
 from experiments.mirror import Mirror
 from experiments.streams import generator
@@ -53,22 +54,22 @@ def _stepping(training: Training, step: int) -> float:
     return time.perf_counter() - started
 
 
-def seconds_per_run(runs: int, wandb: str) -> float:
-    """The time of a sweep of one-step runs in one process, a run: composing, validating, recording, mirroring.
+def seconds_per_run(runs: int, wandb: str, launcher: str = "stacked") -> float:
+    """The seconds of one run in a sweep of one-step runs, from the command to finished records, start-up included.
 
     Args:
-        runs: how many, in stacks as in any sweep.
+        runs: how many, a multiple of 20: five variants at four learning rates.
         wandb: the mirror's mode, ``offline`` or ``disabled``.
+        launcher: ``stacked``, or Hydra's ``basic``.
     """
-    composer = Composer(compose)
-    composer.job([*ONE_STEP, "seed=0", "study=null", "record.wandb.mode=disabled"])
+    axes = ["variant=lstm,gru,peephole,coupled_gates,mgu", "train.lr=.001,.003,.01,.03", f"seed=range(0,{runs // 20})"]
     with tempfile.TemporaryDirectory() as folder:
-        said = [*ONE_STEP, f"study={folder}/study", f"record.wandb.mode={wandb}"]
-        warm = composer.job([*said, "seed=0"])
-        run_all([replace(warm, study=Path(folder) / "warm")], workers=1, show=False)
+        said = [f"hydra/launcher={launcher}", f"record.wandb.mode={wandb}", f"study={folder}/study", *ONE_STEP, *axes]
         started = time.perf_counter()
-        run_all([composer.job([*said, f"seed={seed}"]) for seed in range(runs)], workers=1, show=False)
-        return (time.perf_counter() - started) / runs
+        subprocess.run([sys.executable, "-m", "experiments.run", "-m", *said], check=True, capture_output=True)
+        seconds = time.perf_counter() - started
+        assert len(list(Path(folder).glob("study/*/weights.pt"))) == runs
+    return seconds / runs
 
 
 def mirror_cost(runs: int) -> dict[str, float]:

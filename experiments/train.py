@@ -216,11 +216,12 @@ class Training:
     @torch.no_grad()
     def _probe(self, position: int) -> dict[str, float]:
         """Metrics of a whole evaluation run by one model alone, from the carried state where there is one."""
-        alone = self.network.subset([position])
+        alone: Network | None = None
         state: State | None = None
 
         def run(batch: Batch) -> Tensor:
-            nonlocal state
+            nonlocal alone, state
+            alone = alone or self.network.subset([position])
             if self.task.carry and state is None and self.state is not None:
                 streams = torch.arange(batch.inputs.shape[1]) % self.train.batch_size
                 state = type(self.state)(*(value[position : position + 1, :, streams] for value in self.state))
