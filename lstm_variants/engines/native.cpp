@@ -601,8 +601,9 @@ static void copy_padded(const float* from, int64_t size, float* to, int64_t widt
   std::memset(to + (from ? size : 0), 0, (width - (from ? size : 0)) * sizeof(float));
 }
 
-// Products of the step's runs into its plane. `late`: the candidate behind a reset gate, fed by m.
-static void project(const Piece& s, const float* packed, int64_t t, const float* seen_before, bool late) {
+// Products of the step's runs into its rows `a`. `late`: the candidate behind a reset gate, fed by m.
+static void project(const Piece& s, const float* packed, int64_t t, const float* seen_before, bool late,
+                    float* a) {
   const Layout& p = s.p;
   for (const Run* r = p.run; r < p.run + p.runs; ++r) {
     if (r->late != late) continue;
@@ -613,21 +614,35 @@ static void project(const Piece& s, const float* packed, int64_t t, const float*
     for (int j = 0; r->g && j < p.seen; ++j) segments[count++] = {seen_before + j * p.row, s.seen_row(), p.hidden};
     if (r->x) segments[count++] = {s.x(t), s.call.x_row, p.inputs};
     product(segments, count, s.rows, r->panels, packed + r->packed, packed + p.bias + r->first, 0,
-            s.plane_a(t) + r->first, p.columns);
+            a + r->first, p.columns);
   }
 }
 
-// Ask for the next step's row of a plane while this step's is computed: planes do not fit the cache.
+// Ask for the next step's row of a plane while this step's is computed.
 template <int WRITE>
 static INLINE void prefetch(const float* row, int64_t floats) {
-  for (int64_t n = 0; n < floats; n += 16) __builtin_prefetch(row + n, WRITE, 3);
+  for (int64_t n = 0; n < floats; n += 16) __builtin_prefetch(row + n, WRITE, 2);
+}
+
+// Planes of this many floats in all do not stay in the cache until the way back.
+constexpr int64_t LARGE = 4 << 20;
+
+// To memory past the cache, where the instructions are there; both ends on whole lines.
+static INLINE void copy_past_cache(const float* from, int64_t floats, float* to) {
+#if defined(__AVX512F__)
+  for (int64_t n = 0; n < floats; n += LANES) _mm512_stream_ps(to + n, (__m512)load(from + n));
+#else
+  std::memcpy(to, from, floats * sizeof(float));
+#endif
 }
 
 template <class Known>
-static void forward_piece(const Call& call, const Layout& p, int64_t piece, const float* packed_models) {
-  const int64_t here = call.keep ? 0 : p.planes;
-  float* c = piece_scratch.need(p.tile * (p.row + 2 * p.seen * p.row) + here);
-  const Piece s(call, p, piece, call.keep ? call.planes + piece * p.planes : c + p.tile * (p.row + 2 * p.seen * p.row));
+static void forward_piece(const Call& call, const Layout& p, int64_t piece, const float* packed_models, bool large) {
+  const int64_t seen_rows = 2 * p.tile * p.seen * p.row;
+  const int64_t own = p.tile * (p.row + p.columns) + seen_rows;
+  float* c = piece_scratch.need(own + (call.keep ? 0 : p.planes));
+  float* apart = c + p.tile * p.row + seen_rows;  // a step's rows until they are copied to a large plane
+  const Piece s(call, p, piece, call.keep ? call.planes + piece * p.planes : c + own);
   const float* packed = packed_models + s.m * padded(p.packed);
   float *seen_old = c + p.tile * p.row, *seen_new = seen_old + p.tile * s.seen_row();
   for (int64_t r = 0; r < s.rows; ++r) {
@@ -637,8 +652,8 @@ static void forward_piece(const Call& call, const Layout& p, int64_t piece, cons
   }
   const float* peephole = packed + p.peephole;
   for (int64_t t = 0; t < s.steps; ++t) {
-    float *a = s.plane_a(t), *h = s.y(t);
-    project(s, packed, t, seen_old, false);
+    float *a = large ? apart : s.plane_a(t), *h = s.y(t);
+    project(s, packed, t, seen_old, false, a);
     if (p.reset_before) {
       for (int64_t r = 0; r < s.rows; ++r) {
         float* m = s.plane_m(t) + r * p.row;
@@ -647,11 +662,11 @@ static void forward_piece(const Call& call, const Layout& p, int64_t piece, cons
         else
           std::memset(m, 0, p.row * sizeof(float));
       }
-      project(s, packed, t, seen_old, true);
+      project(s, packed, t, seen_old, true, a);
     }
     for (int64_t r = 0; r < s.rows; ++r) {
       float* own_seen = p.seen ? seen_new + r * s.seen_row() : nullptr;
-      if (call.keep && t + 1 < s.steps) prefetch<1>(s.plane_a(t + 1) + r * p.columns, p.columns);
+      if (call.keep && !large && t + 1 < s.steps) prefetch<1>(s.plane_a(t + 1) + r * p.columns, p.columns);
       if (s.running(t, r)) {
         forward_row<Known>(call.cell, p, peephole, a + r * p.columns, c + r * p.row, h + r * p.hidden, own_seen);
       } else {
@@ -659,7 +674,11 @@ static void forward_piece(const Call& call, const Layout& p, int64_t piece, cons
         std::copy_n(seen_old + r * s.seen_row(), s.seen_row(), seen_new + r * s.seen_row());
       }
     }
-    if (!call.cell.hidden_is_cell) std::memcpy(s.plane_c(t), c, s.rows * p.row * sizeof(float));
+    if (large) copy_past_cache(a, s.rows * p.columns, s.plane_a(t));
+    if (!call.cell.hidden_is_cell) {
+      if (large) copy_past_cache(c, s.rows * p.row, s.plane_c(t));
+      else std::memcpy(s.plane_c(t), c, s.rows * p.row * sizeof(float));
+    }
     if (p.seen) std::memcpy(s.plane_seen(t), seen_new, s.rows * s.seen_row() * sizeof(float));
     std::swap(seen_old, seen_new);
   }
@@ -918,13 +937,17 @@ void forward(const Call* given) {
   const Layout p(call);
   const bool usual = UsualCell::holds(call.cell);
   const int64_t size = padded(p.packed), pieces = call.models * p.tiles;
+  const bool large = call.keep && pieces * p.planes > LARGE;
   float* packed = call_scratch.need(call.models * size);
 #pragma omp parallel num_threads(call.threads) if (call.threads > 1)
   {
     const FlushTiny flush_tiny;
     SHARED_LOOP for (int64_t m = 0; m < call.models; ++m) pack_forward(call, p, m, packed + m * size);
     SHARED_LOOP for (int64_t n = 0; n < pieces; ++n)
-      (usual ? forward_piece<UsualCell> : forward_piece<AnyCell>)(call, p, n, packed);
+      (usual ? forward_piece<UsualCell> : forward_piece<AnyCell>)(call, p, n, packed, large);
+#ifdef __SSE__
+    _mm_sfence();  // what went past the cache is there for other threads
+#endif
   }
 }
 
