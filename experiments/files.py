@@ -27,7 +27,7 @@ def storing(study: Path) -> Iterator[None]:
     """Name the key, the path and the reason where something below a study's folder cannot be written."""
     try:
         yield
-    except StorageError:
+    except (StorageError, TimeoutError):  # a lock that is held is no fault of the disk
         raise
     except OSError as error:
         where, why = error.filename or study, error.strerror or error

@@ -154,13 +154,14 @@ class _TooLargeError(Exception):
 def _attempt(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
     try:
         training = _prepared(jobs)
+        facts = [_facts(training, model) for model in range(len(jobs))]
     except Exception as caught:
         error = _reason(caught, jobs)
         return [failed(job, error) for job in jobs]
     records: list[RunRecord] = []
     try:
         for model, job in enumerate(jobs):
-            records.append(RunRecord(job, _facts(training, model), training.models[model].rows))
+            records.append(RunRecord(job, facts[model], training.models[model].rows))
         runs = _recorded(training, records, on_event)
     except BaseException:
         for record in records:
