@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from experiments.allocator import keep_freed_memory
 from experiments.configs import Job, use_extensions, used_extensions
 from experiments.stack import Event, InterruptedRunError, Run, execute, failed
 
@@ -145,6 +146,7 @@ def _signals() -> Iterator[list[int]]:
 def _serve(pipe: Connection, extensions: str | None) -> None:
     """A worker's life: it ends with its parent's end of the pipe, or with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells
+    keep_freed_memory()
     use_extensions(extensions)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
