@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
-from experiments.record import write_json
+from experiments.files import storing, write_json
 from experiments.stack import Event, Run, stacks, standing
 from experiments.workers import run_here, run_in_processes
 
@@ -103,8 +103,6 @@ class Bar:
 
     def __call__(self, event: Event) -> None:
         """Show a step or the end of a stack."""
-        if "begun" in event:
-            return
         if "done" in event:
             self.finished += len(event["done"])
             self._describe()
@@ -152,9 +150,10 @@ def run_all(
 def announce(plan: Plan) -> None:
     """Leave in the study's folder what the sweep sets out to do."""
     for study in {job.study for job in plan.todo if job.study is not None}:
-        study.mkdir(parents=True, exist_ok=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(study / SWEEP, {"run_ids": list(plan.standings), "started": started, "workers": plan.workers})
+        with storing(study):
+            study.mkdir(parents=True, exist_ok=True)
+            write_json(study / SWEEP, {"run_ids": list(plan.standings), "started": started, "workers": plan.workers})
 
 
 def _with_threads(group: Sequence[Job], workers: int) -> list[Job]:

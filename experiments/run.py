@@ -32,8 +32,9 @@ def app(config: DictConfig) -> None:
         runs = run_all([job], workers=1)
     for run in runs:
         print(f"{run}  {job.folder}")
-    if any(run.status == "failed" for run in runs):
-        sys.exit(1)
+        if run.status == "failed":
+            print(f"error: {run.record['error']}", file=sys.stderr)
+            sys.exit(1)
 
 
 @contextlib.contextmanager
@@ -47,6 +48,9 @@ def errors_in_one_line() -> Iterator[None]:
     except InterruptedRunError as interrupted:
         print("interrupted: the same command goes on from the checkpoints", file=sys.stderr)
         sys.exit(128 + interrupted.signum)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def main(arguments: list[str]) -> None:

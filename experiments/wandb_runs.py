@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -38,6 +39,7 @@ _closing: list[threading.Thread] = []  # runs that close while others go on
 def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None = None) -> Any:
     """A live wandb run that takes the place of earlier ones of its id; offline if online fails; None without wandb."""
     os.environ.setdefault("WANDB_SILENT", "true")
+    logging.raiseExceptions = False  # wandb's log lies in the study: a full disk is told of by the record
     if mode == "offline":
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     for attempt in ["online", "offline"] if mode == "online" and not wandb_failure.given_up() else ["offline"]:

@@ -1,0 +1,306 @@
+"""What goes wrong around a sweep, for real: full and read-only disks, dead workers, no memory, two commands at once."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.configs import Job, compose, resolve
+from experiments.files import StorageError
+from experiments.jobs import make_plan, run_all
+from experiments.stack import stacks
+from experiments.workers import DEATHS, run_in_processes
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["threads=1", "task.length=10", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
+LONGER = [*SHORT, "train.steps=300", "train.eval_every=100", "record.checkpoint_every=1"]
+QUICK = [*SHORT, "train.steps=4", "train.eval_every=2"]
+NO_MIRROR = "record.wandb.mode=disabled"
+
+
+def jobs(study: Path, *said: str, variants: Sequence[str] = ("lstm",), seeds: int = 2) -> list[Job]:
+    points = [[f"variant={v}", f"seed={s}", f"study={study}", *said] for v in variants for s in range(seeds)]
+    return [resolve(compose(point), point) for point in points]
+
+
+def start(*said: str, **environment: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "experiments.run", *said]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, **pipes)
+
+
+def outcome(study: Path) -> dict[str, Any]:
+    """Every run's status, results, rows and weights."""
+    found = {}
+    for path in study.glob("*/run.json"):
+        content = json.loads(path.read_text())
+        files = [path.with_name(name) for name in ("metrics.csv", "weights.pt")]
+        parts = [file.read_bytes() if file.is_file() else None for file in files]
+        found[path.parent.name] = (content["status"], content["results"], content["data_digest"], *parts)
+    return found
+
+
+def undisturbed(like: Sequence[Job], study: Path) -> dict[str, Any]:
+    """What the same runs are, made alone in a folder of their own."""
+    said = [[word for word in job.said if not word.startswith("study=")] + [f"study={study}"] for job in like]
+    run_all([resolve(compose(words), words) for words in said], workers=1, show=False)
+    return outcome(study)
+
+
+# ---- the disk -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a disk can be mounted by root alone")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path, left: int) -> Path:
+    """A file that takes the disk's space but for some bytes."""
+    ballast = disk / "ballast"
+    space = os.statvfs(disk)
+    ballast.write_bytes(bytes(space.f_bavail * space.f_frsize - left))
+    return ballast
+
+
+def test_a_full_disk_ends_in_one_line_and_the_sweep_goes_on_from_there(disk: Path, tmp_path: Path) -> None:
+    study = disk / "study"
+    run_all(jobs(study, *LONGER, NO_MIRROR, seeds=1), workers=1, show=False)
+    before = outcome(study)
+    ballast = fill(disk, 0)
+    with pytest.raises(StorageError, match=rf"^study={study}: {study}.*No space left on device"):
+        run_all(jobs(study, *LONGER, NO_MIRROR), workers=1, show=False)
+    ballast.unlink()
+    ballast = fill(disk, 30_000)
+    said = ["-m", "seed=range(0,4)", f"study={study}", *LONGER, "hydra.launcher.workers=2", "hydra.launcher.stack=2"]
+    sweep = start(*said)
+    _, shown = sweep.communicate(timeout=120)
+    assert sweep.returncode == 2, shown
+    assert len(shown.splitlines()) == 2, shown
+    plan, error = shown.splitlines()
+    assert plan.startswith("3 new, 1 done")
+    assert error.startswith(f"error: study={study}: {study}")
+    assert "No space left on device" in error
+    assert {name: entry for name, entry in outcome(study).items() if entry[0] == "finished"} == before
+    ballast.unlink()
+    all_of_them = jobs(study, *LONGER, NO_MIRROR, seeds=4)
+    run_all(all_of_them, workers=1, show=False)
+    assert outcome(study) == undisturbed(all_of_them, tmp_path / "undisturbed")
+    assert not list(study.glob("*/.*"))
+
+
+def test_a_folder_that_may_only_be_read_is_named(disk: Path, tmp_path: Path) -> None:
+    study = disk / "study"
+    run_all(jobs(study, *QUICK, NO_MIRROR, seeds=1), workers=1, show=False)
+    before = outcome(study)
+    remount = ["mount", "-o", "remount,ro", str(disk)]
+    subprocess.run(remount, check=True)
+    assert run_all(jobs(study, *QUICK, NO_MIRROR, seeds=1), workers=1, show=False) == []
+    for folder in (study, disk / "new"):
+        with pytest.raises(
+            StorageError, match=rf"^study={folder}: {disk}.*cannot be written \(Read-only file system\)"
+        ):
+            run_all(jobs(folder, *QUICK, NO_MIRROR, seeds=2), workers=1, show=False)
+    assert outcome(study) == before
+    subprocess.run([*remount[:2], "remount,rw", str(disk)], check=True)
+    both = jobs(study, *QUICK, NO_MIRROR)
+    run_all(both, workers=1, show=False)
+    assert outcome(study) == undisturbed(both, tmp_path / "undisturbed")
+
+
+def test_a_study_below_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sweep = start(f"study={tmp_path}/file/study", *QUICK)
+    shown, error = sweep.communicate(timeout=60)
+    assert (sweep.returncode, shown) == (2, "")
+    assert error.splitlines()[-1].startswith(f"error: study={tmp_path}/file/study: {tmp_path}/file")
+    assert "(Not a directory)" in error
+
+
+# ---- workers ------------------------------------------------------------------------------------------------------
+
+
+def holder(job: Job) -> int:
+    """The process that holds a run's lock."""
+    assert job.study is not None
+    inode = (job.study / ".locks" / f"{job.run_id}.lock").stat().st_ino
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return next(int(words[4]) for words in held if words[5].endswith(f":{inode}"))
+
+
+def in_status(process: int, name: str) -> int:
+    """A number of /proc/PID/status."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def disturbed(
+    many: Sequence[Job], disturb: Callable[[dict[str, Any]], None], workers: int = 2
+) -> tuple[list[Any], set[int]]:
+    """Stacks of four; the runs made, and the sizes of the stacks that trained."""
+    sizes = set()
+
+    def on_event(event: dict[str, Any]) -> None:
+        if "stack" in event:
+            sizes.add(len(event["stack"]))
+            disturb(event)
+
+    return run_in_processes(stacks(many, 4, workers), workers, on_event), sizes
+
+
+def test_a_killed_worker_costs_its_stack_only_and_the_other_goes_on(tmp_path: Path) -> None:
+    many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4)
+    first: list[str] = []
+    others: set[int] = set()
+
+    def disturb(event: dict[str, Any]) -> None:
+        if not first:
+            first.extend(event["stack"])
+            victim = holder(next(job for job in many if job.run_id == first[0]))
+            others.update(child.pid for child in multiprocessing.active_children() if child.pid != victim)
+            os.kill(victim, signal.SIGKILL)
+        elif not set(first) & set(event["stack"]):
+            (job,) = [job for job in many if job.run_id == event["stack"][0]]
+            with contextlib.suppress(StopIteration):  # it has just ended
+                assert holder(job) in others
+
+    runs, sizes = disturbed(many, disturb)
+    assert sizes == {4, 2}
+    assert sorted(run.record["run_id"] for run in runs) == sorted(job.run_id for job in many)
+    assert outcome(tmp_path / "study") == undisturbed(many, tmp_path / "undisturbed")
+
+
+def test_a_run_that_kills_every_worker_is_failed_and_the_others_are_made(tmp_path: Path) -> None:
+    many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"))
+    deadly, killed = many[0], []
+
+    def disturb(event: dict[str, Any]) -> None:
+        if deadly.run_id in event["stack"]:
+            with contextlib.suppress(StopIteration, ProcessLookupError):
+                os.kill(holder(deadly), signal.SIGKILL)
+                killed.append(len(event["stack"]))
+
+    runs, _ = disturbed(many, disturb)
+    assert killed.count(1) >= DEATHS
+    whole, now = undisturbed(many, tmp_path / "undisturbed"), outcome(tmp_path / "study")
+    assert now.pop(deadly.run_id)[:3] == ("failed", {}, None)
+    assert now == {name: entry for name, entry in whole.items() if name != deadly.run_id}
+    assert {run.record["error"] for run in runs if run.status == "failed"} == {
+        f"{DEATHS} worker processes died on this run (out of memory?)"
+    }
+    again = jobs(tmp_path / "study", *LONGER, NO_MIRROR, "retry=failed", variants=("lstm", "gru"))
+    run_all(again, workers=1, show=False)
+    assert outcome(tmp_path / "study") == whole
+
+
+def test_a_worker_out_of_memory_tries_its_stack_in_halves(tmp_path: Path) -> None:
+    big = ["task.length=200", "train.batch_size=128", "train.eval_size=4", "model.hidden_size=128", "train.steps=4"]
+    many = jobs(tmp_path / "study", *big, "train.eval_every=5", NO_MIRROR, seeds=4)
+    limited: list[int] = []
+
+    def disturb(event: dict[str, Any]) -> None:
+        if not limited:
+            limited.append(holder(many[0]))
+            size, peak = (1024 * in_status(limited[0], name) for name in ("VmSize", "VmPeak"))
+            limit = size + 7 * (peak - size) // 10
+            resource.prlimit(limited[0], resource.RLIMIT_AS, (limit, limit))
+
+    runs, sizes = disturbed(many, disturb, workers=1)
+    assert sizes >= {4, 2}
+    assert [run.status for run in runs] == ["finished"] * 4
+    assert outcome(tmp_path / "study") == undisturbed(many, tmp_path / "undisturbed")
+
+
+# ---- commands -----------------------------------------------------------------------------------------------------
+
+MAKE = """
+import sys
+from pathlib import Path
+from test_faults import LONGER, NO_MIRROR, jobs
+from experiments.jobs import run_all
+if __name__ == "__main__":
+    made = run_all(jobs(Path(sys.argv[1]), *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4), 2, 2, show=False)
+    print(*(run.record["run_id"] for run in made))
+"""
+
+
+def test_two_commands_at_once_make_every_run_once(tmp_path: Path) -> None:
+    (tmp_path / "make.py").write_text(MAKE)
+    command = [sys.executable, str(tmp_path / "make.py"), str(tmp_path / "study")]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    made = [one.communicate(timeout=120)[0].split() for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4)
+    assert sorted(made[0] + made[1]) == sorted(job.run_id for job in many)
+    assert outcome(tmp_path / "study") == undisturbed(many, tmp_path / "undisturbed")
+
+
+def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
+    said = ["train.steps=1000000", "train.eval_every=1000000", *SHORT, f"study={tmp_path}", NO_MIRROR]
+    process = start(*said)
+    while process.poll() is None and not list(tmp_path.glob("*/metrics.csv")):
+        time.sleep(0.05)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 130, shown
+    assert shown.splitlines()[-1] == "interrupted: the same command goes on from the checkpoints"
+    (record,) = tmp_path.glob("*/run.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+    assert record.with_name("checkpoint.pt").is_file()
+
+
+def test_what_failed_and_what_is_stale_is_done_again_when_asked(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    many = jobs(study, *QUICK, NO_MIRROR, seeds=4)
+    run_all(many, workers=1, show=False)
+    whole = outcome(study)
+    paths = {job.seed: study / job.run_id / "run.json" for job in many}
+    for seed, change in ((1, {"status": "failed"}), (2, {"semantics": {"cell": 0}}), (3, {"status": "interrupted"})):
+        paths[seed].write_text(json.dumps(json.loads(paths[seed].read_text()) | change))
+
+    def plan(*more: str) -> str:
+        return str(make_plan(jobs(study, *QUICK, NO_MIRROR, *more, seeds=4), 1)).partition(";")[0]
+
+    assert plan() == "1 to resume or do again, 1 done, 1 failed (retry=failed), 1 stale (retry=stale)"
+    assert plan("retry=failed") == "2 to resume or do again, 1 done, 1 stale (retry=stale)"
+    assert plan("retry=stale") == "2 to resume or do again, 1 done, 1 failed (retry=failed)"
+    for retry, left in (("failed", "3 done, 1 stale (retry=stale)"), ("stale", "4 done")):
+        run_all(jobs(study, *QUICK, NO_MIRROR, f"retry={retry}", seeds=4), workers=1, show=False)
+        assert plan() == left
+    assert outcome(study) == whole
+
+
+def test_no_key_and_no_environment_variable_reaches_a_file(tmp_path: Path) -> None:
+    key, secret = "a1b2c3d4e5" * 4, "xyzzy-31415926"
+    said = ["-m", "seed=0,1", f"study={tmp_path}/study", *QUICK, "hydra.launcher.workers=2"]
+    sweep = start(*said, WANDB_API_KEY=key, MY_SECRET=secret)
+    _, shown = sweep.communicate(timeout=120)
+    assert sweep.returncode == 0, shown
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {".wandb", ".json", ".csv", ".pt", ".log"} <= {path.suffix for path in written}
+    for path in written:
+        content = path.read_bytes()
+        assert key.encode() not in content, path
+        assert secret.encode() not in content, path
