@@ -14,8 +14,7 @@ def faults():
     for _ in range(5):
         torch.zeros(48 << 18)  # 48 MB
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(faults())
+print([faults() for _ in range(4)][-1])
 """
 
 
