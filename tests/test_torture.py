@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 def start(study: Path, seeds: int) -> "subprocess.Popen[bytes]":
     said = ["-m", "variant=lstm,CIFG", f"seed=range(0,{seeds})", "task=continual_reber", f"study={study}"]
-    said += ["train.steps=300", "train.eval_every=100", "train.batch_size=4", "train.eval_size=16"]
+    said += ["train.steps=300", "train.eval_every=100", "train.batch_size=4", "train.eval_size=16", "retry=failed"]
     said += ["model.hidden_size=4", "record.checkpoint_every=.2", "hydra.launcher.workers=2", "hydra.launcher.stack=3"]
     command = [sys.executable, "-m", "experiments.run", *said]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
@@ -27,20 +28,26 @@ def start(study: Path, seeds: int) -> "subprocess.Popen[bytes]":
 
 def workers(parent: int) -> list[int]:
     """The worker processes of a sweep, without multiprocessing's own helpers."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    try:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    except OSError:  # one of them has just ended
+        return []
     return [pid for pid, line in lines.items() if b"spawn_main" in line]
 
 
-def kill_something(sweep: "subprocess.Popen[bytes]", dice: random.Random) -> None:
-    try:
-        victims = [sweep.pid, *workers(sweep.pid)]
-        os.kill(dice.choice(victims), signal.SIGKILL)
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # it ended first
+def killed(sweep: "subprocess.Popen[bytes]", dice: random.Random) -> bool:
+    """Kill the sweep or one of its workers at a random instant of its work; False if it ended before."""
+    while sweep.poll() is None and not workers(sweep.pid):
+        time.sleep(0.05)
+    time.sleep(dice.uniform(0, 8))
+    if sweep.poll() is not None:
+        return False
+    os.kill(dice.choice([sweep.pid, *workers(sweep.pid)]), signal.SIGKILL)
+    return True
 
 
-def table(study: Path) -> tuple[object, ...]:
+def table(study: Path) -> tuple[Any, ...]:
     """Every run's results, rows and weights."""
     records = {path.parent.name: json.loads(path.read_text()) for path in study.glob("*/run.json")}
     files = {
@@ -51,20 +58,32 @@ def table(study: Path) -> tuple[object, ...]:
     return {name: (r["status"], r["results"], r["data_digest"]) for name, r in records.items()}, files
 
 
+def done(study: Path, seeds: int, whole: Path) -> bool:
+    """Let the sweep end; whether it is the undisturbed one."""
+    assert start(study, seeds).wait(timeout=600) == 0
+    assert table(study) == table(whole)
+    assert len(runs.load([study]).runs) == 2 * seeds
+    return not [path for path in study.glob("*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_sweep_killed_again_and_again_ends_as_the_undisturbed_one(tmp_path: Path, full: bool) -> None:
     kills, seeds = (50, 20) if full else (3, 3)
     dice = random.Random(0)
-    assert start(tmp_path / "whole", seeds).wait(timeout=300) == 0
-    study = tmp_path / "killed"
-    for _ in range(kills):
-        sweep = start(study, seeds)
-        time.sleep(dice.uniform(2, 20))
-        kill_something(sweep, dice)
-        time.sleep(0.5)
-        sweep.kill()
-        sweep.wait(timeout=60)
-    assert start(study, seeds).wait(timeout=600) == 0
-    assert table(study) == table(tmp_path / "whole")
-    assert len(runs.load([study]).runs) == 2 * seeds
-    assert not [path for path in study.glob("*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
+    whole, study = tmp_path / "whole", tmp_path / "killed-0"
+    assert start(whole, seeds).wait(timeout=600) == 0
+    sweep, count, studies = start(study, seeds), 0, 1
+    while count < kills:
+        if killed(sweep, dice):
+            count += 1
+            time.sleep(0.2)
+        if sweep.poll() == -signal.SIGKILL:
+            sweep = start(study, seeds)
+        elif sweep.poll() is not None:  # it outlived the kills so far: the others are for another one
+            assert done(study, seeds, whole)
+            study, studies = tmp_path / f"killed-{studies}", studies + 1
+            sweep = start(study, seeds)
+    sweep.wait(timeout=600)
+    assert done(study, seeds, whole)
+    print(f"{count} kills, {studies} sweeps of {2 * seeds} runs")
