@@ -63,5 +63,7 @@ def test_a_row_has_every_ratio_and_says_what_was_missed(workers: Workers) -> Non
     assert set("abc") <= set(row["ratios"])
     assert row["missed"] == {"b": 1e9}
     report = {"machine": machine(), "cases": [row], "sampling": {"copy": 0.01}, "overhead": {}, "memory": {}}
+    report["mirror"] = {"both": 21.0, "bare": 15.0}
+    assert "21.0 ms (must 20: **missed**)" in markdown(report)
     assert "(must 1e+09: **missed**)" in markdown(report)
     assert "at most copy 1.0%" in markdown(report)

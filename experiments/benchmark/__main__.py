@@ -57,7 +57,8 @@ def run(options: Options) -> None:
     if options.rounds < 7:
         raise CommandError(f"rounds={options.rounds}: a median of fewer than 7 says little")
     chosen = _chosen(options)
-    report: dict[str, Any] = {"machine": machine(), "cases": [], "memory": {}, "sampling": {}, "overhead": {}}
+    report: dict[str, Any] = {"machine": machine(), "cases": []}
+    report |= {"memory": {}, "sampling": {}, "overhead": {}, "mirror": {}}
     if note := busy(report["machine"]):
         print(note.strip(), file=sys.stderr, flush=True)
     keep_freed_memory()
@@ -73,6 +74,7 @@ def run(options: Options) -> None:
         report["memory"][case.name] = memory(case)
     if not (options.quick or options.only):
         report["sampling"] = {name: overhead.sampling_share(name) for name in overhead.bundled_tasks()}
+        report["mirror"] = overhead.mirror_cost(60)
         report["overhead"] = {mode: overhead.seconds_per_run(500, mode) for mode in ("disabled", "offline")}
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ import torch
 from experiments.benchmark.contestants import cores
 from lstm_variants.engines import native
 
+MIRROR = 20  # milliseconds that the wandb mirror may take of a run
+
 
 def machine() -> dict[str, Any]:
     """What the numbers belong to."""
@@ -76,6 +78,10 @@ def markdown(report: dict[str, Any]) -> str:
         lines += ["", f"Drawing a batch, of a training step on the reference engine at H=64: at most {worst}."]
     for mode, seconds in report["overhead"].items():
         lines += ["", f"A one-step run, composed, recorded, wandb {mode}: {1000 * seconds:.0f} ms."]
+    if taken := report["mirror"]:
+        met = "met" if taken["both"] < MIRROR else "**missed**"
+        ours = f"Start and end of a run's wandb mirror, offline: {taken['both']:.1f} ms (must {MIRROR}: {met})"
+        lines += ["", f"{ours}; of a wandb run that is told nothing, in turn with these: {taken['bare']:.1f} ms."]
     for name, own in report["memory"].items():
         lines += ["", f"Peak memory of training per run, {name}: {own['ours']} MB, nn's {own['nn']} MB."]
     return "\n".join(lines) + "\n"
