@@ -7,7 +7,6 @@ record as it is: those that exist stay, others are made, also of a sweep that ra
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import json
 import math
@@ -15,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,33 +53,28 @@ def push(options: Options) -> None:
         records = runs.load([study], options.strict)
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")
-        with held(study, [str(record) for record in records.runs["record"]]) as folders:
-            there = wandb_runs.folders(study)
-            made = [replayed(study, folder, there) for folder in folders]
-            made += [aggregated(study, arm, there) for arm in arm_curves.of_arms(records)]
-            wandb_runs.settle()
-            print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
-            if mirror.resolve_mode(options.mode.name) == "online":
-                send(study, options.entity)
-            else:
-                print(f"to send what is missing: {wandb_failure.sync_line(study)}")
-
-
-@contextlib.contextmanager
-def held(study: Path, records: Sequence[str]) -> Iterator[list[Path]]:
-    """The run directories that no process is working on, kept so meanwhile."""
-    with contextlib.ExitStack() as locks:
-        free, busy = [], 0
+        there = wandb_runs.folders(study)
         (study / ".locks").mkdir(exist_ok=True)
-        for name in [record.rpartition("/")[2] for record in records]:
-            try:
-                locks.enter_context(FileLock(study / ".locks" / f"{name}.lock", timeout=0))
-                free.append(study / name)
-            except Timeout:
-                busy += 1
-        if busy:
-            print(f"left out: {busy} runs that are being made")
-        yield free
+        tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in records.runs["record"]]
+        made = [one for one in tried if one is not None]
+        if len(made) < len(tried):
+            print(f"left out: {len(tried) - len(made)} runs that are being made")
+        made += [aggregated(study, arm, there) for arm in arm_curves.of_arms(records)]
+        wandb_runs.settle()
+        print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
+        if mirror.resolve_mode(options.mode.name) == "online":
+            send(study, options.entity)
+        else:
+            print(f"to send what is missing: {wandb_failure.sync_line(study)}")
+
+
+def unless_busy(study: Path, run_id: str, there: Mapping[str, Path]) -> bool | None:
+    """Mirror a record on which no process is working; whether it was made, None for one that is being worked on."""
+    try:
+        with FileLock(study / ".locks" / f"{run_id}.lock", timeout=0):
+            return replayed(study, study / run_id, there)
+    except Timeout:
+        return None
 
 
 def replayed(study: Path, folder: Path, there: Mapping[str, Path]) -> bool:
@@ -131,7 +125,8 @@ def aggregated(study: Path, arm: ArmCurve, there: Mapping[str, Path]) -> bool:
 def send(study: Path, entity: str | None) -> None:
     """Send what has not arrived and delete superseded aggregates; CommandError if it still has not."""
     gone = aggregate_runs.farewells(study)
-    waiting = [path for name, path in wandb_runs.folders(study).items() if not (name in gone or wandb_runs.sent(path))]
+    known = [path for name, path in wandb_runs.folders(study).items() if name not in gone]
+    waiting = [path for path in known if wandb_runs.shown(path) and not wandb_runs.sent(path)]  # others are being made
     said = ""
     for at in range(0, len(waiting), AT_ONCE):
         command = [sys.executable, "-m", "wandb", "sync", "--include-online", *(["-e", entity] if entity else [])]

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -126,11 +127,9 @@ def wait() -> None:
 
 def settle() -> None:
     """End wandb's process unless it has runs in hand: it writes a run's end late, and keeps one it cannot start."""
-    if not _live:
+    if not _live and "wandb" in sys.modules:
         with contextlib.suppress(Exception):
-            import wandb
-
-            wandb.teardown()
+            sys.modules["wandb"].teardown()
 
 
 def _mark_if_sent(folder: Path) -> None:
