@@ -60,6 +60,7 @@ def _init(said: Mapping[str, Any], study: Path, mode: Any, entity: str | None) -
 
     if mode == "online":
         wandb_failure.reach(str(wandb.setup().settings.base_url))
+    logging.getLogger("wandb").setLevel(logging.WARNING)  # its debug.log repeats the configuration
     run = wandb.init(**said, entity=entity, dir=str(study), mode=mode, reinit="create_new", settings=settings())
     if run.disabled:
         raise RuntimeError("nobody is logged in")
