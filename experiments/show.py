@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import math
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +20,12 @@ from analysis.commandline import CommandError, about, command
 from experiments import tasks
 from experiments.configs import (
     Variant,
+    compose,
     config_file,
     expand_aliases,
     load_spec,
     names,
+    resolve,
     use_extensions,
     variants,
 )
@@ -40,7 +44,7 @@ class Options:
 
     `show variant` lists the family; with a name it prints the equation, the change against the complete LSTM marked as
     [-removed-]{+added+}; with two names the difference between them. `show task` lists the tasks; with a name it
-    prints a sample sequence and its target.
+    prints a sample sequence and its target, with `task.layout=1997`, `task.path=FILE` and the like those of that task.
     """
 
     what: list[str] = field(
@@ -53,8 +57,11 @@ class Options:
     extensions: str | None = field(default=None, metadata=about("a folder with your own conf/, cells/ and tasks/"))
 
 
-def show(options: Options) -> None:
+def show(options: Options, settings: Sequence[str] = ()) -> None:
     """Print what was asked for.
+
+    Args:
+        settings: ``task.KEY=VALUE``, changes to the settings of the tasks shown.
 
     Raises:
         CommandError: for an unknown kind or name.
@@ -64,8 +71,10 @@ def show(options: Options) -> None:
         raise CommandError(f"{kind}: legal are variant, task")
     try:
         use_extensions(options.extensions)
-        show_kind = show_variants if kind == "variant" else show_tasks
-        print("\n\n".join(show_kind(chosen, options)))
+        if settings and (kind != "task" or not chosen):
+            raise CommandError(f"{settings[0]}: a task must be named")
+        cards = show_variants(chosen, options) if kind == "variant" else show_tasks(chosen, options, settings)
+        print("\n\n".join(cards))
     except (ConfigError, SpecError, TaskError) as error:
         raise CommandError(str(error)) from None
 
@@ -186,31 +195,34 @@ def difference(one: Variant, other: Variant) -> str:
     return "\n".join([f"from {one.name} to {other.name}:", *rows, *changed])
 
 
-def show_tasks(chosen: Sequence[str], options: Options) -> Iterable[str]:
+def show_tasks(chosen: Sequence[str], options: Options, settings: Sequence[str]) -> Iterable[str]:
     """The tasks as a table, or samples of the named ones."""
     if not chosen:
         return [task_table()]
-    return [task_card(name, options) for name in chosen]
+    if options.plot and len(chosen) > 1:
+        raise CommandError(f"plot={options.plot}: one task is needed, {len(chosen)} are named")
+    return [task_card(_task(name, settings), name, options) for name in chosen]
 
 
-def _default_task(name: str) -> Task:
-    return tasks.load_task(name, config_file("task", name))
+def _task(name: str, settings: Sequence[str] = ()) -> Task:
+    """A task with its defaults, or changed as a run's command line changes it."""
+    defaults = config_file("task", name)
+    return resolve(compose([f"task={name}", *settings])).task if settings else tasks.load_task(name, defaults)
 
 
-def _summary(task: Task) -> str:
-    return (inspect.getdoc(inspect.getmodule(type(task))) or "").splitlines()[0]
+def _summary(name: str) -> str:
+    return (inspect.getdoc(tasks.task_module(name)) or "").splitlines()[0]
 
 
 def task_table() -> str:
     """Every task as a Markdown table."""
     rows = []
     for name in names("task"):
-        settings = config_file("task", name)
-        if settings.get("path", "") is None:
-            rows.append((f"`{name}`", "needs task.path=FILE", "", ""))
-            continue
-        task = _default_task(name)
-        rows.append((f"`{name}`", _summary(task), _line(task, task.chance), _line(task, task.solved)))
+        lines = "needs task.path=FILE", ""
+        if config_file("task", name).get("path", "") is not None:
+            task = _task(name)
+            lines = _line(task, task.chance), _line(task, task.solved)
+        rows.append((f"`{name}`", _summary(name), *lines))
     return tabulate(rows, ("task", "what it asks", "chance", "solved"), tablefmt="pipe", disable_numparse=True)
 
 
@@ -218,21 +230,26 @@ def _line(task: Task, value: float | None) -> str:
     return "" if value is None else f"{task.metric} {value:.4g}"
 
 
-def task_card(name: str, options: Options) -> str:
-    """A sample sequence with its target, the chance line and the solved threshold."""
-    task = _default_task(name)
-    drawn = task.example(options.seed)
+def task_card(task: Task, name: str, options: Options) -> str:
+    """A sample sequence with its target, as wide as the terminal, the chance line and the solved threshold."""
+    drawn = task.example(options.seed, shutil.get_terminal_size((120, 24)).columns)
     if options.plot:
-        task.plot(Path(options.plot), options.seed)
+        try:
+            task.plot(Path(options.plot), options.seed)
+        except ValueError as error:  # a file name that matplotlib knows no format for
+            raise CommandError(f"plot={options.plot}: {error}") from None
     chance = (
         f"chance: {_line(task, task.chance) or 'not known'}   solved: {_line(task, task.solved) or 'reported only'}"
     )
-    return f"{name}: {_summary(task)}\n\n{drawn}\n\n{chance} ({task.unit})"
+    return f"{name}: {_summary(name)}\n\n{drawn}\n\n{chance} ({task.unit})"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    return command("python -m experiments.show", Options, show, argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    settings = [word for word in words if word.startswith("task.")]
+    body = functools.partial(show, settings=settings)
+    return command("python -m experiments.show", Options, body, [word for word in words if word not in settings])
 
 
 if __name__ == "__main__":

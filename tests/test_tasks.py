@@ -163,12 +163,6 @@ def test_an_example_is_aligned(task: Task) -> None:
     assert len({len(line) for line in lines}) == 1
 
 
-@pytest.mark.parametrize("name", ["adding", "continual_reber", "counting", "polyphonic"])
-def test_an_example_can_be_drawn(name: str, tmp_path: Path) -> None:
-    build(name, {}, tmp_path).plot(tmp_path / "drawn.png", seed=3)
-    assert (tmp_path / "drawn.png").stat().st_size > 1_000
-
-
 def test_carried_streams_are_exact(tmp_path: Path) -> None:
     """One long stream gives what its chunks give with the state carried and the padding held."""
     from family import SPECS

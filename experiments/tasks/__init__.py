@@ -58,7 +58,7 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _task_class(name: str) -> type[Task]:
-    module = _module(name)
+    module = task_module(name)
     own = [
         kind
         for _, kind in inspect.getmembers(module, inspect.isclass)
@@ -69,7 +69,8 @@ def _task_class(name: str) -> type[Task]:
     return own[0]
 
 
-def _module(name: str) -> types.ModuleType:
+def task_module(name: str) -> types.ModuleType:
+    """The file of a task."""
     for folder in _extensions:
         path = folder / "tasks" / f"{name}.py"
         if path.is_file():

@@ -202,9 +202,12 @@ class Task:
         """
         return {}
 
-    def example(self, seed: int = 0) -> str:
-        """One sample sequence with its target as aligned text; ``.`` where a step does not count."""
-        return _example.text(self, self._drawn(seed))
+    def example(self, seed: int = 0, columns: int | None = None) -> str:
+        """One sample sequence with its target as aligned text, in blocks at most so many columns wide.
+
+        ``.`` stands where a step does not count.
+        """
+        return _example.text(self, self._drawn(seed), columns)
 
     def input_rows(self, inputs: Array) -> dict[str, list[str]]:
         """How an example writes the inputs (T, ...) of one sequence: rows of one cell a step."""
