@@ -56,17 +56,23 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
             body(parse(schema, words))
         sys.stdout.flush()
     except CommandError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {one_line(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output (a pager, head) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print(f"{program}: {f'{error.filename}: {error.strerror}' if error.filename else error}", file=sys.stderr)
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"{program}: {one_line(said)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:  # SIGINT, or what a sweep makes of a signal
         print(f"{program}: interrupted", file=sys.stderr)
         return 128 + int(getattr(error, "signum", signal.SIGINT))
     return 0
+
+
+def one_line(text: str) -> str:
+    """The text with the characters escaped that would break the line or could not be printed."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def parse(schema: type[Options], words: Sequence[str]) -> Options:

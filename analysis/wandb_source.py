@@ -4,13 +4,14 @@
     source=wandb:somebody/mine             every run of a project on a server
 
 A .wandb file is a log of protobuf records in blocks of 32 KiB, LevelDB's format: a record is one fragment or several,
-each with a header of 7 bytes (checksum, length, kind). What a kill has cut off is left out.
+each with a header of 7 bytes (checksum, length, kind). What a kill has cut off, or follows damage, is left out.
 """
 
 import json
 import math
 import re
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,8 @@ def read(source: str) -> cache.Study:
             reasons.append(None)
         except UnreadableError as reason:
             reasons.append(str(reason))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reasons.append(f"it is not as the mirror wrote it ({type(error).__name__}: {error})")
     if not names:
         raise CommandError(f"source={source}: no runs of ours there; python -m experiments.push study=DIR makes them")
     return cache.Study(names, [()] * len(names), reasons, columns.table(rows), curves)
@@ -140,12 +143,12 @@ def logged(content: bytes) -> Iterator[bytes]:
     at, parts = HEADER, list[bytes]()
     while at + HEADER <= len(content):
         left = BLOCK - at % BLOCK
-        _, length, kind = struct.unpack("<IHB", content[at : at + HEADER])
+        checksum, length, kind = struct.unpack("<IHB", content[at : at + HEADER])
         if left < HEADER or kind == 0:  # the rest of a block is padding
             at += left
             continue
         data = content[at + HEADER : at + HEADER + length]
-        if len(data) < length:
+        if len(data) < length or zlib.crc32(content[at + HEADER - 1 : at + HEADER] + data) != checksum:
             return
         at += HEADER + length
         parts.append(data)

@@ -150,5 +150,6 @@ def load_run(folder: str | Path) -> LoadedRun:
         layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
         readout = weights["readout_weight"], weights["readout_bias"]
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ConfigError(f"{folder}: record and weights do not fit ({type(error).__name__}: {error})") from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"{folder}: record and weights do not fit ({reason})") from None
     return LoadedRun(layer, readout, task, resolved, record)

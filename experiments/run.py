@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from analysis.commandline import one_line
 from experiments import api
 from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.jobs import run_all
@@ -43,7 +44,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
+        print(f"error: {one_line(explain(error))}", file=sys.stderr)
         sys.exit(2)
     except InterruptedRunError as interrupted:
         print("interrupted: the same command goes on from the checkpoints", file=sys.stderr)

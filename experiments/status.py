@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.commandline import CommandError, about, command
+from analysis.record import UnreadableError, read_curves, read_run
 from experiments.jobs import SWEEP
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
@@ -43,7 +44,7 @@ class Standing:
         waiting: runs of the last sweep that have not begun.
         progress: running runs as "run_id: step of steps".
         rate: runs ended a minute since the sweep began; None before the first.
-        errors: the last failures, a line each.
+        errors: the last failures and what cannot be read, a line each.
     """
 
     counts: dict[tuple[str, str], Counter[str]]
@@ -72,47 +73,69 @@ def look(study: Path) -> Standing:
     """
     if not study.is_dir():
         raise CommandError(f"study={study}: no such folder")
-    records = [record for path in study.glob("*/run.json") if (record := _read(path))]
-    sweep = _read(study / SWEEP) or {"run_ids": [], "started": None}
-    if not records and not sweep["run_ids"]:
+    records, unreadable = _records(study)
+    waiting_for, started = _sweep(study)
+    if not records and not unreadable and not waiting_for:
         raise CommandError(f"study={study}: no runs in this folder")
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for record in records:
-        counts[record["task"]["name"], record["variant"]][record["status"]] += 1
-    begun = {record["run_id"] for record in records}
-    failed = sorted((r for r in records if r["error"]), key=lambda r: str(r["timing"]["finished"]))
+        counts[record["task.name"], record["variant"]][record["status"]] += 1
+    failed = sorted((r for r in records if r["error"]), key=lambda r: str(r.get("timing.finished")))
     return Standing(
         counts=dict(counts),
-        waiting=len(set(sweep["run_ids"]) - begun),
+        waiting=len(waiting_for - {record["run_id"] for record in records}),
         progress=[_progress(study, record) for record in records if record["status"] == "running"],
-        rate=_rate(records, sweep["started"]),
-        errors=[f"{r['run_id']}: {r['error']}" for r in failed[-ERRORS_SHOWN:]],
+        rate=_rate(records, started),
+        errors=[*unreadable[-ERRORS_SHOWN:], *(f"{r['run_id']}: {r['error']}" for r in failed[-ERRORS_SHOWN:])],
     )
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The records that can be read, and why the others cannot."""
+    records, unreadable = [], []
+    for path in sorted(study.glob("*/run.json")):
+        try:
+            records.append(read_run(path.parent))
+        except UnreadableError as reason:
+            unreadable.append(f"{path.parent.name}: {reason}")
+    return records, unreadable
+
+
+def _sweep(study: Path) -> tuple[set[str], datetime | None]:
+    """The runs that the last sweep set out to do, and when."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):
+        content = json.loads((study / SWEEP).read_text())
+        return {str(name) for name in content["run_ids"]}, _instant(content["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set(), None
+
+
+def _instant(text: Any) -> datetime | None:
+    """A time with its zone; None for anything else."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    return instant if instant.tzinfo else None
 
 
 def _progress(study: Path, record: Mapping[str, Any]) -> str:
-    path = study / record["run_id"] / "metrics.csv"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    step = lines[-1].split(",")[0] if len(lines) > 1 else "0"
-    return f"{record['run_id']}: step {step} of {record['config']['resolved']['train']['steps']}"
+    try:
+        table = read_curves(study / record["run_id"], record["status"]).table
+        step = f"{table[-1, 0]:.0f}" if len(table) else "0"
+    except UnreadableError as reason:
+        step = f"unknown ({reason})"
+    return f"{record['run_id']}: step {step} of {record.get('config.resolved.train.steps')}"
 
 
-def _rate(records: Sequence[Mapping[str, Any]], started: str | None) -> float | None:
-    ended = [r["timing"]["finished"] for r in records if r["timing"]["finished"]]
-    since = [end for end in ended if started is None or end >= started]
+def _rate(records: Sequence[Mapping[str, Any]], started: datetime | None) -> float | None:
+    ended = [instant for record in records if (instant := _instant(record.get("timing.finished")))]
+    since = [instant for instant in ended if started is None or instant >= started]
     if not since or started is None:
         return None
     running = any(record["status"] == "running" for record in records)
-    last = datetime.now(UTC) if running else datetime.fromisoformat(max(since))
-    minutes = (last - datetime.fromisoformat(started)).total_seconds() / 60
+    last = datetime.now(UTC) if running else max(since)
+    minutes = (last - started).total_seconds() / 60
     return len(since) / minutes if minutes > 0 else None
 
 
