@@ -1,6 +1,6 @@
 """wandb's view of a study and a report with its claims, as code: python -m analysis.workspace study=outputs/mine
 
-With `dry_run=true` both are printed as JSON, and no account is needed.
+With `dry_run=true` both are printed as JSON, and no account is needed. Every other call saves new ones.
 """
 
 import json
