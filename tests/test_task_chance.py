@@ -121,6 +121,29 @@ def test_how_often_a_constant_comes_close(name: str, changes: dict[str, Any], tm
     assert task.scores(outputs, fresh).means()[task.metric] == pytest.approx(task.chance, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "missed"),
+    [("adding", {"layout": "1997"}, 0.68), ("multiplication", {}, 1 - 0.08 * (1 - np.log(0.08)))],
+)
+@pytest.mark.parametrize("length", [100, 500])
+def test_the_first_mark_of_1997_is_not_always_known(
+    name: str, changes: dict[str, Any], missed: float, length: int, tmp_path: Path
+) -> None:
+    """With marks at 0 and in 1..9 either may be i1: who gives the mean of both answers is not close in ``missed``."""
+    task = build(name, changes | {"length": length}, tmp_path)
+    batch = task.training_batch(generator(7), 20_000)
+    values, marked = batch.inputs[..., 0], batch.inputs[..., 1] == 1
+    second = np.where(marked, np.arange(len(marked))[:, None], 0).max(axis=0)
+    first, other = values[0], values[second, np.arange(20_000)]
+    answers = (0.5 + (first + other) / 4, 0.5 + other / 4) if name == "adding" else (first * other, other)
+    undecided = marked[0] & (second <= 9)
+    outputs = np.where(undecided, sum(answers) / 2, batch.targets[..., 0])[..., None]
+    ceiling = task.scores(torch.from_numpy(outputs), batch).means()["within_.04"]
+    assert ceiling == pytest.approx(1 - missed * 1.8 / (length // 2 - 2), abs=0.003)
+    assert task.solved is not None
+    assert (ceiling > task.solved) == (name == "multiplication" or length == 500)
+
+
 def test_who_sees_the_second_value_comes_close_more_often(tmp_path: Path) -> None:
     """Without the end flag the sum is due at the second mark, its value in view."""
     task = build("continual_adding", {"flag": False}, tmp_path)

@@ -11,6 +11,8 @@ the sum. Chance MSE 1/6 (the sum's variance); solved at MSE < .01.
 Layout ``1997`` (Hochreiter & Schmidhuber 1997, experiment 4): L ~ U{T..T+T/10} steps, values U[-1, 1], marks at
 i1 ~ U{0..9} and i2 ~ U{0..T/2-2} other than i1, marker -1 at the first and last step where not marked; X1, the value at
 i1, counts 0 if i1 = 0; target .5 + (X1 + X2)/4. Chance MSE 19/480, within .04 in 15 %; solved at 99 % within .04.
+Where both marks stand in 0..9, one of them at 0, the input does not tell which is i1: who gives the mean is not within
+.04 in 1.22/(T/2-2) of all sequences, so that T=250 is the shortest length at which least squares can solve it.
 
 Denominator: sequences (the loss stands at the last step). ``length`` counts steps.
 """
