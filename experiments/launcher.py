@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 
@@ -22,6 +23,7 @@ from experiments.configs import (
 from experiments.jobs import run_all
 from experiments.plan import print_plan
 from experiments.record import find
+from experiments.slurm import Options, run_on_slurm
 from experiments.stack import Run
 
 Plugins.instance()  # Hydra's scan must come before its sweeper and its launcher are imported
@@ -77,11 +79,18 @@ class StackedLauncher(BasicLauncher):
         if self.dry_run:
             print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)
             return []
-        runs = {run.record["run_id"]: run for run in run_all(applicable, self.workers, self.stack)}
+        made = self._made(applicable)
+        if made is None:
+            return []
+        runs = {run.record["run_id"]: run for run in made}
         return [
             _job_return(overrides, job, runs.get(job.run_id) if job else None)
             for overrides, job in zip(job_overrides, jobs, strict=True)
         ]
+
+    def _made(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
+        """The runs made now; None if they were left to a cluster."""
+        return run_all(jobs, self.workers, self.stack)
 
     def _validated(self, job_overrides: Sequence[Sequence[str]]) -> list[Job | None]:
         """Every job, None for one that is not applicable, which is said once for all its seeds."""
@@ -102,6 +111,17 @@ class StackedLauncher(BasicLauncher):
         return jobs
 
 
+class SlurmLauncher(StackedLauncher):
+    """The same, with the stacks as tasks of a Slurm job array."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = Options(**options)
+        super().__init__(self.options.tasks, self.options.stack, self.options.dry_run)
+
+    def _made(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
+        return run_on_slurm(jobs, self.options)
+
+
 def _job_return(overrides: Sequence[str], job: Job | None, run: Run | None) -> JobReturn:
     """What became of a job: its score, its failure, or None for what is not applicable; done before counts as done."""
     returned = JobReturn(overrides=overrides, task_name="run", status=JobStatus.COMPLETED)
@@ -118,14 +138,15 @@ def _job_return(overrides: Sequence[str], job: Job | None, run: Run | None) -> J
 
 
 def register() -> None:
-    """Give Hydra the launcher and the sweeper; call before ``hydra.main`` runs."""
+    """Give Hydra the launchers and the sweeper; call before ``hydra.main`` runs."""
+    ConfigStore.instance().store(group="hydra/launcher", name="slurm", provider="gates", node=Options)
     try:
         namespace: Any = importlib.import_module("hydra_plugins")
     except ModuleNotFoundError:
         namespace = sys.modules["hydra_plugins"] = types.ModuleType("hydra_plugins")
         namespace.__path__ = []
     module = types.ModuleType("hydra_plugins.gates")
-    for plugin in (StackedLauncher, StudySweeper):
+    for plugin in (StackedLauncher, SlurmLauncher, StudySweeper):
         setattr(module, plugin.__name__, plugin)
         plugin.__module__ = module.__name__
         Plugins.instance().register(plugin)

@@ -20,6 +20,7 @@ from experiments import api
 from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.jobs import run_all
 from experiments.launcher import register, stackable
+from experiments.settings import ConfigError
 from experiments.stack import InterruptedRunError, Run
 
 
@@ -29,6 +30,8 @@ def app(config: DictConfig) -> None:
     """One run; a sweep goes to the launcher instead."""
     hydra_config = HydraConfig.get()
     with errors_in_one_line():
+        if hydra_config.runtime.choices["hydra/launcher"] == "slurm":
+            raise ConfigError("hydra/launcher=slurm: it runs sweeps; add -m")
         job = resolve(config, hydra_config.overrides.task, hydra_config.runtime.choices["task"])
         runs = run_all([job], workers=1)
     for run in runs:

@@ -186,12 +186,12 @@ def _recorded(training: Training, records: Sequence[RunRecord], on_event: Callab
     training.on_step = _throttled(on_event, training.jobs)
     training.on_checkpoint = lambda model, checkpoint: records[model].checkpoint(checkpoint)
     error = None
-    try:
-        with _stopping(training):
+    with _stopping(training):  # until the records are closed: a second signal must not cut that short
+        try:
             training.run(training.jobs[0].record.checkpoint_every)
-    except Exception as caught:
-        error = _reason(caught, training.jobs)
-    return [_close(training, model, record, error) for model, record in enumerate(records)]
+        except Exception as caught:
+            error = _reason(caught, training.jobs)
+        return [_close(training, model, record, error) for model, record in enumerate(records)]
 
 
 def _reason(error: Exception, jobs: Sequence[Job]) -> str:

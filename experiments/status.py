@@ -20,7 +20,9 @@ from rich.text import Text
 
 from analysis.commandline import CommandError, about, command
 from analysis.record import UnreadableError, read_curves, read_run
+from experiments import cluster
 from experiments.jobs import SWEEP
+from experiments.settings import ConfigError
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
 ERRORS_SHOWN = 5
@@ -45,6 +47,7 @@ class Standing:
         progress: running runs as "run_id: step of steps".
         rate: runs ended a minute since the sweep began; None before the first.
         errors: the last failures and what cannot be read, a line each.
+        slurm: the study's tasks in Slurm's queue; None if it never had any.
     """
 
     counts: dict[tuple[str, str], Counter[str]]
@@ -52,6 +55,7 @@ class Standing:
     progress: list[str]
     rate: float | None
     errors: list[str]
+    slurm: str | None
 
     @property
     def total(self) -> Counter[str]:
@@ -87,7 +91,17 @@ def look(study: Path) -> Standing:
         progress=[_progress(study, record) for record in records if record["status"] == "running"],
         rate=_rate(records, started),
         errors=[*unreadable[-ERRORS_SHOWN:], *(f"{r['run_id']}: {r['error']}" for r in failed[-ERRORS_SHOWN:])],
+        slurm=_slurm(study),
     )
+
+
+def _slurm(study: Path) -> str | None:
+    if not (study / cluster.FOLDER).is_dir():
+        return None
+    try:
+        return cluster.summary(cluster.queue(study)) or "no task queued or running"
+    except ConfigError as error:
+        return str(error)
 
 
 def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -154,6 +168,8 @@ def draw(standing: Standing, title: str) -> Group:
         left = standing.minutes_left
         ahead = f", about {left:.1f} min left" if left else ""
         lines.append(Text(f"{standing.rate:.1f} runs a minute{ahead}"))
+    if standing.slurm is not None:
+        lines.append(Text(f"Slurm: {standing.slurm}"))
     lines += [Text(f"error: {line}", style="red") for line in standing.errors]
     return Group(table, *lines)
 

@@ -1,0 +1,262 @@
+"""hydra/launcher=slurm: stacks as tasks of a Slurm job array, submitted and awaited through submitit.
+
+A task can be done again at any time: it looks which of its runs are left, and goes on from their checkpoints. Which
+task holds which runs is written down (cluster.py), so the same command never submits a run twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from experiments import mirror
+from experiments.cluster import (
+    FOLDER,
+    Queued,
+    ask,
+    hold,
+    job_name,
+    largest_array,
+    last_line,
+    partitions,
+    queue,
+    summary,
+)
+from experiments.configs import LARGEST_STACK, Job, use_extensions, used_extensions
+from experiments.jobs import announce, make_plan
+from experiments.record import find
+from experiments.settings import ConfigError, refuse
+from experiments.stack import InterruptedRunError, Run, standing
+from experiments.workers import run_in_processes
+
+ENDING = 60.0  # seconds at most that a cancelled task may take to end (Slurm's KillWait and a margin)
+OFTEN, SELDOM = 0.5, 30.0  # seconds between looks at the queue, at first and in the end
+
+
+@dataclass
+class Options:
+    """What ``hydra.launcher.KEY=`` may say; docs/scaling.md tells when to change what."""
+
+    _target_: str = "hydra_plugins.gates.SlurmLauncher"
+    detach: bool = False  # submit and return
+    partition: str | None = None  # None: the cluster's default
+    time: int = 60  # minutes after which a task goes back to the queue, from its runs' checkpoints
+    signal: int = 120  # seconds before that at which the runs checkpoint
+    requeue: int = 10  # how often a task goes back; then its runs wait for the same command
+    cpus: int = 2  # cores of a task
+    memory: float | None = None  # GB of a task; None: the cluster's default
+    tasks: int | None = None  # array tasks; None: one a stack, as far as MaxArraySize allows
+    parallelism: int | None = None  # tasks at once; None: as many as the cluster lets run
+    sbatch: dict[str, Any] = field(default_factory=dict)  # more options of sbatch: {account: mine, gres: "gpu:1"}
+    stack: int = LARGEST_STACK  # runs in a stack
+    dry_run: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be, by name."""
+        for key in ("time", "signal", "cpus", "memory", "tasks", "parallelism", "stack"):
+            value = getattr(self, key)
+            if value is not None and not value > 0:
+                raise refuse(f"hydra.launcher.{key}", value, "a number above 0 is needed")
+
+    @property
+    def bytes(self) -> float | None:
+        """A task's memory."""
+        return None if self.memory is None else self.memory * 2**30
+
+
+def run_on_slurm(jobs: Sequence[Job], options: Options) -> list[Run] | None:
+    """Submit what is neither done nor queued, and wait for it unless told to detach.
+
+    Returns:
+        The runs submitted now or earlier, as their records say; None if detached.
+
+    Raises:
+        ConfigError: without Slurm or submitit, for an unknown partition, and for what sbatch refuses.
+        InterruptedRunError: on SIGINT or SIGTERM, after the tasks submitted here were cancelled.
+    """
+    options.check()
+    study = _study(jobs)
+    _usable(options)
+    held = {run_id for task in _settled(study) for run_id in task.run_ids}
+    jobs = [replace(job, threads=job.threads or options.cpus) for job in jobs]
+    plan = make_plan(jobs, options.tasks or 1, options.stack, queued=held, memory=options.bytes)
+    tasks = _tasks(plan.groups, min(options.tasks or len(plan.groups), largest_array()))
+    print(replace(plan, workers=len(tasks)), file=sys.stderr)
+    names: list[str] = []
+    if tasks:
+        announce(plan)
+        names = _submit(tasks, study, options)
+        print(f"submitted: {len(plan.todo)} runs as Slurm tasks {', '.join(names)}; logs in {study / FOLDER}")
+    if options.detach:
+        print(f"python -m experiments.status study={study}  # the same command again submits what is missing")
+        return None
+    awaited = [job for job in jobs if plan.standings[job.run_id] in ("new", "again", "queued")]
+    _wait(study, awaited, names)
+    return [_outcome(job) for job in awaited]
+
+
+def _study(jobs: Sequence[Job]) -> Path:
+    studies = {job.study for job in jobs}
+    study = studies.pop() if len(studies) == 1 else None
+    if study is None:
+        raise ConfigError("study: hydra/launcher=slurm needs one folder, on a file system that all nodes see")
+    return study
+
+
+def _usable(options: Options) -> None:
+    for program in ("sbatch", "srun", "squeue", "scontrol", "sinfo"):
+        if shutil.which(program) is None:
+            raise ConfigError(f"hydra/launcher=slurm: no {program} on PATH; run this on a machine of the cluster")
+    if find_spec("submitit") is None:
+        raise ConfigError('hydra/launcher=slurm: submitit is not installed: pip install -e ".[slurm]"')
+    legal = partitions()
+    if options.partition not in (None, *legal):
+        raise refuse("hydra.launcher.partition", options.partition, f"legal are {', '.join(legal)}")
+
+
+def _settled(study: Path) -> list[Queued]:
+    """The queue once tasks that are about to end have ended."""
+    deadline = time.monotonic() + ENDING
+    tasks = queue(study)
+    while any(task.state == "COMPLETING" for task in tasks) and time.monotonic() < deadline:
+        time.sleep(OFTEN)
+        tasks = queue(study)
+    return tasks
+
+
+def _tasks(groups: Sequence[Sequence[Job]], count: int) -> list[list[Job]]:
+    """Stacks dealt out to at most ``count`` tasks; they come with the most work first."""
+    return [[job for group in groups[first::count] for job in group] for first in range(min(count, len(groups)))]
+
+
+def _submit(tasks: Sequence[Sequence[Job]], study: Path, options: Options) -> list[str]:
+    """The names of the new tasks."""
+    import submitit
+
+    executor = submitit.SlurmExecutor(folder=study.resolve() / FOLDER)
+    executor.update_parameters(**_parameters(study, options))
+    shared = (used_extensions(), options.stack, options.bytes, options.requeue)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+            submitted = executor.submit_array([Task(pickle.dumps(list(task)), *shared) for task in tasks])
+    except submitit.core.utils.FailedJobError as error:
+        raise ConfigError(f"hydra/launcher=slurm: {last_line(str(error))}") from None
+    names = [job.job_id for job in submitted]
+    hold(study, {name: [job.run_id for job in task] for name, task in zip(names, tasks, strict=True)})
+    return names
+
+
+def _parameters(study: Path, options: Options) -> dict[str, Any]:
+    parameters = {
+        "job_name": job_name(study),
+        "partition": options.partition,
+        "time": options.time,
+        "cpus_per_task": options.cpus,
+        "mem": None if options.memory is None else f"{round(options.memory * 1024)}M",
+        "array_parallelism": options.parallelism or sys.maxsize,
+        "stderr_to_stdout": True,
+        "srun_args": [f"--cpus-per-task={options.cpus}"],  # srun does not take it from sbatch any more
+        "additional_parameters": {"requeue": True, "signal": f"TERM@{options.signal}", **options.sbatch},
+    }
+    return {key: value for key, value in parameters.items() if value is not None}
+
+
+def _wait(study: Path, jobs: Sequence[Job], mine: Sequence[str]) -> None:
+    """Show progress until no task holds one of the runs."""
+    left, pause = list(jobs), OFTEN
+    with tqdm(total=len(jobs), desc="runs", unit="run", disable=None, file=sys.stderr) as bar, _interruptible(mine):
+        while left:
+            with contextlib.suppress(ConfigError):  # a busy controller: look again
+                tasks = [task for task in queue(study) if not {job.run_id for job in jobs}.isdisjoint(task.run_ids)]
+                waiting = {run_id for task in tasks if task.state == "PENDING" for run_id in task.run_ids}
+                left = [job for job in left if job.run_id in waiting or standing(job) in ("new", "again")]
+                bar.set_postfix_str(summary(tasks), refresh=False)
+                bar.update(len(jobs) - len(left) - bar.n)
+                if not tasks:
+                    break
+            time.sleep(pause)
+            pause = min(SELDOM, 1.2 * pause)
+
+
+@contextlib.contextmanager
+def _interruptible(names: Sequence[str]) -> Iterator[None]:
+    """SIGTERM and SIGINT cancel these tasks: their runs checkpoint and end."""
+
+    def cancel(signum: int, frame: object) -> None:
+        with contextlib.suppress(ConfigError):
+            ask("scancel", *names)
+        raise InterruptedRunError(signum)
+
+    before = {which: signal.signal(which, cancel) for which in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def _outcome(job: Job) -> Run:
+    """A run whose task has ended, from its record."""
+    record = find(job) or {"results": {}, "status": "running"}
+    if record["status"] in ("running", "interrupted"):
+        error = f"its Slurm task ended first, see {job.study}/{FOLDER}; the same command goes on"
+        record |= {"status": "interrupted", "error": error}
+    return Run({**record, "run_id": job.run_id}, [])
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an array task does: what is left of its runs.
+
+    Attributes:
+        jobs: pickled apart, since extensions must be known before they are read.
+        extensions: the user's own folder.
+        largest: runs in a stack.
+        memory: bytes that it may use.
+        requeue: how often it goes back to the queue.
+    """
+
+    jobs: bytes
+    extensions: str | None
+    largest: int
+    memory: float | None
+    requeue: int
+
+    def __call__(self) -> None:
+        """At SIGTERM the runs checkpoint; the task goes back to the queue if it was the time limit that sent it."""
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            use_extensions(self.extensions)
+            plan = make_plan(pickle.loads(self.jobs), 1, self.largest, memory=self.memory)
+            print(plan, flush=True)
+            with mirror.sweep():
+                run_in_processes(plan.groups, 1, lambda event: None)
+        except InterruptedRunError as interrupted:
+            self._go_on_later()
+            sys.exit(128 + interrupted.signum)
+
+    def _go_on_later(self) -> None:
+        """Back to the queue, unless the task was cancelled: then Slurm no longer counts it as running."""
+        import submitit
+
+        task = submitit.JobEnvironment().job_id  # 12_3: one of the SLURM_JOB_IDs of an array names the whole array
+        running = ask("squeue", "--noheader", f"--jobs={task}", "--format=%T").strip() == "RUNNING"
+        if running and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < self.requeue:
+            ask("scontrol", "requeue", task)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise InterruptedRunError(signum)

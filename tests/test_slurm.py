@@ -1,0 +1,262 @@
+"""hydra/launcher=slurm on a real cluster of one node: what happens to its tasks does not change how a sweep ends."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_sweep import ROOT, jobs
+from test_torture import table
+
+from experiments import cluster
+from experiments.settings import ConfigError
+from experiments.slurm import Options, run_on_slurm
+
+SAID = ["-m", "variant=lstm,CIFG", "seed=range(0,2)", "task=continual_reber", "train.batch_size=4"]
+SAID += ["train.eval_every=200", "train.eval_size=16", "model.hidden_size=4", "record.checkpoint_every=.2"]
+ON_SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus=1"]
+DETACHED = [*ON_SLURM, "hydra.launcher.detach=true"]
+
+
+def start(study: Path, *more: str, module: str = "run") -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", f"experiments.{module}", *more, f"study={study}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled", "OMP_WAIT_POLICY": "passive"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def gates(study: Path, *more: str, module: str = "run") -> tuple[int, str]:
+    process = start(study, *more, module=module)
+    shown, _ = process.communicate(timeout=500)
+    return process.returncode, shown
+
+
+def answers() -> bool:
+    try:
+        return bool(cluster.partitions())
+    except ConfigError:
+        return False
+
+
+on_a_cluster = pytest.mark.skipif(
+    not answers(), reason="Slurm does not answer here; as root: tests/slurm/start-one-node.sh"
+)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Path]:
+    """A study's folder; what holds its runs ends with the test."""
+    folder = tmp_path / f"{tmp_path.name}-study"
+    folder.mkdir()
+    yield folder
+    subprocess.run(["pkill", "-f", f"study={folder}"], check=False)
+    if tasks := cluster.queue(folder):
+        cluster.ask("scancel", *(task.name for task in tasks))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The undisturbed sweep of so many steps, in worker processes here."""
+    made: dict[int, Path] = {}
+
+    def sweep(steps: int) -> Path:
+        if steps not in made:
+            made[steps] = tmp_path_factory.mktemp("whole")
+            code, shown = gates(made[steps], *SAID, f"train.steps={steps}", "hydra.launcher.workers=2")
+            assert code == 0, shown
+        return made[steps]
+
+    return sweep
+
+
+def until(what: Callable[[], bool], seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def checkpointed(study: Path, run_ids: list[str], since: float) -> bool:
+    """Whether all these runs have gone on since then."""
+    files = [study / run_id / "checkpoint.pt" for run_id in run_ids]
+    return all(file.is_file() and file.stat().st_mtime > since for file in files)
+
+
+def training(study: Path) -> list[cluster.Queued]:
+    """Two tasks, once each has trained and checkpointed on this start."""
+    since = time.time()
+
+    def both() -> bool:
+        tasks = cluster.queue(study)
+        return len(tasks) == 2 and all(checkpointed(study, task.run_ids, since) for task in tasks)
+
+    until(both)
+    return cluster.queue(study)
+
+
+def processes(task: cluster.Queued) -> list[int]:
+    """The Python processes of a task: submitit's and its worker's."""
+    pattern = "^[^ ]*python.*(submitit.core._submit|spawn_main)"
+    listed = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True)
+    number, _, index = task.name.partition("_")
+    mine = [f"SLURM_ARRAY_JOB_ID={number}".encode(), f"SLURM_ARRAY_TASK_ID={index}".encode()]
+    return [pid for pid in map(int, listed.stdout.split()) if set(mine) <= environment(pid)]
+
+
+def environment(pid: int) -> set[bytes]:
+    try:
+        return set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    except OSError:
+        return set()
+
+
+def statuses(study: Path, task: cluster.Queued) -> set[str]:
+    return {json.loads((study / run_id / "run.json").read_text())["status"] for run_id in task.run_ids}
+
+
+def at_once(task: cluster.Queued) -> None:
+    """A task that goes back to the queue waits there for two minutes: Slurm's way, which a user can cut short."""
+    waits = ["squeue", "--noheader", "--array", f"--jobs={task.name}", "--format=%T"]
+    until(lambda: cluster.ask(*waits).strip() == "PENDING")
+    cluster.ask("scontrol", "update", f"jobid={task.name}", "starttime=now")
+
+
+@on_a_cluster
+def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int], Path]) -> None:
+    said = [*SAID, "train.steps=20", *ON_SLURM, "hydra.launcher.stack=1"]
+    code, shown = gates(study, *said)
+    assert code == 0, shown
+    tasks = cluster.largest_array()
+    assert tasks < 4, "the cluster must be one whose arrays are shorter than the sweep"
+    assert f"in stacks: 4, workers: {tasks}" in shown  # several stacks a task
+    assert table(study) == table(whole(20))
+    code, shown = gates(study, *said)
+    assert (code, "4 done; to run: 0" in shown) == (0, True)
+
+
+@on_a_cluster
+def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, whole: Callable[[int], Path]) -> None:
+    said = [*SAID, "train.steps=800", "hydra.launcher.stack=2"]
+    code, shown = gates(study, *said, *DETACHED)
+    assert code == 0, shown
+    assert f"python -m experiments.status study={study}" in shown
+    code, again = gates(study, *said, *DETACHED)
+    assert (code, "4 queued or running on Slurm; to run: 0" in again) == (0, True), again
+    assert len(cluster.queue(study)) == 2
+
+    first, second = training(study)
+    assert "Slurm: 2 running" in gates(study, module="status")[1]
+    cluster.ask("scancel", first.name)
+    for pid in processes(second):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not cluster.queue(study))
+    assert statuses(study, first) == {"interrupted"}
+    assert statuses(study, second) == {"running"}
+
+    attached = start(study, *said, *ON_SLURM)
+    first, second = training(study)
+    cluster.ask("scontrol", "requeue", first.name)
+    cluster.ask("scancel", "--signal=TERM", second.name)  # as at the time limit: it checkpoints and goes back itself
+    at_once(first)
+    at_once(second)
+    shown, _ = attached.communicate(timeout=300)
+    assert attached.returncode == 0, shown
+    assert "4 to resume or do again; to run: 4" in shown
+    assert table(study) == table(whole(800))
+    assert not [path for path in study.glob("*-s*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
+
+
+@on_a_cluster
+def test_an_attached_sweep_that_is_stopped_cancels_its_tasks(study: Path) -> None:
+    attached = start(study, *SAID, "train.steps=100000", *ON_SLURM, "hydra.launcher.stack=2")
+    tasks = training(study)
+    attached.send_signal(signal.SIGINT)
+    shown, _ = attached.communicate(timeout=30)
+    assert attached.returncode == 130, shown
+    until(lambda: not cluster.queue(study))
+    assert [statuses(study, task) for task in tasks] == [{"interrupted"}, {"interrupted"}]
+
+
+@on_a_cluster
+def test_at_the_time_limit_a_task_checkpoints_and_goes_back_to_the_queue(
+    study: Path, whole: Callable[[int], Path], full: bool
+) -> None:
+    if not full:
+        pytest.skip("Slurm's shortest limit is a minute, its signal may come any time before: --slow")
+    limit = ["hydra.launcher.time=1", "hydra.launcher.signal=20", "hydra.launcher.requeue=1"]
+    attached = start(study, *SAID, "train.steps=20000", *ON_SLURM, "hydra.launcher.stack=4", *limit)
+    until(lambda: "interrupted" in {json.loads(p.read_text())["status"] for p in study.glob("*/run.json")})
+    shown, _ = attached.communicate(timeout=400)  # two minutes back in the queue, then the limit again
+    assert attached.returncode == 1, shown
+    assert "its Slurm task ended first" in shown
+    code, shown = gates(study, *SAID, "train.steps=20000", *ON_SLURM)
+    assert code == 0, shown
+    assert table(study) == table(whole(20000))
+
+
+@on_a_cluster
+@pytest.mark.slow
+def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
+    study: Path, whole: Callable[[int], Path], full: bool
+) -> None:
+    if not full:
+        pytest.skip("minutes long: --slow")
+    dice, said = random.Random(0), [*SAID, "train.steps=20000", *DETACHED]
+    for _ in range(20):
+        code, shown = gates(study, *said)
+        assert code == 0, shown
+        if not (tasks := cluster.queue(study)):
+            break
+        time.sleep(dice.uniform(2, 15))
+        task = dice.choice(tasks)
+        words = dice.choice([["scancel"], ["scontrol", "requeue"], ["scancel", "--signal=TERM"], ["kill"]])
+        if words == ["kill"]:
+            for pid in dice.sample(victims := processes(task), k=dice.randint(0, len(victims))):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            subprocess.run([*words, task.name], capture_output=True)  # it may have ended
+        for task in cluster.queue(study):
+            subprocess.run(["scontrol", "update", f"jobid={task.name}", "starttime=now"], capture_output=True)
+    code, shown = gates(study, *SAID, "train.steps=20000", *ON_SLURM)
+    assert code == 0, shown
+    assert table(study) == table(whole(20000))
+
+
+@on_a_cluster
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"partition": "nowhere"}, "hydra.launcher.partition=nowhere: legal are debug"),
+        ({"sbatch": {"nodelist": "nowhere"}}, "hydra/launcher=slurm: .*Invalid node name specified"),
+        ({"time": 0}, "hydra.launcher.time=0: a number above 0"),
+    ],
+)
+def test_what_the_cluster_does_not_have_is_refused(study: Path, said: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        run_on_slurm(jobs(study), Options(**said))  # type: ignore[arg-type]
+    assert cluster.queue(study) == []
+
+
+def test_without_slurm_or_submitit_one_line_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="needs one folder"):
+        run_on_slurm([*jobs(tmp_path / "a"), *jobs(tmp_path / "b")], Options())
+    if shutil.which("sbatch"):
+        monkeypatch.setitem(sys.modules, "submitit", None)
+        with pytest.raises(ConfigError, match=r'pip install -e "\.\[slurm\]"'):
+            run_on_slurm(jobs(tmp_path), Options())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="no sbatch on PATH"):
+        run_on_slurm(jobs(tmp_path), Options())
+
+
+def test_on_slurm_a_single_run_is_refused_rather_than_run_here(tmp_path: Path) -> None:
+    code, shown = gates(tmp_path / "s", "hydra/launcher=slurm")
+    assert (code, shown) == (2, "error: hydra/launcher=slurm: it runs sweeps; add -m\n")
