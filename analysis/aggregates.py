@@ -81,7 +81,7 @@ def anova(runs: pd.DataFrame, response: str, factors: Sequence[str]) -> pd.DataF
     """Exact analysis of variance of a balanced grid, with every interaction; the seeds of a cell are its replicates.
 
     runs: one row a run with the columns `response` and `factors` (taken as categories). Returns one row per effect
-    (`a`, `b`, `a x b`) and `residual`: df, share (of the total sum of squares), F, p. Raises ValueError unless every
+    (`a`, `b`, `a × b`) and `residual`: df, share (of the total sum of squares), F, p. Raises ValueError unless every
     combination has the same number of runs, at least two (Montgomery, Design and Analysis of Experiments, 5;
     statsmodels anova_lm).
     """
@@ -96,7 +96,7 @@ def anova(runs: pd.DataFrame, response: str, factors: Sequence[str]) -> pd.DataF
     plain["y"] = np.asarray(runs[response], dtype=float)
     table = anova_lm(ols("y ~ " + " * ".join(f"C(f{i})" for i in range(len(factors))), plain).fit(), typ=2)
     named = {f"C(f{i})": name for i, name in enumerate(factors)}
-    table.index = pd.Index([" x ".join(named.get(p, "residual") for p in row.split(":")) for row in table.index])
+    table.index = pd.Index([" × ".join(named.get(p, "residual") for p in row.split(":")) for row in table.index])
     shares = table["sum_sq"] / table["sum_sq"].sum()
     return pd.DataFrame({"df": table["df"].astype(int), "share": shares, "F": table["F"], "p": table["PR(>F)"]})
 

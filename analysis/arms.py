@@ -56,22 +56,27 @@ def names(runs: pd.DataFrame) -> pd.Series:
     return found.where(arms == 1, found + " (arm=" + runs["arm"] + ")")
 
 
-def without(runs: pd.DataFrame, setting: str) -> pd.DataFrame:
-    """The runs, arms that differ in this one setting being one: for a figure that has it as an axis, and nothing else.
+def without(runs: pd.DataFrame, *settings: str) -> pd.DataFrame:
+    """The runs, arms that differ in these settings alone being one: for a figure that has one of them as an axis.
 
-    setting: a column, `config.resolved.train.lr`. `arm` and `name` are those that are left, `task` is made anew.
+    settings: columns, `config.resolved.train.lr`. `arm` and `name` are those that are left, `task` is made anew.
     """
     firsts = runs.drop_duplicates("arm")
-    kept = [key for key in firsts.columns if key.startswith(RESOLVED) and key not in {*NEVER, setting}]
+    kept = [key for key in firsts.columns if key.startswith(RESOLVED) and key not in {*NEVER, *settings}]
     values = [
         [None if missing(value) else spelled(value) for value in row]
         for row in rows(firsts, ["task.name", "variant", *kept])
     ]
     merged: dict[str, str] = {}
     same = {arm: merged.setdefault(json.dumps(row), arm) for arm, row in zip(firsts["arm"], values, strict=True)}
-    slim = runs.drop(columns=setting).assign(arm=runs["arm"].map(same))
+    slim = runs.drop(columns=list(settings)).assign(arm=runs["arm"].map(same))
     slim = slim.assign(task=tasks(slim))
-    return slim.assign(name=names(slim), **{setting: runs[setting]})
+    return slim.assign(name=names(slim), **{setting: runs[setting] for setting in settings})
+
+
+def settings(runs: pd.DataFrame) -> list[str]:
+    """The columns of settings that alter a run."""
+    return [key for key in runs.columns if key.startswith(RESOLVED) and key not in NEVER]
 
 
 def differing(firsts: pd.DataFrame) -> list[str]:

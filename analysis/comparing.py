@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import aggregates, stats
 from analysis.claim import INTERACTIONS, Claim, Comparison
-from analysis.measures import budget, difference
+from analysis.measures import MEMORY, budget, difference
 from analysis.stats import Array, Estimate
 
 
@@ -43,6 +43,8 @@ def paired(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds:
     notes = cautions(claim, {comparison.arm: first, claim.baseline: second})
     if claim.metric == "solved":
         return by_sign(first["solved"], second["solved"], claim, notes)
+    if claim.metric == "memory" and not all(MEMORY in arm and arm[MEMORY].notna().all() for arm in (first, second)):
+        raise NotRunError("dc_T / dc_0 was not measured: train.steps=0")
     d = difference(first, second, claim)
     if claim.against:
         one, two = (values(arms, frozen, claim.against, name, seeds) for name in (comparison.arm, claim.baseline))

@@ -1,13 +1,16 @@
 """What figures are made of: score axes with their levels, medians with their seeds, legends."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from analysis import checks, theme
+from analysis.figures import Panel
 
 Looks = dict[str, theme.Style]
 
@@ -34,7 +37,13 @@ def scale(ax: Axes, runs: pd.DataFrame, values: "pd.Series[float]", along: str) 
     ax.set(**{f"{along}label": theme.plain(f"{named}, {better}" if along == "x" else f"{named}\n{better}")})
     positive = values[values.abs() < math.inf]
     if direction == "min" and len(positive) and positive.min() > 0 and positive.max() / positive.min() > 30:
-        ax.set(**{f"{along}scale": "log"})
+        logarithmic(ax, along)
+
+
+def logarithmic(ax: Axes, along: str) -> None:
+    """A log axis, `along` "x" or "y", without the ticks between the decades: they take most of the time of drawing."""
+    ax.set(**{f"{along}scale": "log"})
+    (ax.xaxis if along == "x" else ax.yaxis).set_minor_locator(NullLocator())
 
 
 def legend(ax: Axes, looks: dict[str, theme.Style], *marks: Line2D) -> None:
@@ -48,7 +57,7 @@ def legend(ax: Axes, looks: dict[str, theme.Style], *marks: Line2D) -> None:
             marker=look.marker,
             markersize=3.5,
             linewidth=0.8,
-            label=theme.plain(name),
+            label=theme.folded(name),
         )
         for name, look in looks.items()
     ]
@@ -56,14 +65,23 @@ def legend(ax: Axes, looks: dict[str, theme.Style], *marks: Line2D) -> None:
     ax.legend(handles=[*variants, *levels.values(), *marks])
 
 
+def name_rows(ax: Axes, names: Iterable[str]) -> None:
+    """One row per name, from the top."""
+    texts = [theme.folded(name) for name in names]
+    ax.set_yticks(range(len(texts)), texts, fontsize=6 if any("\n" in text for text in texts) else 8, linespacing=0.9)
+    ax.set_ylim(len(texts) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+
+
 def mark(shape: str, label: str, **look: Any) -> Line2D:
     """A legend entry for a mark that means the same for every variant."""
     return Line2D([], [], color=theme.FAINT, marker=shape, linestyle="", label=label, **look)
 
 
-def medians(ax: Axes, rows: pd.DataFrame, looks: Looks, x: str) -> None:
+def medians(on: Panel, x: str) -> None:
     """Per variant a line that joins the medians along `x`, and a small point per seed (columns `median`, `value`)."""
-    for name, look in looks.items():
+    ax, rows = on.ax, on.rows
+    for name, look in on.looks.items():
         own = rows[rows["name"] == name]
         line = own.drop_duplicates(x).sort_values(x)
         points: Any = {"s": 5, "color": look.colour, "alpha": 0.6, "linewidths": 0, "gid": f"seeds:{name}"}
@@ -91,20 +109,24 @@ def costs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows[columns].sort_values(["task", "name", "seed"])
 
 
-def against(ax: Axes, rows: pd.DataFrame, scored: pd.DataFrame, looks: Looks) -> None:
+def against(on: Panel, label: str) -> Axes:
     """Scores over costs: per variant a large marker at the medians, and a small point per seed."""
-    for name, look in looks.items():
+    ax, rows = on.ax, on.rows
+    for name, look in on.looks.items():
         own = rows[rows["name"] == name]
         own = own.assign(value=shown(own["value"], rows["value"]), median=shown(own["median"], rows["value"]))
         ax.scatter(own["cost"], own["value"], s=5, color=look.colour, alpha=0.6, linewidths=0, gid=f"seeds:{name}")
         middle = own.iloc[:1]
         style: Any = {"color": look.colour, "marker": look.marker, "edgecolors": "white", "linewidths": 0.4}
         ax.scatter(middle["median_cost"], middle["median"], s=36, zorder=3, gid=name, **style)
-    reference(ax, scored, "y")
-    scale(ax, scored, rows["value"], "y")
+    reference(ax, on.runs, "y")
+    scale(ax, on.runs, rows["value"], "y")
+    ax.set_xlabel(label)
+    ax.locator_params(axis="x", nbins=5)
     if rows["cost"].max() > 10 * rows["cost"].min() > 0:
-        ax.set_xscale("log")
-    legend(ax, {name: look._replace(dashes=(0, 1)) for name, look in looks.items()})
+        logarithmic(ax, "x")
+    legend(ax, {name: look._replace(dashes=(0, 1)) for name, look in on.looks.items()})
+    return ax
 
 
 def shares(ax: Axes, rows: pd.DataFrame, faint: str) -> None:
@@ -112,6 +134,5 @@ def shares(ax: Axes, rows: pd.DataFrame, faint: str) -> None:
     colours = ["#CCCCCC" if effect == faint else theme.COLOURS[1] for effect in rows["effect"]]
     bars = ax.barh(range(len(rows)), rows["share"], color=colours, height=0.7)
     ax.bar_label(bars, [theme.plain(text) for text in rows["said"]], padding=3, fontsize=7)
-    ax.set_yticks(range(len(rows)), [theme.plain(effect) for effect in rows["effect"]])
-    ax.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, 1.25 * max(rows["share"].max(), 0.1)), xlabel="share of the variance")
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, rows["effect"])
+    ax.set(xlim=(0, 1.25 * max(rows["share"].max(), 0.1)), xlabel="share of the variance")

@@ -1,7 +1,7 @@
 """Panels of a figure on one page, with one legend under them.
 
-Up to MANY variants share a panel per task. Beyond that a figure whose TOGETHER is a number splits: into one panel per
-task and variant, the baseline behind each (TOGETHER = 1), or into a block of panels per group of so many variants, the
+Up to MANY variants share a panel per task. Beyond that a figure whose `together` is a number splits: into one panel per
+task and variant, the baseline behind each (1), or into a block of panels per group of so many variants, the
 baseline in each.
 """
 
@@ -13,10 +13,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from analysis import checks, theme
+from analysis import checks, figures, theme
 from analysis.figures import Drawing
 
 MANY = 8
+FEW = 2  # rows of the complete LSTM up to which it stands in every panel
 ROW = 1.15  # inches: the height of a small multiple
 KEY = 0.3  # inches: a line of a legend
 UNUSED = ("config.", "environment.", "results.", "timing.")  # what looks and levels do not come from
@@ -52,11 +53,11 @@ def sheet(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: flo
     with theme.applied():
         if parts[0].title:
             return multiples(figure, parts, pieces, looks, width)
-        heights = [0.5 + part.rows * part.height for part in parts]
+        heights = [part.rows * part.height + key_height(figure, part, numbers, width) for part in parts]
         page = Figure(figsize=(width, sum(heights)), layout="constrained")
         places = page.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
         for part, place in zip(parts, places, strict=True):
-            shared: Any = "row" if figure.SHARE_Y else False
+            shared: Any = "row" if figure.LAYOUT.share_y else False
             axes = list(place.subplots(part.rows, part.columns, squeeze=False, sharey=shared).flat)
             legend(place, fill(axes, part, figure, pieces, looks), "outside lower center")
     return page
@@ -68,14 +69,15 @@ def blocks(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: fl
     present = set(numbers["name"])
     order = [name for name in theme.order(checks.reported(runs)) if name in present]
     columns = min(2 if width > theme.COLUMN else 1, len(tasks))
-    height = figure.height(numbers)
-    if figure.TOGETHER is None or len(order) <= MANY:
+    height, together = figure.LAYOUT.height(numbers), figure.LAYOUT.together
+    if together is None or len(order) <= MANY:
         return [Block([Cell(task) for task in tasks], columns, height)]
     base = theme.baselines(runs, order)
+    base = base if len(base) <= FEW else []  # all of them may be LSTMs, with other settings
     others = [name for name in order if name not in base]
-    if figure.TOGETHER == 1:
+    if together == 1:
         return [small(task, base, others, numbers, round(width / 1.7)) for task in tasks]
-    groups = [others[first : first + figure.TOGETHER] for first in range(0, len(others), figure.TOGETHER)]
+    groups = [others[first : first + together] for first in range(0, len(others), together)]
     return [Block([Cell(task, base + group) for task in tasks], columns, height) for group in groups]
 
 
@@ -92,11 +94,11 @@ def fill(
     """Draw the panels of a block; returns what their legends hold, label -> handle."""
     handles: dict[str, Any] = {}
     for cell, ax in zip(block.cells, axes, strict=False):
-        figure.draw(pieces[cell.task], runs, ax, cell.task, cell.names)
+        figures.draw(figure, pieces[cell.task], runs, ax, cell.task, cell.names)
         handles |= off(ax)
         if cell.title:
-            handles.pop(theme.plain(cell.title), None)
-            ax.set_title(theme.plain(cell.title), fontweight="normal", fontsize=7.5, pad=2)
+            handles.pop(theme.folded(cell.title), None)
+            ax.set_title(theme.folded(cell.title, 30, 2), fontweight="normal", fontsize=7.5, pad=2)
     for ax in axes[len(block.cells) :]:
         ax.remove()
     return handles
@@ -106,7 +108,7 @@ def multiples(
     figure: Drawing, parts: list[Block], pieces: dict[str, pd.DataFrame], runs: pd.DataFrame, width: float
 ) -> Figure:
     """Small multiples, block under block. They are many, so the margins are given, in inches, and not looked for."""
-    top, left, under = 0.45, 0.75, 0.5
+    top, left, under = 0.6, 0.75, 0.5
     whole = sum(top + part.rows * part.height + under for part in parts) + KEY
     page = Figure(figsize=(width, whole))
     handles: dict[str, Any] = {}
@@ -150,7 +152,23 @@ def label_once(page: Figure, axes: list[Axes], bottom: float, middle: float) -> 
 
 def legend(place: Figure | SubFigure, handles: dict[str, Any], where: Any) -> None:
     if handles:
-        place.legend(handles.values(), handles, loc=where, ncols=len(handles) if len(handles) < 6 else 4)
+        place.legend(
+            handles.values(), handles, loc=where, ncols=key_columns(list(handles), place.figure.get_figwidth())
+        )
+
+
+def key_columns(labels: list[str], width: float) -> int:
+    """How many columns of these labels a legend has room for. width: inches; a mark takes .5 of them, a letter .07."""
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    return max(1, min(int(width / (0.5 + 0.07 * longest)), 5 if len(labels) < 6 else 4))
+
+
+def key_height(figure: Drawing, part: Block, numbers: pd.DataFrame, width: float) -> float:
+    """Inches for the legend of a block, as far as its names tell."""
+    names = part.cells[0].names or list(numbers["name"].unique()) if figure.LAYOUT.together else []
+    labels = [*map(theme.folded, names), "chance", "solved"]
+    lines = max(label.count("\n") + 1 for label in labels)
+    return 0.25 + 0.13 * (lines + 0.3) * math.ceil(len(labels) / key_columns(labels, width))
 
 
 def off(ax: Axes) -> dict[str, Any]:

@@ -38,6 +38,7 @@ MADE = {"index.html", "report.md", "figures", "tables"}
 
 MANY = 2000  # runs from which on figures are drawn in several processes
 WORKERS = 3
+MOST = 60  # names from which on a figure would say nothing: the draws of a random search
 
 
 class Width(Enum):
@@ -172,7 +173,7 @@ def draw(folder: Path, records: runs.Records, width: float, name: str) -> dict[s
     """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
     figure = figures.discover()[name]
     numbers = figure.numbers(records.runs, records.curves)
-    if numbers.empty:
+    if numbers.empty or numbers["name"].nunique() > MOST:
         return {}
     theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
     numbers.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
@@ -182,7 +183,7 @@ def draw(folder: Path, records: runs.Records, width: float, name: str) -> dict[s
     alt = f"{figures.question(figure)} Panels: {', '.join(theme.panels(numbers))}. "
     alt += f"Variants: {', '.join(shown)}. The numbers are in figures/{name}.csv."
     title = name.replace("_", " ").capitalize()
-    texts = {"question": figures.question(figure), "caption": figure.caption(records.runs)}
+    texts = {"question": figures.question(figure), "caption": figure.CAPTION}
     return {"name": name, "title": title, **texts, "alt": alt, "data": f"data:image/png;base64,{picture}"}
 
 

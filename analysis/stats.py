@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import CensoredData, ecdf, logrank, quantile_test, rankdata, t
+from scipy.stats import CensoredData, ecdf, logrank, norm, quantile_test, rankdata, t
 
 Array = NDArray[np.float64]
 Side = Literal["two-sided", "less", "greater"]
@@ -215,17 +215,22 @@ def unsolved_curve(steps_to_solve: ArrayLike, budget: float) -> Array:
     """Kaplan-Meier: the share of runs not yet solved, with its interval at .95, after each step at which one solved.
 
     steps_to_solve: shape (n,), training steps, NaN for a run that did not solve within `budget`. Returns rows (step,
-    share, low, high), from step 0; Greenwood's log-log interval (Kaplan & Meier 1958; scipy.stats.ecdf).
+    share, low, high), from step 0; Greenwood's log-log interval (Kaplan & Meier 1958; Kalbfleisch & Prentice,
+    The Statistical Analysis of Failure Time Data, 1.4; scipy.stats.ecdf).
     """
     steps = np.asarray(steps_to_solve, dtype=float)
     start = np.array([[0.0, 1.0, 1.0, 1.0]])
     if np.isnan(steps).all():
         return start
-    with np.errstate(divide="ignore", invalid="ignore"):
-        curve = ecdf(censored(steps, budget)).sf
-        interval = curve.confidence_interval(LEVEL, method="log-log")
-    low, high = interval.low.probabilities, interval.high.probabilities
-    rows = np.stack([curve.quantiles, curve.probabilities, np.nan_to_num(low), np.nan_to_num(high)], axis=1)
+    solved, counts = np.unique(steps[~np.isnan(steps)], return_counts=True)
+    curve = ecdf(censored(steps, budget)).sf.evaluate(solved)
+    inside = curve > 0  # where all have solved, the interval has no formula: the upper end stays where it was
+    left = len(steps) - np.cumsum(counts)
+    error = np.sqrt(np.cumsum(counts[inside] / (left[inside] * (left + counts)[inside])))
+    reach = norm.ppf((1 + LEVEL) / 2) * error / np.log(curve[inside])
+    low, high = np.zeros(len(curve)), np.ones(len(curve))
+    low[inside], high[inside] = curve[inside] ** np.exp([-reach, reach])
+    rows = np.stack([solved, curve, low, np.minimum.accumulate(high)], axis=1)
     return np.concatenate([start, rows])
 
 

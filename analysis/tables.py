@@ -174,8 +174,7 @@ def tuned(runs: pd.DataFrame) -> pd.DataFrame:
     tuning = runs[(runs["phase"] == "tune") & (runs["status"] != "stale")]
     firsts, rows = tuning.drop_duplicates("arm"), []
     cells = firsts.groupby(["task.name", "variant"])
-    keys = [key for key in firsts.columns if key.startswith(arms.RESOLVED) and key not in arms.NEVER]
-    settings = [key for key in keys if len(arms.present(firsts[key])) > 1]
+    settings = [key for key in arms.settings(firsts) if len(arms.present(firsts[key])) > 1]
     tried = {key: cells[key].agg(arms.present) for key in settings}
     for _, run in checks.reported(runs).drop_duplicates(["task", "name"]).iterrows():
         place = (run["task.name"], run["variant"])

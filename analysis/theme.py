@@ -7,6 +7,7 @@ own, or a difference such as `lstm[forget.feeds=xb]`) starts from a hash of its 
 unlisted one of the same report has taken the colour. The arms of a variant keep its colour, not its marker and dashes.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ FAMILIES = [
         "no_forget_gate no_input_gate no_output_gate no_input_activation no_output_activation coupled_gates peephole "
         "full_gate_recurrence",
         "constant_forget fixed_forget_bias learned_decay scalar_forget refine_gate",
-        "elman leaky janet mgu minlstm mingru gru gru_reset_before gru_no_reset",
+        "elman leaky janet mgu minlstm mingru gru_reset_before gru gru_no_reset",
         "no_hidden gates_x gates_xb gates_xh gates_none no_content_recurrence no_content_recurrence_no_output",
         "forget_hard_sigmoid forget_clipped_linear forget_elliott forget_double_sigmoid forget_tanh forget_identity "
         "forget_relu forget_exp forget_binary",
@@ -150,6 +151,13 @@ def panels(runs: pd.DataFrame) -> list[str]:
 def plain(text: str) -> str:
     """Text for a figure: a dollar sign is a dollar sign, not the start of a formula."""
     return text.replace("$", r"\$")
+
+
+def folded(text: str, width: int = 26, lines: int = 3) -> str:
+    """A name on a few lines, so that a long one leaves room for what it names; the CSV of a figure has it whole."""
+    spaced = text.replace(",", ", ").replace(",  ", ", ").replace("[", " [")
+    parts = textwrap.wrap(spaced, width, max_lines=lines, placeholder=" …")
+    return plain("\n".join(parts))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -161,7 +161,15 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
         protocol.arms = _combinations(protocol) if protocol.factors else _drawn(protocol)
     cells, skipped = _cells(protocol, [said[0], *settings, f"study={folder}"], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
+    if any(claim.metric == "memory" for claim in protocol.claims) and (trained := _trained(protocol, cells)):
+        raise refuse("train.steps", trained, "metric=memory is measured on untrained networks: 0")
     return Study(name, scale, Path(folder), protocol, cells, skipped)
+
+
+def _trained(protocol: Protocol, cells: Iterable[Cell]) -> int:
+    """The most training steps of a cell."""
+    point = protocol.points()[0]
+    return max(job.train.steps for cell in cells for job in cell.jobs([0], "confirm", point))
 
 
 def _typed(node: DictConfig, changed: Mapping[str, Any] | None = None) -> Protocol:

@@ -53,7 +53,7 @@ def grid(seeds: int = 4) -> pd.DataFrame:
 
 def test_planted_shares_of_a_balanced_grid():
     table = anova(grid(), "y", ["train.lr", "gate"])
-    assert list(table.index) == ["train.lr", "gate", "train.lr x gate", "residual"]
+    assert list(table.index) == ["train.lr", "gate", "train.lr × gate", "residual"]
     assert table["share"].tolist()[:3] == pytest.approx([9 / 11, 1 / 11, 1 / 11], abs=0.02)
     assert table["df"].tolist() == [1, 1, 1, 12]
     assert (table["p"].iloc[:3] < 1e-6).all()

@@ -18,7 +18,9 @@ from analysis.figures import (
     learning_curves,
     learning_rates,
     lengths,
+    memory,
     parameters,
+    scaling,
     scores,
     seconds,
     solve_curves,
@@ -41,7 +43,7 @@ def close():
 
 
 def draw(figure, loaded: runs.Records, **panel):
-    return figure.draw(figure.numbers(loaded.runs, loaded.curves), loaded.runs, **panel)
+    return figures.draw(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **panel)
 
 
 def sheet(figure, loaded: runs.Records, **size):
@@ -127,7 +129,7 @@ def test_one_task_needs_no_name_and_several_do(loaded, tmp_path):
         draw(scores, loaded, task="copy")
     numbers = scores.numbers(loaded.runs, loaded.curves)
     ax = plt.figure().add_subplot()
-    assert scores.draw(numbers[numbers["task"] == "adding"], loaded.runs, ax) is ax
+    assert figures.draw(scores, numbers[numbers["task"] == "adding"], loaded.runs, ax) is ax
 
 
 def test_a_diverged_run_without_a_chance_level_is_drawn_at_the_worst_score(tmp_path):
@@ -187,6 +189,56 @@ def test_scores_at_other_lengths_are_those_of_the_records(tmp_path):
     assert sorted(points["seeds:LSTM"][:, 1]) == sorted([*trained, 0.02, 1.02, 2.02, 0.03, 0.03, 0.03])
     assert set(points["GRU"][:, 1]) == {records.TASKS["adding"]["chance"]}
     assert theme.panels(lengths.numbers(loaded.runs, loaded.curves)) == ["adding"]
+
+
+def test_scaling_is_the_score_against_the_length_of_training(tmp_path):
+    for length, rate, score, step in ((50, 0.01, 0.001, 100), (200, 0.003, 0.05, None)):
+        known = {"task__length": length, "config__resolved__task": {"name": "adding", "length": length}}
+        for seed in range(3):
+            solved = {"results__solved": step is not None, "results__steps_to_solve": step}
+            same = {"train__lr": rate, "arm": f"{length}", "run_id": f"{length}-{seed}", **known, **solved}
+            records.write(tmp_path / "demo", seed=seed, phase="confirm", results__score=score * (1 + seed), **same)
+            for tried in (0.003, 0.01):  # each length was tuned on its own; that makes no two rows of it
+                run = f"tune{length}-{seed}-{tried}"
+                tried_at = {"train__lr": tried, "arm": f"tune{length}{tried}", "run_id": run, **known}
+                records.write(tmp_path / "demo", seed=50 + seed, phase="tune", **tried_at)
+    points = [drawn(draw(scaling, loaded := runs.load([tmp_path / "demo"]), task="adding"))]
+    points.append(drawn(draw(scaling, loaded, task="adding, steps to solve")))
+    np.testing.assert_allclose(points[0]["LSTM"], [[50, 0.002], [200, 0.1]])
+    np.testing.assert_allclose(points[1]["LSTM"], [[50, 100], [200, 300]])  # unsolved: the budget
+
+
+def test_memory_is_what_untrained_runs_recorded(tmp_path):
+    for seed in range(2):
+        left = {"memory/median": 0.1 + seed, "memory/low": 0.01, "memory/high": 2.0}
+        records.write(tmp_path / "demo", seed=seed, results__final=left)
+    points = drawn(draw(memory, runs.load([tmp_path / "demo"])))
+    assert list(points["LSTM"][:, 0]) == [0.1, 1.1]
+
+
+def test_two_runs_of_a_variant_may_diverge(tmp_path):
+    for seed in (0, 1):
+        records.write(tmp_path / "demo", seed=seed, status="diverged")
+        records.write(tmp_path / "demo", "gru", seed=seed)
+    (ax,) = sheet(learning_curves, runs.load([tmp_path / "demo"])).axes
+    assert [line.get_gid() for line in ax.lines].count("diverged") == 2
+
+
+def test_many_arms_of_the_lstm_share_panels_in_groups(tmp_path):
+    for value in range(10):
+        records.write(tmp_path / "demo", train__clip=value, timing__seconds=value)
+    loaded = runs.load([tmp_path / "demo"])
+    assert [len(group.axes) for group in sheet(seconds, loaded).subfigs] == [1, 1]
+    assert len(sheet(learning_curves, loaded).axes) == 10
+
+
+def test_long_names_leave_room_for_the_figure(tmp_path):
+    name = "constant_forget[candidate.feeds=xb,forget.value=0.731059,input.feeds=xb]"
+    for variant in ("lstm", name, name.replace("731059", "952574")):
+        records.write(tmp_path / "demo", variant)
+    page = sheet(scores, runs.load([tmp_path / "demo"]))
+    page.draw_without_rendering()
+    assert page.axes[0].get_position().width > 0.6
 
 
 def test_the_learning_rates_of_a_tuned_study_are_its_tuning_runs(tmp_path):
@@ -285,10 +337,10 @@ def test_a_balanced_grid_is_taken_apart_into_its_settings(tmp_path):
     assert rows.loc["train.value", "share"] == pytest.approx(0.8, abs=1e-3)  # 2^2 / (2^2 + 1^2)
     assert rows.loc["forget: x", "share"] == pytest.approx(0.2, abs=1e-3)
     assert rows.loc["forget: h", "share"] < 1e-6
-    assert {"forget: x x forget: h", "forget: x x forget: h x train.value"} <= set(rows.index)
+    assert {"forget: x × forget: h", "forget: x × forget: h × train.value"} <= set(rows.index)
     ax = draw(factors, loaded)
     assert [bar.get_width() for bar in ax.patches] == list(rows["share"])
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows.index)
+    assert [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()] == list(rows.index)
 
 
 def test_a_grid_with_a_hole_is_no_grid(tmp_path):

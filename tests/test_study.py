@@ -17,7 +17,7 @@ from experiments.protocol import FIRST_TUNING_SEED
 from experiments.settings import ConfigError
 from experiments.study import GridPoint, own_point
 
-TINY = ["model.hidden_size=4", "train.steps=8", "train.batch_size=4", "train.eval_every=4", "train.eval_size=8"]
+TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]
 STUDIES = [name for name in names("experiment") if "\nprotocol:" in (CONF / "experiment" / f"{name}.yaml").read_text()]
 
@@ -135,17 +135,40 @@ def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     refused(more, "was changed by hand")
 
 
-def test_a_study_of_ours_at_a_tiny_scale(tmp_path: Path) -> None:
-    folder, words = tmp_path / "outputs", ["task.length=6", "protocol.grid={train.lr:[.01,.03]}"]
-    assert run("saturation", folder, *words, phase="tune") == 0
-    assert run("saturation", folder, *words, phase="confirm") == 0
-    frozen = claims.read(folder)
+SMALLER = {  # what makes a study tiny beside TINY
+    "forget_bias_start": ["train.steps=0"],
+    "learning_rate": ["protocol.factors={train.lr:[.01,.1],model.hidden_size:[2,3],train.batch_size:[2,4]}"],
+    "learning_rate_search": [
+        "protocol.search={model.hidden_size:{low:2,high:3},train.batch_size:{low:2,high:3}}",
+        "protocol.claims=[{sentence: s, source: t, metric: share, scale: difference, expect: higher, knob: train.lr}]",
+    ],
+}
+
+
+LONG = ("gate_feeds", "gate_feeds_all", "gate_importance", "one_gate", "squashings")  # of the same kinds as the others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_of_ours_at_a_tiny_scale(name: str, tmp_path: Path, full: bool) -> None:
+    if name in LONG and not full:
+        pytest.skip("a study of several hundred runs: --slow")
+    composed = protocol.read(name, "laptop", [])
+    assert composed is not None
+    words = ["protocol.grid={train.lr:[.01]}"] if composed.protocol.grid and name != "saturation" else []
+    factors = {*composed.protocol.factors, *composed.protocol.search}
+    tiny = [word for word in (*TINY, *SMALLER.get(name, [])) if word.partition("=")[0] not in factors]
+    words += {word.partition("=")[0]: word for word in tiny}.values()
+    for phase in ("tune", "confirm"):
+        own = [f"experiment={name}", f"phase={phase}", "workers=1", f"study={tmp_path / 'outputs'}"]
+        assert study.main([*own, *words]) == 0
+    frozen = claims.read(tmp_path / "outputs")
     assert frozen is not None
-    verdicts = claims.judge(load([folder]), frozen)
-    assert len(verdicts) == 3
-    assert all(verdict.verdict in ("undecided", "reproduced", "refuted") for verdict in verdicts)
-    assert "unsolved at 8 steps" in verdicts[0].note
-    assert "edge of the grid" in verdicts[0].note
+    verdicts = claims.judge(load([tmp_path / "outputs"]), frozen)
+    assert {verdict.verdict for verdict in verdicts} <= {"undecided", "reproduced", "refuted"}
+    if name == "saturation":
+        assert "unsolved at 4 steps" in verdicts[0].note
+        assert "edge of the grid" in verdicts[0].note
 
 
 SHARES = """\
@@ -203,6 +226,8 @@ def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path
         ("arms: [gru]}", "arms: [mgu]}", "protocol.claims.arms=mgu: legal are lstm, gru"),
         ("arms: [gru]}", "arms: [gru], tasks: [long]}", "protocol.claims.tasks=long: legal are short"),
         ("arms: [gru]}", "arms: []}", "an arm to compare"),
+        ("expect: lower", "expect: lower, metric: memory", "metric=memory is measured on untrained networks: 0"),
+        ("confirmation_seeds", "search: {train.clip: {low: 1, high: 2}}\n  confirmation_seeds", "exclude each other"),
         ("{train.lr", "{train.rate", "train.rate"),
         ("variant=gru", "variant=no_forget_gate, init=chrono", "gru on short makes no sense"),
         ("  grid", "  grids", "protocol.Key 'grids' not in 'Protocol'"),

@@ -1,18 +1,13 @@
 """Every module in this folder is a figure; adding one is adding a file. A figure is a module whose docstring opens with
 the question it answers, and that has
 
+    LAYOUT                                  its place in a report and the sizes of its panels
+    CAPTION                                 what was measured and how, for the reader of a report
     numbers(runs, curves) -> DataFrame      exactly what it draws, of all panels; empty: the figure makes no sense here
-    draw(numbers, runs, ax=None, task=None, names=None) -> Axes
-                                            one panel, of these numbers alone: the task's, or of some of its rows; never
-                                            saves; `runs` gives the looks, the levels of chance and the units
-    caption(runs) -> str                    what was measured and how, for the reader of a report
-    height(numbers) -> float                inches that one panel needs
-    TOGETHER                                how many variants share a panel where there are many; None: all of them
-    SHARE_Y                                 whether panels side by side have one y axis
-    ORDER                                   its place in a report
+    draw(on: Panel) -> Axes                 one panel, of these numbers alone; computes nothing, saves nothing
 
-`runs` and `curves` are the frames of analysis.runs.load, whole, so that a variant looks alike in every panel.
-`numbers` has the columns `task` (the panel) and `name` (the variant) at least. analysis.page puts panels on a page.
+`runs` and `curves` are the frames of analysis.runs.load, whole. `numbers` has the columns `task` (the panel) and `name`
+(the variant) at least. analysis.page puts panels on a page; `figures.draw` draws one in a notebook.
 """
 
 import importlib
@@ -26,24 +21,19 @@ from matplotlib.axes import Axes
 from analysis import checks, theme
 
 
-class Drawing(Protocol):
-    """The type of a figure's module."""
+class Layout(NamedTuple):
+    """How a report shows a figure."""
 
-    TOGETHER: int | None
-    SHARE_Y: bool
-    ORDER: int
+    order: int  # its place in a report
+    together: int | None = None  # how many variants share a panel where there are many; None: all of them
+    share_y: bool = False  # whether panels side by side have one y axis
+    base: float = 2.2  # inches that a panel needs
+    row: float = 0.0  # inches besides, for each name of the fullest panel
 
-    def numbers(self, runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame: ...
-    def draw(
-        self,
-        numbers: pd.DataFrame,
-        runs: pd.DataFrame,
-        ax: Axes | None = None,
-        task: str | None = None,
-        names: list[str] | None = None,
-    ) -> Axes: ...
-    def caption(self, runs: pd.DataFrame) -> str: ...
-    def height(self, numbers: pd.DataFrame) -> float: ...
+    def height(self, numbers: pd.DataFrame) -> float:
+        """Inches that one panel needs."""
+        lines = max(theme.folded(name).count("\n") + 1 for name in numbers["name"].unique())
+        return self.base + self.row * max(1, 0.5 * lines) * int(numbers.groupby("task")["name"].nunique().max())
 
 
 class Panel(NamedTuple):
@@ -52,14 +42,25 @@ class Panel(NamedTuple):
     ax: Axes
     rows: pd.DataFrame  # its part of the numbers
     runs: pd.DataFrame  # the runs of its task that count
-    looks: dict[str, theme.Style]  # name -> look, in order
+    looks: dict[str, theme.Style]  # name -> look of the names in it, in the order of the report
+    every: dict[str, theme.Style]  # likewise of all names that could be in it
+
+
+class Drawing(Protocol):
+    """The type of a figure's module."""
+
+    LAYOUT: Layout
+    CAPTION: str
+
+    def numbers(self, runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame: ...
+    def draw(self, on: Panel) -> Axes: ...
 
 
 def discover() -> dict[str, Drawing]:
     """Figure name -> its module, in the order of a report."""
     names = [module.name for module in pkgutil.iter_modules(__path__)]
     found = {name: cast(Drawing, importlib.import_module(f"{__name__}.{name}")) for name in names}
-    return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
+    return dict(sorted(found.items(), key=lambda item: (item[1].LAYOUT.order, item[0])))
 
 
 def question(figure: Drawing) -> str:
@@ -67,10 +68,18 @@ def question(figure: Drawing) -> str:
     return (figure.__doc__ or "").strip().splitlines()[0]
 
 
-def panel(
-    numbers: pd.DataFrame, runs: pd.DataFrame, ax: Axes | None, task: str | None, names: list[str] | None
-) -> Panel:
-    """The part of the numbers to draw, and the axes; raises ValueError if it is not clear which task."""
+def draw(
+    figure: Drawing,
+    numbers: pd.DataFrame,
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    task: str | None = None,
+    names: list[str] | None = None,
+) -> Axes:
+    """One panel of a figure: a task's, or some of its names; `runs`, whole, so that a variant always looks alike.
+
+    Raises ValueError if it is not clear which task.
+    """
     tasks = theme.panels(numbers)
     chosen = task if task is not None or len(tasks) != 1 else tasks[0]
     if chosen not in tasks:
@@ -78,11 +87,14 @@ def panel(
     rows = numbers[numbers["task"] == chosen]
     rows = rows if names is None else rows[rows["name"].isin(names)]
     present = set(rows["name"])
-    looks = {name: look for name, look in theme.styles(rows_of(numbers, runs)).items() if name in present}
+    every = {
+        name: look for name, look in theme.styles(rows_of(numbers, runs)).items() if names is None or name in names
+    }
     scored = checks.scored(runs)
-    ax = axes() if ax is None else ax
-    ax.set_title(theme.plain(str(chosen)))
-    return Panel(ax, rows, scored[scored["task"] == chosen], looks)
+    ax = axes(figure.LAYOUT.height(numbers)) if ax is None else ax
+    ax.set_title(theme.folded(str(chosen), 38))
+    looks = {name: look for name, look in every.items() if name in present}
+    return figure.draw(Panel(ax, rows, scored[scored["task"] == chosen], looks, every))
 
 
 def rows_of(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +108,7 @@ def rows_of(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([known, own.assign(place=own["variant"].map(first).fillna(0))])
 
 
-def axes(height: float = 2.6) -> Axes:
+def axes(height: float) -> Axes:
     """Axes of their own, one column of a paper wide."""
     with theme.applied():
-        return plt.subplots(figsize=(theme.COLUMN, height), layout="constrained")[1]
+        return plt.subplots(figsize=(theme.COLUMN, height + 0.4), layout="constrained")[1]

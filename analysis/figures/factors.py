@@ -6,12 +6,16 @@ from matplotlib.axes import Axes
 
 from analysis import checks, settings
 from analysis.aggregates import anova
-from analysis.figures import panel
+from analysis.figures import Layout, Panel
 from analysis.marks import shares
 
-TOGETHER = None
-SHARE_Y = False
-ORDER = 60
+LAYOUT = Layout(order=60, base=0.7, row=0.22)
+CAPTION = (
+    "Exact analysis of variance over the balanced grid of settings, the seeds of a cell being its replicates: the "
+    "share of the variance of the final score (of its log for losses) that each setting explains alone, and that "
+    "settings explain only together (`a × b`). What a gate sees counts as three settings, x, h and b. Grey: what "
+    "is left to the seeds. p: of the F test, not adjusted. A diverged run scores chance."
+)
 COLUMNS = ["task", "name", "effect", "runs", "df", "share", "F", "p", "said"]
 REST = "seeds"
 
@@ -40,27 +44,8 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
     return table.assign(name=table["effect"], runs=len(runs), said=said)
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A bar per effect."""
-    ax, rows, _, _ = panel(numbers, runs, ax, task, names)
+    ax, rows = on.ax, on.rows
     shares(ax, rows, REST)
     return ax
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        "Exact analysis of variance over the balanced grid of settings, the seeds of a cell being its replicates: the "
-        "share of the variance of the final score (of its log for losses) that each setting explains alone, and that "
-        "settings explain only together (`a x b`). What a gate sees counts as three settings, x, h and b. Grey: what "
-        "is left to the seeds. p: of the F test, not adjusted. A diverged run scores chance."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 0.7 + 0.22 * int(numbers.groupby("task").size().max())

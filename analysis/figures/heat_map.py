@@ -7,14 +7,20 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from analysis import checks, theme
+from analysis import theme
 from analysis.arms import natural
 from analysis.effects import against_baseline
-from analysis.figures import axes
+from analysis.figures import Layout, Panel
 
-TOGETHER = None
-SHARE_Y = False
-ORDER = 10
+LAYOUT = Layout(order=10, base=0.9, row=0.26)
+CAPTION = (
+    "Each variant against the complete LSTM, seed by seed on the same data. The number is the Hodges-Lehmann "
+    "estimate of the paired difference of the final scores, for losses of their ratio (×2: twice the loss). The "
+    "colour is the share of seeds on which the variant did better, less those on which it did worse. ▲ better and "
+    "▼ worse: exact Wilcoxon test, p at most .05 after Holm over all cells; = the same: equivalence within a "
+    "factor of 2 in loss or .02 in score, tested likewise; ? neither. This describes all runs at hand; the claims "
+    "were frozen beforehand, with comparisons of their own."
+)
 ALL = "all tasks"
 SIGNS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?"}
 
@@ -24,16 +30,9 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return against_baseline(runs).rename(columns={"task": "of"}).assign(task=ALL)
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A cell per variant and task: its colour the seeds won or lost, its text the effect and the verdict."""
-    ax = axes(height(numbers)) if ax is None else ax
-    rows = [name for name in theme.order(checks.reported(runs)) if name in set(numbers["name"])]
+    ax, numbers, rows = on.ax, on.rows, list(on.looks)
     columns = sorted(set(numbers["of"]), key=natural)
     table = numbers.assign(won=(numbers["better"] - numbers["worse"]) / numbers["pairs"], text=texts(numbers))
     won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
@@ -45,8 +44,8 @@ def draw(
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
         sns.heatmap(won.astype(float), annot=said, fmt="", ax=ax, **look)
     ax.set(xlabel="", ylabel="", title="")
-    ax.set_xticklabels([theme.plain(column) for column in columns], rotation=30, ha="right")
-    ax.set_yticklabels([theme.plain(name) for name in rows], rotation=0)
+    ax.set_xticklabels([theme.folded(column) for column in columns], rotation=30, ha="right")
+    ax.set_yticklabels([theme.folded(name) for name in rows], rotation=0)
     ax.tick_params(length=0)
     return ax
 
@@ -60,18 +59,3 @@ def texts(numbers: pd.DataFrame) -> list[str]:
 def plus(size: float) -> str:
     """A difference with its sign, to two places; what rounds to nothing is ±0."""
     return "±0" if abs(size) < 0.005 else f"{size:+.2f}" if abs(size) < 10 else f"{size:+.3g}"
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        "Each variant against the complete LSTM, seed by seed on the same data. The number is the Hodges-Lehmann "
-        "estimate of the paired difference of the final scores, for losses of their ratio (×2: twice the loss). The "
-        "colour is the share of seeds on which the variant did better, less those on which it did worse. ▲ better and "
-        "▼ worse: exact Wilcoxon test, p at most .05 after Holm over all cells; = the same: equivalence within a "
-        "factor of 2 in loss or .02 in score, tested likewise; ? neither. This describes all runs at hand; the claims "
-        "were frozen beforehand, with comparisons of their own."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 0.9 + 0.26 * numbers["name"].nunique()

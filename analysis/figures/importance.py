@@ -8,12 +8,16 @@ from matplotlib.axes import Axes
 
 from analysis import checks, settings
 from analysis.aggregates import ENOUGH_FIT, ENOUGH_RUNS, importance
-from analysis.figures import panel
+from analysis.figures import Layout, Panel
 from analysis.marks import shares
 
-TOGETHER = None
-SHARE_Y = False
-ORDER = 65
+LAYOUT = Layout(order=65, base=0.8, row=0.34)
+CAPTION = (
+    f"How much of the variance of the final score (of its log for losses) each knob of a random search explains "
+    f"alone, by functional ANOVA of a random forest; what the bars leave is what knobs explain together. Below "
+    f"{ENOUGH_RUNS} runs a task or an out-of-bag R² of {ENOUGH_FIT} the shares are undecided. They depend on the "
+    f"ranges that were searched, which stand beside the knobs."
+)
 FEWEST = 50  # runs of a task below which a random search is not looked at
 COLUMNS = ["task", "name", "effect", "share", "low", "high", "runs", "fit", "decided", "said"]
 
@@ -42,30 +46,11 @@ def knobs(runs: pd.DataFrame) -> pd.DataFrame:
     return table.assign(low=low, high=high, said=said, **same)
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A bar per knob, named with the range that was searched."""
-    ax, rows, _, _ = panel(numbers, runs, ax, task, names)
+    ax, rows = on.ax, on.rows
     shares(ax, rows, "")
     labels = zip(rows["effect"], rows["low"], rows["high"], strict=True)
     ax.set_yticks(range(len(rows)), [f"{knob}\n{low:.3g} to {high:.3g}" for knob, low, high in labels])
     ax.set_xlabel(f"share of the variance explained (fit: R² {rows['fit'].iloc[0]:.2f})")
     return ax
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        f"How much of the variance of the final score (of its log for losses) each knob of a random search explains "
-        f"alone, by functional ANOVA of a random forest; what the bars leave is what knobs explain together. Below "
-        f"{ENOUGH_RUNS} runs a task or an out-of-bag R² of {ENOUGH_FIT} the shares are undecided. They depend on the "
-        f"ranges that were searched, which stand beside the knobs."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 0.8 + 0.34 * int(numbers.groupby("task").size().max())

@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 from analysis import checks, theme
 from analysis.aggregates import probability_of_improvement
 from analysis.effects import opposite
-from analysis.figures import axes
-from analysis.marks import legend, mark
+from analysis.figures import Layout, Panel
+from analysis.marks import legend, mark, name_rows
 
-TOGETHER = None
-SHARE_Y = False
-ORDER = 30
+LAYOUT = Layout(order=30, base=0.7, row=0.24)
+CAPTION = (
+    "The share of all pairs of one run of the variant and one of the complete LSTM in which the variant's has the "
+    "better final score, a tie counting half (Agarwal et al. 2021). Small points: one task each; large markers: "
+    "the mean over these tasks. It says how often, not by how much; a diverged run scores chance."
+)
 ALL = "all tasks"
 COLUMNS = ["task", "name", "baseline", "of", "runs", "baseline_runs", "probability", "mean"]
 
@@ -37,17 +40,9 @@ def wins(cell: pd.DataFrame, baseline: pd.DataFrame) -> float:
     return probability_of_improvement(first, second)
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A row per variant: a small point per task, a large marker at their mean."""
-    ax = axes(height(numbers)) if ax is None else ax
-    present = set(numbers["name"])
-    looks = {name: look for name, look in theme.styles(checks.reported(runs)).items() if name in present}
+    ax, numbers, looks = on.ax, on.rows, on.looks
     for place, (name, look) in enumerate(looks.items()):
         own = numbers[numbers["name"] == name]
         ax.scatter(own["probability"], [place] * len(own), s=10, color=look.colour, alpha=0.6, gid=f"tasks:{name}")
@@ -55,20 +50,8 @@ def draw(
             own["mean"].iloc[0], place, s=44, color=look.colour, marker=look.marker, edgecolors="white", gid=name
         )
     ax.axvline(0.5, color=theme.FAINT, linewidth=1, dashes=(5, 3), label="chance")
-    ax.set_yticks(range(len(looks)), [theme.plain(name) for name in looks])
-    ax.set(xlim=(-0.03, 1.03), ylim=(len(looks) - 0.4, -0.6), xlabel="probability of a better score than the LSTM's")
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, looks)
+    ax.set(xlim=(-0.03, 1.03), xlabel="probability of a better score than the LSTM's")
+    ax.set_title("")
     legend(ax, {}, mark("o", "one task", markersize=3), mark("D", "mean over tasks", markersize=5))
     return ax
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        "The share of all pairs of one run of the variant and one of the complete LSTM in which the variant's has the "
-        "better final score, a tie counting half (Agarwal et al. 2021). Small points: one task each; large markers: "
-        "the mean over these tasks. It says how often, not by how much; a diverged run scores chance."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 0.7 + 0.24 * numbers["name"].nunique()

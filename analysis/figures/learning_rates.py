@@ -1,15 +1,22 @@
 """How much does each variant's score depend on the learning rate?"""
 
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis import arms, checks
-from analysis.figures import panel
-from analysis.marks import legend, mark, medians, reference, scale
+from analysis.figures import Layout, Panel
+from analysis.marks import legend, logarithmic, mark, medians, reference, scale
 
-TOGETHER = 8
-SHARE_Y = False
-ORDER = 80
+LAYOUT = Layout(order=80, together=8)
+CAPTION = (
+    "The task's own measure at the end of training against the learning rate: lines join the medians over "
+    "seeds, small points are the seeds. Of a study that was tuned these are its tuning runs, other seeds than "
+    "those reported elsewhere; a ring marks the rate with which the variant is reported. A ring at the end of a "
+    "line says that a wider grid might have served the variant better. A diverged run scores chance."
+)
+MARKED = 6  # learning rates that are marked on the axis, at most
 RATE = "config.resolved.train.lr"
 COLUMNS = ["task", "name", "variant", "learning_rate", "phase", "seed", "run_id", "status", "value", "median", "chosen"]
 
@@ -29,35 +36,20 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return rows[COLUMNS].sort_values(["task", "name", "learning_rate", "seed"])
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A line of medians per variant, a small point per seed; a ring around the rate that the study chose."""
-    ax, rows, scored, looks = panel(numbers, runs, ax, task, names)
-    medians(ax, rows, looks, "learning_rate")
+    ax, rows, scored, looks = on.ax, on.rows, on.runs, on.looks
+    medians(on, "learning_rate")
     chosen = rows[rows["learning_rate"] == rows["chosen"]].drop_duplicates("name")
     for _, row in chosen.iterrows():
         colour = looks[row["name"]].colour
         ax.plot(row["learning_rate"], row["median"], "o", ms=8, mfc="none", mec=colour, gid=f"chosen:{row['name']}")
     reference(ax, scored, "y")
     scale(ax, scored, rows["value"], "y")
-    ax.set(xscale="log", xlabel="learning rate")
+    logarithmic(ax, "x")
+    rates = sorted(rows["learning_rate"].unique())
+    rates = rates[:: math.ceil(len(rates) / MARKED)]
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ax.set_xlabel("learning rate")
     legend(ax, looks, *([mark("o", "chosen", markerfacecolor="none", markersize=8)] if len(chosen) else []))
     return ax
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        "The task's own measure at the end of training against the learning rate: lines join the medians over "
-        "seeds, small points are the seeds. Of a study that was tuned these are its tuning runs, other seeds than "
-        "those reported elsewhere; a ring marks the rate with which the variant is reported. A ring at the end of a "
-        "line says that a wider grid might have served the variant better. A diverged run scores chance."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 2.2

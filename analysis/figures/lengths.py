@@ -4,12 +4,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis import checks
-from analysis.figures import panel
-from analysis.marks import legend, medians, reference, scale
+from analysis.figures import Layout, Panel
+from analysis.marks import legend, logarithmic, medians, reference, scale
 
-TOGETHER = 8
-SHARE_Y = False
-ORDER = 70
+LAYOUT = Layout(order=70, together=8)
+CAPTION = (
+    "The task's own measure at the end of training on evaluation sets of other lengths than the one it was "
+    "trained on, which the thick vertical line marks. Lines join the medians over seeds; small points are the "
+    "seeds. A diverged run scores chance at every length. Dashed: chance, and dotted: the solved threshold, "
+    "both as stated for the length of training."
+)
 COLUMNS = ["task", "name", "seed", "run_id", "status", "length", "value", "median"]
 PREFIX = "results.final.eval@"
 
@@ -30,34 +34,15 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return rows[COLUMNS].sort_values(["task", "name", "length", "seed"])
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A line of medians per variant, a small point per seed; a vertical line at the length of training."""
-    ax, rows, scored, looks = panel(numbers, runs, ax, task, names)
-    medians(ax, rows, looks, "length")
+    ax, rows, scored, looks = on.ax, on.rows, on.runs, on.looks
+    medians(on, "length")
     reference(ax, scored, "y")
     scale(ax, scored, rows["value"], "y")
     ax.axvline(scored["task.length"].iloc[0], color="#CCCCCC", linewidth=3, zorder=0)
     ax.set_xlabel("length at evaluation (thick line: at training)")
     if rows["length"].max() / rows["length"].min() > 10:
-        ax.set_xscale("log")
+        logarithmic(ax, "x")
     legend(ax, looks)
     return ax
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        "The task's own measure at the end of training on evaluation sets of other lengths than the one it was "
-        "trained on, which the thick vertical line marks. Lines join the medians over seeds; small points are the "
-        "seeds. A diverged run scores chance at every length. Dashed: chance, and dotted: the solved threshold, "
-        "both as stated for the length of training."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 2.2

@@ -4,13 +4,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis import checks, theme
-from analysis.figures import panel
-from analysis.marks import legend, mark, reference, scale, shown
+from analysis.figures import Layout, Panel
+from analysis.marks import legend, mark, name_rows, reference, scale, shown
 from analysis.stats import ENOUGH, median_interval
 
-TOGETHER = None
-SHARE_Y = True
-ORDER = 20
+LAYOUT = Layout(order=20, share_y=True, base=0.75, row=0.27)
+CAPTION = (
+    f"The task's own measure on its fixed evaluation set at the end of training. One point per seed; a seed, which "
+    f"means one set of data, has the same height in every row. The bar is the median of the seeds. The thin line "
+    f"is their range where there are fewer than {ENOUGH}, and from {ENOUGH} the exact 95 % interval of the median. "
+    f"Dashed: what chance scores. Dotted: the threshold from which the task counts as solved. A cross is a run "
+    f"that diverged; it scores chance."
+)
 SPREAD = 0.5  # the height over which the seeds of one row are spread, of the distance between rows
 
 
@@ -22,18 +27,9 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["task", "name", "seed"]).merge(pd.DataFrame(spreads), on=["task", "name"])
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """One row per variant: a point per seed, a bar for the median, a line for the range or interval."""
-    ax, rows, scored, _ = panel(numbers, runs, ax, task, names)
-    looks = theme.styles(checks.reported(runs))  # a row for every variant, so that panels share them
-    looks = {name: look for name, look in looks.items() if names is None or name in names}
-    rows = rows.copy()
+    ax, rows, scored, looks = on.ax, on.rows.copy(), on.runs, on.every  # a row for all, so that panels share them
     for column in ("median", "low", "high", "score"):
         rows[column] = shown(rows[column], rows["score"])
     ranks = rows["seed"].rank(method="dense")
@@ -43,9 +39,7 @@ def draw(
             row(ax, rows[rows["name"] == name], place, look)
     reference(ax, scored, "x")
     scale(ax, scored, pd.concat([rows["score"], scored["task.chance"].dropna()]), "x")
-    ax.set_yticks(range(len(looks)), [theme.plain(name) for name in looks])
-    ax.set_ylim(len(looks) - 0.4, -0.6)
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, looks)
     marks = [mark("o", "one seed", markersize=4), mark("|", "median", markersize=9, markeredgewidth=2)]
     legend(ax, {}, *marks, *([mark("X", "diverged")] if (rows["status"] == "diverged").any() else []))
     return ax
@@ -69,17 +63,3 @@ def row(ax: Axes, cell: pd.DataFrame, place: int, look: theme.Style) -> None:
             zorder=3,
             gid=f"{status}:{cell.iloc[0]['name']}",
         )
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        f"The task's own measure on its fixed evaluation set at the end of training. One point per seed; a seed, which "
-        f"means one set of data, has the same height in every row. The bar is the median of the seeds. The thin line "
-        f"is their range where there are fewer than {ENOUGH}, and from {ENOUGH} the exact 95 % interval of the median. "
-        f"Dashed: what chance scores. Dotted: the threshold from which the task counts as solved. A cross is a run "
-        f"that diverged; it scores chance."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 0.75 + 0.27 * numbers["name"].nunique()

@@ -1,19 +1,21 @@
 """How many training steps until each variant has solved its task, and how many seeds never do?"""
 
-import warnings
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from analysis import checks, theme
-from analysis.figures import panel
+from analysis.figures import Layout, Panel
 from analysis.marks import legend
 from analysis.stats import unsolved_curve
 
-TOGETHER = 8
-SHARE_Y = True
-ORDER = 50
+LAYOUT = Layout(order=50, together=8, share_y=True)
+CAPTION = (
+    "Kaplan-Meier curves: the share of seeds that have solved the task by each training step. A task is solved "
+    "at the first of two successive evaluations past its threshold. A run that never solves is censored at the "
+    "budget, where the lines end; a diverged run never solves. Markers: the steps at which a seed solved, and "
+    "the budget. Tasks that nobody solved are left out. The CSV has the 95 % intervals (Greenwood, log-log)."
+)
 COLUMNS = ["task", "name", "runs", "solved", "budget", "step", "share_solved", "low", "high"]
 
 
@@ -32,22 +34,14 @@ def curve(cell: pd.DataFrame, budget: float) -> pd.DataFrame:
     """The share of the runs of one row that have solved, after each step at which one did."""
     steps = cell["results.steps_to_solve"].where(cell["solved"])
     steps = steps.where(steps <= budget)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the interval has no value where the curve is 0 or 1
-        table = pd.DataFrame(unsolved_curve(steps, budget), columns=["step", "left", "low", "high"])
+    table = pd.DataFrame(unsolved_curve(steps, budget), columns=["step", "left", "low", "high"])
     share = {"share_solved": 1 - table["left"], "low": 1 - table["high"], "high": 1 - table["low"]}
     return table.assign(runs=len(cell), solved=int(steps.notna().sum()), budget=budget, **share)
 
 
-def draw(
-    numbers: pd.DataFrame,
-    runs: pd.DataFrame,
-    ax: Axes | None = None,
-    task: str | None = None,
-    names: list[str] | None = None,
-) -> Axes:
+def draw(on: Panel) -> Axes:
     """A step line per variant, up to the budget; its marker stands where a seed solved, and at the budget."""
-    ax, rows, _, looks = panel(numbers, runs, ax, task, names)
+    ax, rows, looks = on.ax, on.rows, on.looks
     for name, look in looks.items():
         line = rows[rows["name"] == name]
         budget, share = line.iloc[-1][["budget", "share_solved"]]
@@ -69,16 +63,3 @@ def draw(
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     legend(ax, looks)
     return ax
-
-
-def caption(runs: pd.DataFrame) -> str:
-    return (
-        "Kaplan-Meier curves: the share of seeds that have solved the task by each training step. A task is solved "
-        "at the first of two successive evaluations past its threshold. A run that never solves is censored at the "
-        "budget, where the lines end; a diverged run never solves. Markers: the steps at which a seed solved, and "
-        "the budget. Tasks that nobody solved are left out. The CSV has the 95 % intervals (Greenwood, log-log)."
-    )
-
-
-def height(numbers: pd.DataFrame) -> float:
-    return 2.2
