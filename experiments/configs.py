@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import functools
 import re
@@ -354,11 +355,14 @@ def _run_id(task_name: str, variant: Variant, seed: int, difference: Mapping[str
 
 def _typed(config: DictConfig) -> Root:
     values: dict[str, Any] = {}
-    for field in fields(Root):
-        node = config[field.name]
-        typed = field.name in ("model", "train", "record")
-        plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        values[field.name] = OmegaConf.to_object(node) if typed else plain
+    try:
+        for field in fields(Root):
+            node = config[field.name]
+            typed = field.name in ("model", "train", "record")
+            plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+            values[field.name] = OmegaConf.to_object(node) if typed else plain
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
     root = Root(**values)
     root.check()
     _meaningful(root)
@@ -402,13 +406,14 @@ def _hidden_size(model: Model, cell: Any, task: Task) -> tuple[int, int]:
     if model.size == "hidden":
         return model.hidden_size, reference
 
-    def miss(size: int) -> tuple[int, int]:
-        return abs(layer_parameters(cell, task.input_size, size, model.layers) - reference), size
+    def parameters(size: int) -> int:
+        return layer_parameters(cell, task.input_size, size, model.layers)
 
     widest = 1
-    while layer_parameters(cell, task.input_size, widest, model.layers) < reference and widest < reference:
+    while parameters(widest) < reference and widest < reference:
         widest *= 2
-    return min(miss(size) for size in range(1, widest + 1))[1], reference
+    above = 1 + bisect.bisect_left(range(1, widest), reference, key=parameters)
+    return min((abs(parameters(size) - reference), size) for size in (max(1, above - 1), above))[1], reference
 
 
 def _difference(spec: CellSpec, task_name: str, task: Task, plain: Mapping[str, Any]) -> dict[str, Any]:

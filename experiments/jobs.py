@@ -9,11 +9,13 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import torch
 from tqdm import tqdm
 
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.files import storing, write_json
+from experiments.settings import ConfigError
 from experiments.stack import Event, Run, stacks, standing
 from experiments.workers import run_here, run_in_processes
 
@@ -25,6 +27,7 @@ MEANING = {
     "failed": "failed (retry=failed)",
     "stale": "stale (retry=stale)",
 }
+IMPOSSIBLE = 4  # times the memory of the machine: no estimate is as wrong
 SWEEP = "sweep.json"  # what a study's last sweep set out to do, for `status`
 
 
@@ -51,7 +54,7 @@ class Plan:
         counts = Counter(self.standings.values())
         parts = [f"{counts[key]} {meaning}" for key, meaning in MEANING.items() if counts[key]]
         doing = f"to run: {len(self.todo)}, in stacks: {len(self.groups)}, workers: {self.workers}"
-        return f"{', '.join(parts)}; {doing}"
+        return f"{', '.join(parts) or 'no runs'}; {doing}"
 
 
 def make_plan(
@@ -75,6 +78,8 @@ def make_plan(
     todo = [job for run_id, job in unique.items() if standings[run_id] in ("new", "again")]
     standings |= {job.run_id: "queued" for job in todo if job.run_id in queued}
     todo = [job for job in todo if job.run_id not in queued]
+    for job in todo:
+        _possible(job)
     workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
     memory = memory or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
     size = min([largest, *(_fitting(job, memory) for job in todo)])
@@ -82,10 +87,27 @@ def make_plan(
 
 
 def _fitting(job: Job, memory: float) -> int:
-    """Runs whose training fits in half of a worker's memory: about 12 planes of T x B x H a layer."""
+    """Runs whose training fits in half of a worker's memory."""
+    return max(1, int(memory / 2 / _bytes(job)))
+
+
+def _bytes(job: Job) -> int:
+    """What training takes: about 12 planes of T x B x H a layer."""
     steps, batch = max(job.task.lag, job.task.length), job.train.batch_size
     floats = steps * batch * (12 * job.hidden_size * job.model.layers + job.task.input_size + job.task.output_size)
-    return max(1, int(memory / 2 / (4 * floats)))
+    return 4 * floats
+
+
+def _possible(job: Job) -> None:
+    """Refuse a run that could not even hold its evaluation set or train on this machine."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    evaluated = 4 * job.train.eval_size * job.task.length * (job.task.input_size + 1)
+    needed = evaluated if job.device != "cpu" and torch.cuda.is_available() else max(evaluated, _bytes(job))
+    if needed > IMPOSSIBLE * memory:
+        keys = ("task.length", "train.batch_size", "train.eval_size", "model.hidden_size", "model.layers")
+        values = (job.task.length, job.train.batch_size, job.train.eval_size, job.hidden_size, job.model.layers)
+        said = ", ".join(f"{key}={value}" for key, value in zip(keys, values, strict=True))
+        raise ConfigError(f"{said}: takes about {needed / 1e9:.3g} GB of memory, here are {memory / 1e9:.3g} GB")
 
 
 class Bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 import types
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 
@@ -23,6 +25,7 @@ from experiments.configs import (
 from experiments.jobs import run_all
 from experiments.plan import print_plan
 from experiments.record import find
+from experiments.settings import ConfigError, refuse
 from experiments.slurm import Options, run_on_slurm
 from experiments.stack import Run
 
@@ -30,6 +33,7 @@ Plugins.instance()  # Hydra's scan must come before its sweeper and its launcher
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # noqa: E402
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
 
+LARGEST_SWEEP = 1_000_000  # runs; their configurations are held in memory
 _stackable: set[Callable[..., Any]] = set()
 
 
@@ -50,6 +54,8 @@ class StudySweeper(BasicSweeper):
         assert self.launcher is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides(expand_aliases([*self._parse_config(), *arguments]))
+        if (count := math.prod(map(_choices, overrides))) > LARGEST_SWEEP:
+            raise ConfigError(f"{count} runs in a sweep: {LARGEST_SWEEP} at most; parts of it can share a study")
         (batch,) = self.split_arguments(overrides, None)
         returns = self.launcher.launch(batch, initial_job_idx=0)
         failures = [str(job._return_value) for job in returns if job.status == JobStatus.FAILED]
@@ -57,6 +63,19 @@ class StudySweeper(BasicSweeper):
             print(f"error: {len(failures)} of {len(returns)} runs failed: {'; '.join(failures[:5])}", file=sys.stderr)
             sys.exit(1)
         return returns
+
+
+def _choices(override: Override) -> int:
+    """How many values a word of the command line stands for; 1 for a glob, which stands for files."""
+    value = override.value()
+    if isinstance(value, RangeSweep) and value.step:
+        return max(0, math.ceil(((value.stop or 0) - (value.start or 0)) / value.step))
+    return len(value.list) if isinstance(value, ChoiceSweep) else 1
+
+
+def _positive(key: str, value: Any) -> None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise refuse(key, value, "a whole number, 1 or more, is needed")
 
 
 class StackedLauncher(BasicLauncher):
@@ -74,6 +93,8 @@ class StackedLauncher(BasicLauncher):
         if self.task_function not in _stackable:
             return super().launch(job_overrides, initial_job_idx)
         setup_globals()
+        for key in ("workers", "stack"):
+            _positive(f"hydra.launcher.{key}", getattr(self, key))
         jobs = self._validated(job_overrides)
         applicable = [job for job in jobs if job is not None]
         if self.dry_run:

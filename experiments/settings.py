@@ -11,6 +11,8 @@ from omegaconf import MISSING
 
 from lstm_variants import engines
 
+MOST_THREADS = 1024  # beyond, starting them fails in the middle of a run
+
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the message names the key, the value received and what is legal."""
@@ -132,4 +134,5 @@ class Root:
             raise refuse("device", "cuda", "no CUDA device here; legal are auto, cpu")
         _one_of("phase", str(self.phase), ("None", "tune", "confirm"))
         _one_of("retry", str(self.retry), ("None", "failed", "stale"))
-        _at_least("threads", self.threads, 1)
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise refuse("threads", self.threads, f"1 to {MOST_THREADS} is needed")
