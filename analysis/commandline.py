@@ -84,12 +84,14 @@ def parse(schema: type[Options], words: Sequence[str]) -> Options:
         if not {"", "???"}.isdisjoint(value.split(",")):  # ??? is how OmegaConf spells a missing value
             raise CommandError(f"{key}={value} lacks a value: expected {legal(types[key])}")
         assign(config, key, value, types[key])
+    missing = [field for field in dataclasses.fields(schema) if OmegaConf.is_missing(config, field.name)]
+    if missing:
+        raise CommandError(f"{missing[0].name}= is missing: {missing[0].metadata['help']}; --help shows an example")
+    options = typing.cast(Options, OmegaConf.to_object(config))
     for field in dataclasses.fields(schema):
         if field.metadata["positional"]:
-            config[field.name] = positional
-        elif OmegaConf.is_missing(config, field.name):
-            raise CommandError(f"{field.name}= is missing: {field.metadata['help']}; --help shows an example")
-    return typing.cast(Options, OmegaConf.to_object(config))
+            setattr(options, field.name, positional)
+    return options
 
 
 def split(schema: type[Options], words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

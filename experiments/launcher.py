@@ -84,9 +84,10 @@ class StackedLauncher(BasicLauncher):
     The jobs of another application's task function run one after another, as with Hydra's basic launcher.
     """
 
-    def __init__(self, workers: int | None = None, stack: int = LARGEST_STACK, dry_run: bool = False) -> None:
+    def __init__(self, workers: int | None = None, stack: int | None = None, dry_run: bool = False) -> None:
         super().__init__()
-        self.workers, self.stack, self.dry_run = workers, stack, dry_run
+        self.workers, self.dry_run = workers, dry_run
+        self.stack = LARGEST_STACK if stack is None else stack
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Validate every job, then run them; one JobReturn per job, in order."""
