@@ -70,6 +70,17 @@ def cell(frozen: Mapping[str, Any], task: str, arm: str) -> Mapping[str, Any]:
     raise NotRunError(f"{arm}, {task}: not a part of the study")
 
 
+def identities(frozen: Mapping[str, Any], comparison: Comparison) -> set[str]:
+    """The arms whose runs a comparison is made of."""
+    claim = comparison.claim
+    names = {comparison.arm, claim.baseline}
+    return {
+        one["identity"]
+        for one in frozen["cells"]
+        if one["task"] in (comparison.task, claim.against) and (claim.metric == "share" or one["arm"] in names)
+    }
+
+
 def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:
     """Raise NotRunError unless the runs of each seed saw the same data."""
     differs = first["data_digest"].isna() | (first["data_digest"] != second["data_digest"])

@@ -21,6 +21,7 @@ from enum import Enum
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -77,7 +78,7 @@ def report(options: Options) -> None:
     everything = runs.load(options.study, options.strict)
     records = choose(everything, options.variants, options.labels, options.tasks)
     if options.why:
-        print(explain(records, options.why))
+        print(explain(records, options.why, frozen(options.study)))
         return
     if checks.scored(records.runs).empty:
         raise CommandError(f"no run has a score yet; {tables.counts(records.runs).replace(chr(10), '; ')}")
@@ -89,8 +90,13 @@ def report(options: Options) -> None:
 
 def judge(records: runs.Records, studies: Sequence[str]) -> list[claims.Verdict]:
     """The verdicts on the claims of every study that has some; each study once, in a fixed order."""
-    frozen = [claims.read(folder) for folder in sorted({str(Path(study).resolve()) for study in studies})]
-    return [verdict for one in frozen if one for verdict in claims.judge(records, one)]
+    return [verdict for one in frozen(studies) for verdict in claims.judge(records, one)]
+
+
+def frozen(studies: Sequence[str]) -> list[dict[str, Any]]:
+    """What each study has frozen, in a fixed order."""
+    found = [claims.read(folder) for folder in sorted({str(Path(study).resolve()) for study in studies})]
+    return [one for one in found if one]
 
 
 def write(out: Path, options: Options, fill: Callable[[Path], None]) -> None:

@@ -168,8 +168,9 @@ def save(figure: Figure, path: Path) -> None:
     with applied():
         figure.set_dpi(DPI)
         canvas: Any = FigureCanvasAgg(figure)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once, not once per format
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not once per format
         canvas.print_png(path.with_suffix(".png"), metadata={"Software": None})
         canvas = FigureCanvasSVG(figure)
         canvas.print_svg(path.with_suffix(".svg"), metadata={"Date": None})

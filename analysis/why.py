@@ -1,40 +1,95 @@
 """The runs, commit and command behind a number of a report: `why=TABLE:ROW/COLUMN`.
 
-    why=scores:LSTM/adding                  a cell of the table of scores
-    why=solve_curves:LSTM/adding            what a figure draws for a variant on a task
-
-A claim's numbers are those of the two arms it compares, each a row of the table of scores.
+why=scores:LSTM/adding                  a cell of the table of scores
+why=claims:2/estimate                   a number of the second comparison of the claims, as in numbers.tex
+why=solve_curves:LSTM/adding            what a figure draws for a variant on a task
+why=factors:train.lr/adding             what a figure draws for an effect or a knob: all runs of the task
 """
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from analysis import checks, figures, tables
+from analysis import checks, claims, figures, tables
+from analysis.claim import Claim, comparisons
 from analysis.commandline import CommandError, nearest
+from analysis.comparing import identities
 from analysis.runs import Records
 
-TABLE = "scores"
+TABLE, CLAIMS = "scores", "claims"
 COLUMNS = ["record", "seed", "status", "score", "commit", "command"]
+NUMBERS = ("estimate", "low", "high", "p_adjusted", "verdict")
 
 
-def explain(records: Records, asked: str) -> str:
-    """What stands behind `TABLE:ROW/COLUMN`; raises CommandError naming what there is."""
+def explain(records: Records, asked: str, frozen: Sequence[Mapping[str, Any]] = ()) -> str:
+    """What stands behind `TABLE:ROW/COLUMN`; raises CommandError naming what there is.
+
+    frozen: what the studies of these runs have frozen, for the numbers of their claims.
+    """
     table, colon, place = asked.partition(":")
-    known = [TABLE, *figures.discover()]
+    known = [TABLE, CLAIMS, *figures.discover()]
     if table not in known or not colon:
         raise CommandError(f"why={asked}: expected TABLE:ROW/COLUMN{nearest(table, known)}")
+    if table == CLAIMS:
+        return decided(records, frozen, asked, place)
+    if table != TABLE:
+        return drawn(records, table, asked, place)
     task, name = located(records.runs, asked, place)
     runs = checks.reported(records.runs)
     runs = runs[(runs["task"] == task) & (runs["name"] == name)]
-    if table != TABLE:
-        return "\n\n".join([drawn(records, table, task, name), behind(runs, task, name)])
     (row,) = tables.scores(runs).to_dict("records")
     shown = " ".join(filter(None, tables.cell(pd.Series(row))))
-    return f"{table}, {name}, {task}: {shown}\n\n{behind(runs, task, name)}"
+    return f"{table}, {name}, {task}: {shown}\n\n{behind(runs)}"
+
+
+def decided(records: Records, frozen: Sequence[Mapping[str, Any]], asked: str, place: str) -> str:
+    """A number of a comparison, and the confirmation runs of what it compares."""
+    found = [
+        (one, comparison, verdict)
+        for one in frozen
+        for comparison, verdict in zip(
+            comparisons([Claim(**claim) for claim in one["claims"]], list(one["tasks"])),
+            claims.judge(records, one),
+            strict=True,
+        )
+    ]
+    row, _, column = place.rpartition("/")
+    rows = {str(number): entry for number, entry in enumerate(found, 1)}
+    if row not in rows:
+        raise CommandError(f"why={asked}: there is no comparison {row or 'without a number'}{nearest(row, rows)}")
+    if column not in NUMBERS:
+        raise CommandError(f"why={asked}: a comparison has no {column or 'empty column'}{nearest(column, NUMBERS)}")
+    one, comparison, verdict = rows[row]
+    runs = records.runs[(records.runs["study"] == one["study"]) & (records.runs["phase"] == "confirm")]
+    runs = runs[runs["arm"].isin(identities(one, comparison)) & runs["seed"].isin([*one["seeds"], *one["extension"]])]
+    numbers = "\n".join(f"{name}: {tables.text(getattr(verdict, name))}" for name in NUMBERS)
+    frozen_as = f"frozen as {one['hash']} in {one['study']}/{claims.FILE}" if "hash" in one else ""
+    head = f"{verdict.sentence} ({verdict.source})\n{verdict.comparison}: {verdict.unit}\n{frozen_as}"
+    return f"{head}\n{numbers}\n{verdict.note}\n\n{behind(runs)}"
+
+
+def drawn(records: Records, figure: str, asked: str, place: str) -> str:
+    """The rows of a figure's numbers for one of its names on a task, and the runs that they come from."""
+    numbers = figures.discover()[figure].numbers(records.runs, records.curves)
+    of = numbers.get("of", numbers["task"])
+    cells = {f"{name}/{task}": (task, name) for task, name in pairs(numbers.assign(task=of))}
+    if place not in cells:
+        task, name = located(records.runs, asked, place)
+        raise CommandError(f"why={figure}:{name}/{task}: the figure draws nothing for it")
+    task, name = cells[place]
+    rows = numbers[(of == task) & (numbers["name"] == name)]
+    runs = checks.reported(records.runs)
+    if "run_id" in rows:
+        runs = records.runs[records.runs["run_id"].isin(set(rows["run_id"]))]
+    elif (task, name) in pairs(runs):
+        runs = runs[(runs["task"] == task) & (runs["name"] == name)]
+    else:  # an effect or a knob
+        runs = runs[runs["task"] == task]
+    table = tabulate(tables.texts(rows), list(rows.columns), disable_numparse=True)
+    return f"{figure}, {name}, {task}\n\n{table}\n\n{behind(runs)}"
 
 
 def located(runs: pd.DataFrame, asked: str, place: str) -> tuple[str, str]:
@@ -50,17 +105,8 @@ def pairs(runs: pd.DataFrame) -> Iterable[tuple[str, str]]:
     return [(str(task), str(name)) for task, name in rows]
 
 
-def drawn(records: Records, figure: str, task: str, name: str) -> str:
-    """The rows of a figure's numbers for one variant on one task."""
-    rows = figures.discover()[figure].numbers(records.runs, records.curves)
-    rows = rows[(rows.get("of", rows["task"]) == task) & (rows["name"] == name)]
-    if rows.empty:
-        raise CommandError(f"why={figure}:{name}/{task}: the figure draws nothing for it")
-    return f"{figure}, {name}, {task}\n\n{tabulate(tables.texts(rows), list(rows.columns), disable_numparse=True)}"
-
-
-def behind(runs: pd.DataFrame, task: str, name: str) -> str:
-    """Every run of a cell: its record, what it scored, the commit of the code and the command that makes it again."""
+def behind(runs: pd.DataFrame) -> str:
+    """Every run behind a number: its record, what it scored, the commit and the command that makes it again."""
     table = runs.assign(commit=[commit(run) for _, run in runs.iterrows()], command=runs["config.said"].map(command))
     rows = tabulate(tables.texts(table.sort_values("seed")[COLUMNS]), COLUMNS, disable_numparse=True)
     counted = int(runs["status"].isin(checks.COUNTED).sum())

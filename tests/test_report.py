@@ -315,6 +315,39 @@ def test_why_shows_what_a_figure_draws(study, capsys):
         assert f"{value:.3g}" in out
 
 
+def test_why_names_the_runs_behind_a_claim(tmp_path, capsys):
+    loaded, frozen = made(tmp_path / "s", {"lstm": [0.01] * 8, "gru": [0.02] * 8, "mgu": [0.03] * 8})
+    (tmp_path / "s" / "study.json").write_text(json.dumps(frozen))
+    records.write(tmp_path / "s", "gru", seed=70, phase="tune", train__lr=0.1)
+    assert report.main([f"study={tmp_path / 's'}", "why=claims:1/estimate"]) == 0
+    out = capsys.readouterr().out
+    (verdict,) = claims.judge(loaded, frozen)
+    assert f"estimate: {verdict.estimate:.0f}" in out
+    assert "gru vs lstm, adding: ratio of MSE" in out
+    assert "16 runs, 16 of them counted" in out
+    assert out.count("abc1234") == out.count("python -m experiments.run variant=") == 16
+    assert "mgu" not in out
+    assert report.main([f"study={tmp_path / 's'}", "why=claims:2/estimate"]) == 2
+    assert "there is no comparison 2; there is 1" in capsys.readouterr().err
+    assert report.main([f"study={tmp_path / 's'}", "why=claims:1/mean"]) == 2
+    assert "a comparison has no mean" in capsys.readouterr().err
+
+
+def test_why_names_the_runs_behind_an_effect_and_a_knob(tmp_path, capsys):
+    for place, (rate, size) in enumerate([(0.1, 1), (0.1, 2), (0.2, 1), (0.2, 2)] * 2):
+        score = rate * size + 0.001 * place
+        records.write(tmp_path / "grid", seed=place // 4, train__lr=rate, train__clip=size, results__score=score)
+    assert report.main([f"study={tmp_path / 'grid'}", "why=factors:train.lr/adding"]) == 0
+    out = capsys.readouterr().out
+    assert "8 runs, 8 of them counted" in out
+    assert out.count("python -m experiments.run") == 8
+    for seed in range(60):
+        knobs = {"train__lr": 0.001 * (1 + seed), "train__clip": float(1 + 17 * seed % 60)}
+        records.write(tmp_path / "search", seed=seed, results__score=0.01 * (1 + seed), **knobs)
+    assert report.main([f"study={tmp_path / 'search'}", "why=importance:train.clip/adding"]) == 0
+    assert "60 runs, 60 of them counted" in capsys.readouterr().out
+
+
 def test_every_number_of_the_table_is_a_macro(study, tmp_path, quick):
     macros = make(study, tmp_path / "out")["tables/numbers.tex"].decode()
     found = dict(re.findall(r"\\csname gates/(.+?)\\endcsname\{(.*)\}$", macros, re.MULTILINE))
@@ -323,6 +356,24 @@ def test_every_number_of_the_table_is_a_macro(study, tmp_path, quick):
     assert found["adding/no-forget-gate/largest"] == latex(max(values))
     assert found["digits/LSTM/n"] == "2"
     assert "adding/LSTM/low" not in found  # two seeds have no interval
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
+def test_the_tables_and_macros_compile_in_latex(tmp_path, quick):
+    scores = {"lstm": [0.01] * 8, "gru": [1e-7 * (1 + seed) for seed in range(8)]}
+    _, frozen = made(tmp_path / "s", scores)
+    (tmp_path / "s" / "study.json").write_text(json.dumps(frozen))
+    records.write(tmp_path / "s", "mgu", label="50% of_it {x} $y$ ~ ^ \\\\ # & é × <b>")
+    make(tmp_path / "s", tmp_path / "out")
+    text = r"""\documentclass{article}\usepackage{booktabs}\input{out/tables/numbers}\begin{document}
+    \input{out/tables/scores} The GRU: \gates{adding/GRU/median}, $\gates{adding/GRU/low}$;
+    claim \gates{claim/1/verdict}, \gates{claim/1/p_adjusted}. %s \end{document}"""
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    for extra, status in (("", 0), (r"\gates{adding/GRU/mean}", 1)):
+        (tmp_path / "paper.tex").write_text(text % extra)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout[-2000:]
+    assert "No number called adding/GRU/mean in numbers.tex" in done.stdout.replace("\n", "")
 
 
 def latex(value: float) -> str:
