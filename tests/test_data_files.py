@@ -47,21 +47,28 @@ def whole(task: Task, split: str) -> list[tuple[list[Any], list[Any]]]:
 
 @pytest.mark.parametrize("name", REAL)
 def test_without_a_path_the_error_says_what_to_fetch(name: str) -> None:
-    with pytest.raises(TaskError, match=r"^task\.path=null: no file; (fetch|name) "):
+    with pytest.raises(TaskError, match=r"^task\.path=null: no (file|folder); (fetch|name) "):
         load_task(name, defaults(name))
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match=r"^task\.path=.*nowhere: there is no such file; (fetch|name) "):
+    with pytest.raises(TaskError, match=r"^task\.path=.*nowhere: there is no such (file|folder); (fetch|name) "):
         load(name, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_folder_is_no_file_and_a_file_no_folder(name: str, tmp_path: Path) -> None:
+    kind, path = ("folder", write_text(tmp_path)) if name == "sequential_mnist" else ("file", tmp_path)
+    with pytest.raises(TaskError, match=rf"^task\.path={path}: there is no such {kind}; (fetch|name) "):
+        load(name, path)
 
 
 def test_a_folder_without_one_of_the_four_files_is_refused(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(TaskError, match=r"t10k-labels-idx1-ubyte: there is no such file, plain or .gz; fetch the four"):
-        load("sequential_mnist", tmp_path).training_batch(generator(), 2)
+        load("sequential_mnist", tmp_path)
 
 
 # ---- read as they are -------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ import doctest
 import importlib
 import random
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from task_list import CARRIED, CASES, CONF, IDS, REAL, SYNTHETIC, TASKS, build, defaults, equal
+from task_list import CARRIED, CASES, CONF, IDS, REAL, SYNTHETIC, TASKS, WRITERS, build, defaults, equal
 
 import experiments.tasks
 from experiments.streams import generator
@@ -35,11 +36,12 @@ def outputs_for(task: Task, batch: Batch, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_example_that_opens_the_file_is_what_the_task_does(name: str) -> None:
+def test_the_example_that_opens_the_file_is_what_the_task_does(name: str, tmp_path: Path) -> None:
+    """``file`` in an example writes the user's file."""
     module = importlib.import_module(f"experiments.tasks.{name}")
     assert module.__doc__ is not None
     assert module.__doc__.split("\n")[2].startswith(">>> ")
-    result = doctest.testmod(module)
+    result = doctest.testmod(module, extraglobs={"file": partial(WRITERS[name], tmp_path)} if name in REAL else {})
     assert result.attempted >= 1
     assert result.failed == 0
 

@@ -111,15 +111,16 @@ def shuffled(count: int, salt: str) -> Array:
     return np.array(sorted(range(count), key=keys.__getitem__))
 
 
-def user_path(path: str | None, fetch: str) -> Path:
-    """The user's file or folder.
+def user_path(path: str | None, fetch: str, kind: str = "file") -> Path:
+    """The user's ``file`` or ``folder``.
 
     Raises:
         TaskError: if there is none, saying what to fetch.
     """
-    if path is None or not Path(path).expanduser().exists():
-        raise TaskError(f"task.path={path or 'null'}: {'no' if path is None else 'there is no such'} file; {fetch}")
-    return Path(path).expanduser()
+    found = Path(path or "").expanduser()
+    if not path or not (found.is_dir() if kind == "folder" else found.is_file()):
+        raise TaskError(f"task.path={path or 'null'}: {'there is no such' if path else 'no'} {kind}; {fetch}")
+    return found
 
 
 def refusal(path: Path, fault: str) -> TaskError:

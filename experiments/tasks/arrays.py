@@ -1,5 +1,9 @@
 """Arrays: any sequences of your own, from one ``.npz`` file.
 
+>>> rows = {"inputs": [[3, 1, 4, 1]] * 3, "targets": [[3, 4, 8, 9]] * 3, "split": ["train", "validation", "test"]}
+>>> print(Arrays(length=4, path=file(**rows, lengths=[4, 4, 4])).example())
+input   3141
+target  3489
 >>> for key, shape in LAYOUT.items():
 ...     print(f"{key:<8} {shape}")
 inputs   (N, T) or (N, T, I)

@@ -1,5 +1,8 @@
 """Character language model: predict the next character of a text.
 
+>>> print(CharLm(length=24, path=file("to be or not to be, " * 9)).example(seed=3))
+input   ot to be, to be or not t
+target  t to be, to be or not to
 >>> for split, part in parts("a text of twenty one").items():
 ...     print(f"{split:<10} {part!r}")
 train      'a text of twenty o'

@@ -1,11 +1,11 @@
 """Polyphonic music: from the keys that sound now, predict those of the next step.
 
->>> print(piano_roll([(60, 64), (67,), ()])[:, 39:47].astype(int))
-[[1 0 0 0 1 0 0 0]
- [0 0 0 0 0 0 0 1]
- [0 0 0 0 0 0 0 0]]
+>>> pieces = [[(60, 64, 67), (60, 64), (), (62,)]]
+>>> print(Polyphonic(length=3, path=file({"train": pieces, "valid": pieces, "test": pieces})).example())
+input   39,43,46    39,43        -
+target     39,43        -       41
 
-88 keys (MIDI notes 21..108), all that sound in a step on at once. ``path``: a ``.mat`` file with ``traindata``,
+88 keys (0..87, MIDI notes 21..108), all that sound in a step on at once. ``path``: a ``.mat`` file with ``traindata``,
 ``validdata`` and ``testdata``, cells of (steps, 88) piano rolls; or a ``.pickle`` with ``train``, ``valid`` and
 ``test`` (or the names above), lists of pieces, which are lists of steps, which are tuples of MIDI notes. Training takes
 excerpts of at most ``length`` steps, evaluation whole pieces.

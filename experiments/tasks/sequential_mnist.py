@@ -2,8 +2,9 @@
 
 >>> SequentialMnist(length=784, permuted=False, path=None)
 Traceback (most recent call last):
-experiments.tasks.base.TaskError: task.path=null: no file; fetch the four IDX files of MNIST (train-images-idx3-ubyte, \
-train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; plain or .gz) into one folder and name it
+experiments.tasks.base.TaskError: task.path=null: no folder; fetch the four IDX files of MNIST \
+(train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; plain or .gz) into \
+one folder and name it
 
 ``length=784``: a pixel a step, values 0..1; ``length=28``: a row of 28 pixels a step. ``permuted``: the pixels of every
 image in one fixed random order. The last sixth of the training images is the validation split (10,000 of 60,000).
@@ -45,11 +46,16 @@ class SequentialMnist(PixelTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        user_path(self.path, FETCH)
+        for name in NAMES:
+            _find(self.folder, name)
+
+    @property
+    def folder(self) -> Path:
+        """Where the four files are."""
+        return user_path(self.path, FETCH, "folder")
 
     def read(self) -> Mapping[str, Sequences]:
-        folder = user_path(self.path, FETCH)
-        train, test = (_labelled_images(folder, *names) for names in (NAMES[:2], NAMES[2:]))
+        train, test = (_labelled_images(self.folder, *names) for names in (NAMES[:2], NAMES[2:]))
         cut = len(train[0]) - len(train[0]) // 6
         parts = {
             "train": (train[0][:cut], train[1][:cut]),
@@ -57,6 +63,14 @@ class SequentialMnist(PixelTask):
             "test": test,
         }
         return {split: self.sequences(images / 255, labels) for split, (images, labels) in parts.items()}
+
+
+def _find(folder: Path, name: str) -> Path:
+    """One of the four files, plain or packed."""
+    path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+    if path is None:
+        raise refusal(folder / name, f"there is no such file, plain or .gz; {FETCH}")
+    return path
 
 
 def _labelled_images(folder: Path, image_name: str, label_name: str) -> tuple[Array, Array]:
@@ -73,9 +87,7 @@ def _labelled_images(folder: Path, image_name: str, label_name: str) -> tuple[Ar
 
 def _read_idx(folder: Path, name: str, axes: int) -> Array:
     """An IDX file of bytes: 0, 0, 8, the number of axes, their sizes as big-endian 32-bit integers, the data."""
-    path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
-    if path is None:
-        raise refusal(folder / name, f"there is no such file, plain or .gz; {FETCH}")
+    path = _find(folder, name)
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
