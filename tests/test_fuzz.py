@@ -36,11 +36,11 @@ SMALL += ["task.length=9", "threads=1", "record.wandb.mode=disabled"]
 
 @pytest.fixture
 def examples(full: bool) -> Callable[[int], settings]:
-    """Settings for a count of examples; fifty times as many in the long form, and others every time."""
+    """Settings for a count of examples; twenty-five times as many in the long form, and others every time."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
     limit = timedelta(seconds=30)
     return lambda count: settings(
-        max_examples=50 * count if full else count,
+        max_examples=25 * count if full else count,
         deadline=limit,
         derandomize=not full,
         database=None,

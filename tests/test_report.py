@@ -130,19 +130,19 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(whole):
 
 def test_text_from_a_record_cannot_become_html_or_break_a_table(tmp_path, quick):
     evil = "<script>alert(1)</script> | \\input{x} & 50% of_it"
-    study = tmp_path / "demo"
-    records.write(study, label=evil, cite="<img src=x onerror=y>")
+    study = tmp_path / "<u>demo"
+    records.write(study, label=evil, cite="<img src=x onerror=y>", notes=["<u>note</u>"], environment__commit="<s>c")
     records.write(study, "gru", seed=1, status="failed", error="<b>boom</b> | &")
     files = make(study, tmp_path / "out")
     page = Page(files["index.html"].decode())
-    assert not page.tags & {"script"}
+    assert page.tags & {"script", "u", "s"} == set()
     assert evil in page.text
     assert "<img src=x onerror=y>" in page.text
     assert "<b>boom</b> | &" in page.text
     assert len(page.images) == 1
     markdown = files["report.md"].decode()
     assert "<script>" not in markdown
-    assert "<b>" not in markdown
+    assert not re.search("<[bsu]>", markdown)
     assert "&lt;script&gt;alert(1)&lt;/script&gt; \\|" in markdown
     latex = files["tables/scores.tex"].decode()
     assert "\\input" not in latex

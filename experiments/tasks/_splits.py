@@ -125,4 +125,4 @@ def user_path(path: str | None, fetch: str, kind: str = "file") -> Path:
 
 def refusal(path: Path, fault: str) -> TaskError:
     """The error for a file that cannot be used."""
-    return TaskError(f"{path}: {fault}")
+    return TaskError(f"{path}: {' '.join(fault.split())}")
