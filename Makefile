@@ -22,8 +22,8 @@ demo: setup  ## run the demo sweep (30 small nets) and draw its report
 test: setup  ## run the tests
 	$(PY) -m pytest -n auto
 
-torture: setup  ## kill a sweep fifty times and start it again (an hour)
-	$(PY) -m pytest tests/test_torture.py --slow
+torture: setup  ## kill a sweep fifty times, and fuzz at length (half an hour)
+	$(PY) -m pytest tests/test_torture.py tests/test_fuzz.py --slow --timeout 3600
 
 learnable: setup  ## train every synthetic task at its smallest useful size (many minutes)
 	$(PY) tests/learnable.py
