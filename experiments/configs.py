@@ -231,6 +231,8 @@ def expand_aliases(overrides: Sequence[str]) -> list[str]:
 
     def expand(override: str) -> str:
         key, equals, value = override.partition("=")
+        if key in GROUPS and value.strip()[:1] in ("[", "{"):
+            raise refuse(key, value, "one name is needed, or with -m several separated by commas")
         if key != "variant" or not equals:
             return override
         return "variant=" + ",".join(aliases.get(name, name) for name in value.split(","))
