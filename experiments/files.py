@@ -17,6 +17,9 @@ import torch
 
 from experiments.settings import ConfigError
 
+UMASK = os.umask(0o077)  # it can only be had by setting it
+os.umask(UMASK)
+
 
 class StorageError(OSError):
     """A study's folder cannot be written. No run is to blame: each goes on from its last checkpoint."""
@@ -41,6 +44,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o666 & ~UMASK)  # mkstemp would keep it from everybody else
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -63,6 +63,14 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
     assert all(after[name] == content for name, content in before.items())
 
 
+def test_whoever_may_read_a_plain_file_may_read_a_record(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    (job,) = jobs(tmp_path, seeds=1)[:1]
+    run_all([job], workers=1, show=False)
+    assert {path.stat().st_mode for path in job.folder.iterdir()} == {plain.stat().st_mode}
+
+
 def test_a_run_cut_off_is_done_again_and_a_failed_one_when_asked(tmp_path: Path) -> None:
     job = jobs(tmp_path)[0]
     run_all([job], workers=1, show=False)
