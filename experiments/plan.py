@@ -6,6 +6,7 @@ python -m experiments.plan variant=lstm,gru task=adding 'seed=range(0,5)' study=
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 import time
@@ -14,11 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
 from experiments.configs import Job
 from experiments.jobs import Plan, make_plan
+from experiments.stack import structure
 from experiments.train import Training
 
 TIMED_STEPS = 3  # steps timed of each structure, after one that warms up
@@ -58,20 +61,26 @@ def estimate(plan: Plan) -> list[Row]:
     groups: dict[str, list[list[Job]]] = defaultdict(list)
     for group in plan.groups:
         groups[f"{group[0].variant.name} {group[0].task_name} H={group[0].hidden_size}"].append(group)
-    rows = []
-    for name, same in tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None):
-        seconds = sum(_seconds(stack) for stack in _by_size(same))
-        runs = [job for stack in same for job in stack]
-        rows.append(Row(name, len(runs), [len(s) for s in same], seconds, sum(_bytes(job) for job in runs)))
+    before = torch.get_num_threads()
+    shown = tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None)
+    rows = [_row(name, same) for name, same in shown]
+    torch.set_num_threads(before)
     return rows
 
 
-def _by_size(same: Sequence[list[Job]]) -> list[list[Job]]:
-    return sorted(same, key=len, reverse=True)
+def _row(name: str, same: Sequence[list[Job]]) -> Row:
+    """Stacks of one size and structure are timed once."""
+    alike: dict[tuple[object, ...], list[list[Job]]] = defaultdict(list)
+    for stack in same:
+        alike[structure(stack[0]), len(stack)].append(stack)
+    seconds = sum(len(stacks) * _seconds(stacks[0]) for stacks in alike.values())
+    size = sum(len(stacks) * len(stacks[0]) * _bytes(stacks[0][0]) for stacks in alike.values())
+    return Row(name, sum(map(len, same)), [len(stack) for stack in same], seconds, size)
 
 
 def _seconds(stack: Sequence[Job]) -> float:
     train = stack[0].train
+    torch.set_num_threads(stack[0].threads or os.cpu_count() or 1)
     training = Training([replace(job, study=None) for job in stack])
     training._step(0)
     started = time.perf_counter()

@@ -33,7 +33,9 @@ class Options:
     """Show what the runs of a study are doing: by task and variant, rate, time left, the last errors."""
 
     study: str = field(default=MISSING, metadata=about("the study's folder", example="outputs/demo"))
-    watch: bool = field(default=False, metadata=about("go on showing until nothing is left to do"))
+    watch: bool | None = field(
+        default=None, metadata=about("go on showing until nothing is left to do (unless said: on a terminal)")
+    )
     every: float = field(default=2.0, metadata=about("seconds between looks, with watch=true"))
 
 
@@ -175,10 +177,11 @@ def draw(standing: Standing, title: str) -> Group:
 
 
 def show(options: Options) -> None:
-    """Print the standing, once or until nothing is left to do."""
+    """Print the standing, once or until nothing is left to do; on a terminal the table lives."""
     study, console = Path(options.study), Console()
     standing = look(study)
-    if not options.watch:
+    watch = console.is_terminal if options.watch is None else options.watch
+    if not watch:
         console.print(draw(standing, study.name))
         return
     with Live(draw(standing, study.name), console=console, auto_refresh=False) as live:

@@ -25,7 +25,7 @@ RATES = ("0.003", "0.01")
 WAYS = ("processes", "threads")  # how the script is run: a process per core, or all threads in one process
 
 
-def measure(rounds: int = 1, seeds: int = 2, steps: int = 150, ways: Sequence[str] = WAYS) -> dict[str, list[float]]:
+def measure(rounds: int = 1, seeds: int = 2, steps: int = 300, ways: Sequence[str] = WAYS) -> dict[str, list[float]]:
     """Seconds of the whole study, ours and theirs in turn in every round.
 
     Args:

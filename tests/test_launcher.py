@@ -1,10 +1,12 @@
 """Hydra's own suites for launchers on ``hydra/launcher=stacked``: another application's jobs run as with its own."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hydra.test_utils import launcher_common_tests as suites
+from hydra.version import VersionBase
+from packaging.version import Version
 
 from experiments.configs import register_schema
 from experiments.launcher import register
@@ -23,9 +25,14 @@ QUICK = ("no_config", "custom_override_dirname", "get_orig_dir", "to_absolute_pa
 
 
 @pytest.fixture(autouse=True)
-def registered() -> None:
+def registered() -> Iterator[None]:
+    """The launcher is known, and Hydra's compatibility level is the one that its suites are written for."""
     register_schema()
     register()
+    before = VersionBase.instance().version_base
+    VersionBase.instance().setbase(Version("1.1"))
+    yield
+    VersionBase.instance().version_base = before
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("stacked", [])])
