@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Options:
     memory: float | None = None  # GB of a task; None: the cluster's default
     tasks: int | None = None  # array tasks; None: one a stack, as far as MaxArraySize allows
     parallelism: int | None = None  # tasks at once; None: as many as the cluster lets run
-    sbatch: dict[str, Any] = field(default_factory=dict)  # more options of sbatch: {account: mine, gres: "gpu:1"}
+    sbatch: Any = None  # a mapping, more options of sbatch: {account: mine, gres: "gpu:1"}
     stack: int = LARGEST_STACK  # runs in a stack
     dry_run: bool = False
 
@@ -169,7 +169,7 @@ def _parameters(study: Path, options: Options) -> dict[str, Any]:
         "array_parallelism": options.parallelism or sys.maxsize,
         "stderr_to_stdout": True,
         "srun_args": [f"--cpus-per-task={options.cpus}"],  # srun does not take it from sbatch any more
-        "additional_parameters": {"requeue": True, "signal": f"TERM@{options.signal}", **options.sbatch},
+        "additional_parameters": {"requeue": True, "signal": f"TERM@{options.signal}", **(options.sbatch or {})},
     }
     return {key: value for key, value in parameters.items() if value is not None}
 
