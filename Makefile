@@ -23,7 +23,7 @@ test: setup  ## run the tests
 	$(PY) -m pytest -n auto
 
 torture: setup  ## kill a sweep fifty times, and fuzz at length (half an hour)
-	$(PY) -m pytest tests/test_torture.py tests/test_fuzz.py --slow --timeout 3600
+	$(PY) -m pytest tests/test_torture.py tests/test_fuzz.py tests/test_fuzz_files.py --slow --timeout 3600
 
 learnable: setup  ## train every synthetic task at its smallest useful size (many minutes)
 	$(PY) tests/learnable.py

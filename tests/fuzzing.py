@@ -1,0 +1,59 @@
+"""What the fuzzing tests share: how often, and what a clear end is."""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+SMALL = ["train.steps=2", "train.eval_every=1", "train.batch_size=2", "train.eval_size=2", "model.hidden_size=2"]
+SMALL += ["task.length=9", "threads=1", "record.wandb.mode=disabled"]
+
+
+def examples(full: bool) -> Callable[[int], settings]:
+    """Settings for a count of examples; twenty-five times as many in the long form, and others every time."""
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    limit = timedelta(seconds=30)
+    return lambda count: settings(
+        max_examples=25 * count if full else count,
+        deadline=limit,
+        derandomize=not full,
+        database=None,
+        suppress_health_check=checks,
+        print_blob=True,
+    )
+
+
+def ends(main: Callable[[list[str]], Any], words: list[str]) -> int:
+    """A command's exit status: its error is one line, the last on stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(words) or 0
+        except SystemExit as end:
+            code = end.code or 0
+    said = err.getvalue()
+    assert "Traceback" not in said
+    assert isinstance(code, int)
+    if code:
+        assert code in (1, 2), said
+        errors = [line for line in said.splitlines() if line.startswith(("error: ", "python -m "))]
+        assert len(errors) == 1, said
+        assert said.rstrip("\n").endswith(errors[0]), said
+        assert len(errors[0].partition(": ")[2]) > 3, said
+    return code
+
+
+@contextlib.contextmanager
+def refusals(kind: type[Exception], name: str) -> Iterator[None]:
+    """Success, or an error of this kind that names something in one line."""
+    error = None
+    try:
+        yield
+    except kind as refusal:
+        error = str(refusal)
+    if error is not None:
+        assert name in error
+        assert "\n" not in error
