@@ -245,6 +245,7 @@ class Task:
             with mirror.sweep():
                 run_in_processes(plan.groups, 1, lambda event: None)
         except InterruptedRunError as interrupted:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends another one to what it requeues
             self._go_on_later()
             sys.exit(128 + interrupted.signum)
 
