@@ -134,11 +134,11 @@ class Training:
         """Close some models and let them leave the stack."""
         for model in models:
             progress, position = self.models[model], self.alive.index(model)
-            progress.status = status
             if status == "finished":
                 probed = {} if self._always_probed else self._probe(position)
                 progress.final = {**progress.rows[-1], **probed, **self._memory(position)}
             self._weights[model] = self.network.model(position)
+            progress.status = status
         keep = [position for position, model in enumerate(self.alive) if model not in models]
         if keep and len(keep) < len(self.alive):
             self.network = self.network.subset(keep)

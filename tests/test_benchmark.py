@@ -62,7 +62,14 @@ def test_a_row_has_every_ratio_and_says_what_was_missed(workers: Workers) -> Non
     row = measure(case, workers, rounds=7, sample=1)
     assert set("abc") <= set(row["ratios"])
     assert row["missed"] == {"b": 1e9}
-    report = {"machine": machine(), "cases": [row], "sampling": {"copy": 0.01}, "overhead": {}, "memory": {}}
+    report = {
+        "machine": machine(),
+        "cases": [row],
+        "sampling": {"copy": 0.01},
+        "overhead": {},
+        "memory": {},
+        "study": {},
+    }
     report["mirror"] = {"both": 21.0, "bare": 15.0}
     assert "21.0 ms (must 20: **missed**)" in markdown(report)
     assert "(must 1e+09: **missed**)" in markdown(report)

@@ -17,7 +17,7 @@ ONLY_IN = {
     "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py"},
     "wandb": {
         "experiments/wandb_runs.py",
-        "experiments/overhead.py",
+        "experiments/benchmark/overhead.py",
         "analysis/wandb_source.py",
         "analysis/workspace.py",
     },

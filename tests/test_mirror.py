@@ -15,9 +15,9 @@ from fake_wandb import FakeServer, numbers
 
 from analysis import wandb_source
 from experiments import mirror, wandb_content, wandb_failure, wandb_runs
+from experiments.benchmark.overhead import mirror_cost
 from experiments.configs import Job, compose, load_spec, resolve
 from experiments.jobs import run_all
-from experiments.overhead import mirror_cost
 from experiments.record import RunRecord
 from experiments.stack import semantics
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commandline import CommandError, about, command
-from experiments import overhead
 from experiments.allocator import keep_freed_memory
+from experiments.benchmark import overhead, whole_study
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers, cores
 from experiments.benchmark.measure import measure, memory
@@ -58,7 +58,7 @@ def run(options: Options) -> None:
         raise CommandError(f"rounds={options.rounds}: a median of fewer than 7 says little")
     chosen = _chosen(options)
     report: dict[str, Any] = {"machine": machine(), "cases": []}
-    report |= {"memory": {}, "sampling": {}, "overhead": {}, "mirror": {}}
+    report |= {"memory": {}, "sampling": {}, "overhead": {}, "mirror": {}, "study": {}}
     if note := busy(report["machine"]):
         print(note.strip(), file=sys.stderr, flush=True)
     keep_freed_memory()
@@ -75,7 +75,12 @@ def run(options: Options) -> None:
     if not (options.quick or options.only):
         report["sampling"] = {name: overhead.sampling_share(name) for name in overhead.bundled_tasks()}
         report["mirror"] = overhead.mirror_cost(60)
-        report["overhead"] = {mode: overhead.seconds_per_run(500, mode) for mode in ("disabled", "offline")}
+        report["overhead"] = {
+            "stacked, wandb disabled": overhead.seconds_per_run(500, "disabled"),
+            "stacked, wandb offline": overhead.seconds_per_run(500, "offline"),
+            "Hydra's basic launcher, wandb offline": overhead.seconds_per_run(100, "offline", "basic"),
+        }
+        report["study"] = whole_study.measure()
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmark.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -3,7 +3,7 @@
 nn.LSTM and nn.GRU where they will do, a loop over time for the other variants, Adam, one process per core or all
 threads in one process, a CSV of evaluations.
 
-python experiments/users_script.py OUT.csv STEPS EVERY PROCESSES THREADS VARIANT,... LR,... SEED,...
+python experiments/benchmark/users_script.py OUT.csv STEPS EVERY PROCESSES THREADS VARIANT,... LR,... SEED,...
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import users_script
+from experiments.benchmark import users_script
 
 VARIANTS = ("lstm", "gru", "no_input_gate", "no_forget_gate", "no_output_gate", "coupled_gates", "peephole")
 RATES = ("0.003", "0.01")

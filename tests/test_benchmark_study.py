@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.users_script import LoopLSTM, main
-from experiments.whole_study import RATES, VARIANTS, WAYS, measure
+from experiments.benchmark.users_script import LoopLSTM, main
+from experiments.benchmark.whole_study import RATES, VARIANTS, WAYS, measure
 
 
 def test_the_loop_is_torch_s_lstm() -> None:
