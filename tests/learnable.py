@@ -15,19 +15,19 @@ from experiments.stack import Run
 
 COMMON = {"variant": "lstm", "train.lr": 0.01, "model.hidden_size": 16, "train.stop_at_solved": True, "threads": 1}
 SMALL = {"task.length": 10}
-LONG = {"init": "chrono", "model.hidden_size": 32, "train.lr": 0.02, "train.steps": 4000, "train.schedule": "linear"}
+CHRONO = {"init": "chrono", "model.hidden_size": 32, "train.lr": 0.02, "train.steps": 4000, "train.schedule": "linear"}
 CASES: dict[str, dict[str, Any]] = {
     "adding": SMALL | {"train.steps": 1000},
-    "adding 1997": LONG | {"task": "adding", "task.layout": "'1997'", "task.length": 500},
-    "multiplication": LONG | {"task.length": 100},
+    "adding 1997": CHRONO | {"task": "adding", "task.layout": "'1997'", "task.length": 500},
+    "multiplication": CHRONO | {"task.length": 100},
     "continual_adding": {"task.shortest": 6, "task.longest": 8, "train.steps": 3000},
     "continual_reber": {"train.steps": 1500},
     "embedded_reber": {"train.steps": 3000},
     "temporal_order": SMALL | {"train.steps": 1000},
     "continual_temporal_order": {"task.string_length": 10, "train.steps": 1000},
-    "noisy_lag": SMALL | {"train.steps": 4000},
-    "copy": {"task.length": 1, "model.hidden_size": 64, "train.steps": 8000, "train.schedule": "linear"},
-    "variable_copy": LONG | {"task.length": 2, "model.hidden_size": 64, "train.steps": 6000},
+    "noisy_lag": CHRONO | SMALL,
+    "copy": CHRONO | {"task.length": 1, "model.hidden_size": 64, "train.steps": 6000},
+    "variable_copy": CHRONO | {"task.length": 2, "model.hidden_size": 64, "train.steps": 6000},
     "selective_copy": SMALL | {"task.items": 2, "task.tokens": 4, "train.steps": 1500},
     "associative_recall": {
         "task.length": 8,
@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "parity": {"task.length": 5, "model.hidden_size": 8, "train.steps": 1500},
     "counting": {"train.steps": 2000},
-    "timing": {"task.length": 70, "train.steps": 6000},
+    "timing": CHRONO | {"task.length": 70},
     "arithmetic": {"task.length": 1, "model.hidden_size": 64, "train.steps": 2000},
     "xml": {"task.length": 1, "model.hidden_size": 32, "train.steps": 1000},
 }
