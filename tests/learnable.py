@@ -64,7 +64,7 @@ def main() -> int:
         run = learn(name)
         results, task = run.record["results"], run.record["task"]
         changed = ", ".join(f"{key}={value}" for key, value in CASES[name].items() if key != "task")
-        rows.append((f"`{name}`", changed, f"{task['metric']} {run.score:.3g}", results["steps_to_solve"]))
+        rows.append((f"`{task['name']}`", changed, f"{task['metric']} {run.score:.3g}", results["steps_to_solve"]))
         if not learned(run):
             failed.append(name)
     print(tabulate(rows, ("task", "settings", "reached", "steps to solve"), tablefmt="github"))
