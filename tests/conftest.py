@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["fuzzing"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run slow tests at their full count")

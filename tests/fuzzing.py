@@ -4,14 +4,17 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 SMALL = ["train.steps=2", "train.eval_every=1", "train.batch_size=2", "train.eval_size=2", "model.hidden_size=2"]
 SMALL += ["task.length=9", "threads=1", "record.wandb.mode=disabled"]
 
 
+@pytest.fixture
 def examples(full: bool) -> Callable[[int], settings]:
     """Settings for a count of examples; twenty-five times as many in the long form, and others every time."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -57,3 +60,10 @@ def refusals(kind: type[Exception], name: str) -> Iterator[None]:
     if error is not None:
         assert name in error
         assert "\n" not in error
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fuzzing
 import pytest
 from fuzzing import SMALL, ends
 from hypothesis import given, settings
@@ -19,12 +18,6 @@ from experiments.configs import compose, resolve
 
 pytestmark = pytest.mark.filterwarnings("default")  # a user sees warnings as such
 run_command = importlib.import_module("experiments.run").main
-
-
-@pytest.fixture
-def examples(full: bool) -> Callable[[int], settings]:
-    """How often, by the count of the short form."""
-    return fuzzing.examples(full)
 
 
 KEYS = ["variant", "init", "task", "train", "model", "seed", "phase", "engine", "device", "threads", "retry"]
@@ -87,13 +80,6 @@ words = st.one_of(
     st.builds("{}={}".format, st.sampled_from(KEYS), st.one_of(st.integers(-3, 9), st.floats()).map(str)),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda word: not word.startswith("-")),
 )
-
-
-@pytest.fixture
-def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("many", [[], ["-m"]], ids=["run", "sweep"])

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fuzzing
 import pytest
 import torch
 from fuzzing import SMALL, ends, refusals
@@ -28,12 +27,6 @@ from experiments.tasks import load_task
 from experiments.tasks.base import TaskError
 
 pytestmark = pytest.mark.filterwarnings("default")  # a user sees warnings as such
-
-
-@pytest.fixture
-def examples(full: bool) -> Callable[[int], settings]:
-    """How often, by the count of the short form."""
-    return fuzzing.examples(full)
 
 
 @st.composite
