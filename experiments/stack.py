@@ -40,6 +40,7 @@ class InterruptedRunError(KeyboardInterrupt):
         self.signum, self.runs = signum, runs or []
 
 
+CARRIED = "carried from batch to batch, its gradient cut between them"
 NUMBERS = {"lr": 0.0, "weight_decay": 0.0, "clip": None, "momentum": 0.0}  # what may differ inside a stack
 
 
@@ -267,6 +268,7 @@ def _known(job: Job) -> dict[str, Any]:
             "hidden_size": job.hidden_size,
             "reference": job.reference_parameters,
         },
+        "state": CARRIED if job.task.carry else "new for every batch",
         "notes": job.init.notes(cell),
         "semantics": semantics(job),
     }

@@ -63,6 +63,12 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
     assert all(after[name] == content for name, content in before.items())
 
 
+def test_a_record_says_how_the_state_is_carried(tmp_path: Path) -> None:
+    for task, said in (("adding", "new for every batch"), ("continual_reber", "carried from batch to batch")):
+        (run,) = run_all([resolve(compose([f"task={task}", "study=null", *SHORT[:-1]]))], workers=1, show=False)
+        assert run.record["state"].startswith(said)
+
+
 def test_whoever_may_read_a_plain_file_may_read_a_record(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()
