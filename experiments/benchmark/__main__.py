@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commandline import CommandError, about, command
-from experiments.allocator import keep_freed_memory
 from experiments.benchmark import overhead, whole_study
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers, cores
@@ -61,7 +60,6 @@ def run(options: Options) -> None:
     report |= {"memory": {}, "sampling": {}, "overhead": {}, "mirror": {}, "study": {}}
     if note := busy(report["machine"]):
         print(note.strip(), file=sys.stderr, flush=True)
-    keep_freed_memory()
     workers = Workers(cores())
     try:
         for case in chosen:

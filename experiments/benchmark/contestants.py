@@ -15,7 +15,6 @@ from multiprocessing.connection import Connection
 import torch
 from torch import Tensor, nn
 
-from experiments.allocator import keep_freed_memory
 from experiments.benchmark.cases import INPUTS, Case
 from experiments.benchmark.loops import EagerLoop, jax_training
 from lstm_variants import GatedRNN
@@ -66,7 +65,6 @@ def cores() -> int:
 
 def _work(pipe: Connection) -> None:
     """A worker: builds the case it is sent, then takes one step each time it is told to."""
-    keep_freed_memory()
     torch.set_num_threads(1)
     step: Step | None = None
     while (message := pipe.recv()) is not None:
@@ -134,7 +132,7 @@ def _better_threads(step: Step) -> float:
 def contestants(case: Case, workers: Workers, sample: int) -> dict[str, Callable[[], float]]:
     """By letter, the seconds that one step of all models takes; ``sample`` models are timed of those in sequence."""
     few = min(sample, case.models)
-    own, theirs, jax = ours(case), torchs(case, few), jax_training(case) if case.engine == "auto" else None
+    own, theirs, jax = ours(case), torchs(case, few), jax_training(case) if "d" in case.must else None
     found = {"ours": lambda: seconds(own), "a": lambda: _better_threads(theirs) * case.models / few}
     if "b" in case.must:
         workers.tell((case, few))

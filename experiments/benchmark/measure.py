@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from experiments.allocator import keep_freed_memory
 from experiments.benchmark.cases import Case
 from experiments.benchmark.contestants import Workers, contestants, ours, torchs
 
@@ -55,7 +54,6 @@ def _status(name: str) -> float:
 
 def _growth(pipe: Connection, case: Case, mine: bool) -> None:
     """Megabytes by which three training steps raise the peak of a fresh process, per model."""
-    keep_freed_memory()
     small = Case("", case.variant, 8, 2, 3, 1)
     torch.set_num_threads(1)
     (ours(small) if mine else torchs(small, 1))()
