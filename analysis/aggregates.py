@@ -7,11 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import permutation_test
 
-from analysis.stats import LEVEL, Array, Estimate
+from analysis.stats import Array
 
-ENOUGH_TASKS, ENOUGH_SEEDS = 5, 10  # from here on a bootstrap over seeds and tasks is worth drawing
 ENOUGH_RUNS, ENOUGH_FIT = 200, 0.8  # runs and out-of-bag R2 from which on importances are read
 TREES = 32  # of the forest of a functional ANOVA
 GROUPS = 10  # of the jackknife of an importance
@@ -25,19 +23,6 @@ class Importance(NamedTuple):
     decided: bool
 
 
-def sign_flip_p(d: ArrayLike) -> float:
-    """p that the mean over tasks of a paired difference is 0, by flipping signs inside each (seed, task).
-
-    d: shape (seeds, tasks), on one scale over tasks. A statement "on these tasks", not about others (Fisher's
-    randomization test; scipy.stats.permutation_test, exact up to 2^16 flips, drawn above).
-    """
-    x = matrix(d, "sign_flip_p")
-    test = permutation_test(
-        (x.ravel(),), np.mean, permutation_type="samples", n_resamples=2**16, vectorized=True, rng=0
-    )
-    return float(test.pvalue)
-
-
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     """The chance that a run of the first arm scores above one of the second, on average over tasks; a tie counts half.
 
@@ -46,27 +31,6 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     a, b = matrix(first, "probability_of_improvement"), matrix(second, "probability_of_improvement")
     d = a[:, None] - b[None]
     return float(((d > 0) + 0.5 * (d == 0)).mean())
-
-
-def iqm(scores: Array) -> Array:
-    """The mean of the middle half of the scores: (..., seeds, tasks) -> (...) (Agarwal et al. 2021, rliable)."""
-    x = np.sort(scores.reshape(*scores.shape[:-2], -1), -1)
-    cut = int(x.shape[-1] * 0.25)
-    middle: Array = x[..., cut : x.shape[-1] - cut].mean(-1)
-    return middle
-
-
-def iqm_interval(scores: ArrayLike, draws: int = 2000, seed: int = 0) -> Estimate:
-    """The interquartile mean over tasks with its bootstrap interval at .95, seeds drawn within each task.
-
-    scores: shape (seeds, tasks), on one scale over tasks, at least 10 x 5: below that the interval covers too little.
-    """
-    x = matrix(scores, "iqm_interval")
-    if x.shape[0] < ENOUGH_SEEDS or x.shape[1] < ENOUGH_TASKS:
-        raise ValueError(f"a bootstrap takes {ENOUGH_SEEDS} seeds x {ENOUGH_TASKS} tasks or more, got {x.shape}")
-    rows = np.random.default_rng(seed).integers(0, x.shape[0], (draws, *x.shape))
-    low, high = np.quantile(iqm(np.take_along_axis(x[None], rows, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(iqm(x)), float(low), float(high))
 
 
 def matrix(values: ArrayLike, asked: str) -> Array:
@@ -117,7 +81,8 @@ def importance(runs: pd.DataFrame, response: str, knobs: Sequence[str], seed: in
     """Shares of variance over a random search: undecided below 200 runs or an out-of-bag R2 of .8.
 
     runs: one row a run of one task, with the numeric columns `response` and `knobs` (logs where drawn so). A share is
-    that of a knob alone; what the shares leave of 1 is interactions. Raises ImportError without optuna.
+    that of a knob alone. What the shares leave of 1 is no measure of interactions: the forest makes some by
+    itself. Raises ImportError without optuna.
     """
     from sklearn.ensemble import RandomForestRegressor
 
@@ -134,7 +99,7 @@ def importance_without(
     x, y = runs[list(knobs)].to_numpy(dtype=float), runs[response].to_numpy(dtype=float)
     groups = np.arange(len(y)) % GROUPS
     kept = [groups != group for group in range(GROUPS)]
-    return [functional_anova(x[rows], y[rows], knobs, seed, TREES // 2) for rows in kept]
+    return [functional_anova(x[rows], y[rows], knobs, seed, TREES) for rows in kept]
 
 
 def functional_anova(x: Array, y: Array, knobs: Sequence[str], seed: int, trees: int) -> dict[str, float]:

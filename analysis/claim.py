@@ -25,7 +25,7 @@ class Claim:
     scale: `ratio` (arm / baseline) or `difference` (arm - baseline, in the metric's unit).
     baseline, arms: names of arms of the study; every one of `arms` is compared with the baseline, on each of `tasks`.
     against: a task; the claim is then about the change between it and `tasks`: the interaction of arm and task.
-    knob: for `share`: a factor or searched setting of the study, or `interactions` for all that main effects leave.
+    knob: for `share`: a factor or searched setting; over a grid also `interactions`, all that main effects leave.
     expect: `higher`, `lower` or `same`.
     margin: the bound. `higher` and `lower`: the least factor (default 1) or difference (0); `same`: the largest
         (default: a factor of 2 in score, 1.5 in steps, a difference of .02).

@@ -3,7 +3,7 @@
 A study's `study.json` (written before its first confirmation run) holds the claims, what they compare and on which
 seeds; nothing else decides. A comparison of two arms has one value per seed: d = arm - baseline (of logs for a ratio).
 
-    reproduced   d lies on the claimed side of the bound, Holm-adjusted exact p <= alpha; "same": inside the margin
+    reproduced   d lies on the claimed side of the bound, Holm-adjusted p <= alpha; "same": inside the margin
     refuted      the same for the other side; "same": outside the margin
     undecided    neither
     not run      a confirmation run of the comparison is missing, or the pairs did not see the same data
@@ -37,7 +37,8 @@ class Verdict:
     """What the runs say about one comparison of a claim.
 
     estimate, low, high: the difference (`unit` says of what; a ratio is arm / baseline) with its paired interval at
-    .95; p_adjusted: the exact p after Holm, for the side that is nearer. NaN where nothing was run.
+    .95; p_adjusted: the p after Holm, for the side that is nearer: exact where paired, approximate (jackknife) for
+    shares over a random search. NaN where nothing was run. seeds: those of the look that gave the verdict.
     """
 
     sentence: str
@@ -51,6 +52,7 @@ class Verdict:
     comparison: str
     note: str
     unit: str
+    seeds: tuple[int, ...]
 
 
 def read(folder: str | Path) -> dict[str, Any] | None:
@@ -108,12 +110,19 @@ def look(
             found.append(str(reason))
     adjusted = stats.holm([1.0 if isinstance(one, str) else one.p for one in found])
     return [
-        verdict(frozen, comparison, one, float(p), alpha)
+        verdict(frozen, comparison, one, float(p), alpha, seeds)
         for comparison, one, p in zip(wanted, found, adjusted, strict=True)
     ]
 
 
-def verdict(frozen: Mapping[str, Any], comparison: Comparison, found: Paired | str, p: float, alpha: float) -> Verdict:
+def verdict(
+    frozen: Mapping[str, Any],
+    comparison: Comparison,
+    found: Paired | str,
+    p: float,
+    alpha: float,
+    seeds: Sequence[int],
+) -> Verdict:
     claim = comparison.claim
     if isinstance(found, str):
         word, note, p, shown = "not run", found, math.nan, Estimate(math.nan, math.nan, math.nan)
@@ -121,7 +130,7 @@ def verdict(frozen: Mapping[str, Any], comparison: Comparison, found: Paired | s
         word, shown = found.side if p <= alpha else "undecided", found.shown
         note = "; ".join([*found.notes, *edges(frozen, comparison)])
     study, counted = str(frozen["study"]), unit(frozen, comparison)
-    return Verdict(claim.sentence, claim.source, study, word, *shown, p, comparison.text, note, counted)
+    return Verdict(claim.sentence, claim.source, study, word, *shown, p, comparison.text, note, counted, tuple(seeds))
 
 
 def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis import aggregates, stats
+from analysis import aggregates, settings, stats
 from analysis.claim import INTERACTIONS, Claim, Comparison
 from analysis.measures import MEMORY, budget, difference
 from analysis.stats import Array, Estimate
@@ -17,7 +17,7 @@ class Paired(NamedTuple):
     """The values of one comparison: d per seed, its estimate on the claim's scale, and what a reader should know."""
 
     d: Array
-    p: float  # exact, of the nearer side
+    p: float  # of the nearer side: exact where paired, approximate for a random search
     side: str  # the verdict if p is small enough
     shown: Estimate
     notes: list[str]
@@ -114,11 +114,12 @@ def by_sign(first: "pd.Series[Any]", second: "pd.Series[Any]", claim: Claim, not
 
 
 def over_grid(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Array:
-    """The share of the variance of the log score that a knob explains over the study's grid, one per seed."""
+    """The share of the variance of the score (the log of a loss) that a knob explains over a grid, one per seed."""
     factors: Mapping[str, list[Any]] = frozen["factors"]
     cells = [one for one in frozen["cells"] if one["task"] == comparison.task]
-    table = np.stack([values(arms, frozen, comparison.task, one["arm"], seeds)["score"] for one in cells])
-    grids = np.log(table).T.reshape(len(seeds), *map(len, factors.values()))
+    runs = pd.concat([values(arms, frozen, comparison.task, one["arm"], seeds) for one in cells])
+    table = settings.response(runs).to_numpy(dtype=float).reshape(len(cells), len(seeds))
+    grids = table.T.reshape(len(seeds), *map(len, factors.values()))
     return np.array(
         [share(dict(zip(factors, aggregates.main_shares(grid), strict=True)), comparison) for grid in grids]
     )
@@ -130,7 +131,7 @@ def share(shares: Mapping[str, float], comparison: Comparison) -> float:
 
 
 def over_search(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison) -> Paired:
-    """The share of the variance of the log score that a knob explains over a random search, by functional ANOVA."""
+    """The share of the variance of the score (of its log for losses) that a knob explains over a random search."""
     search: Mapping[str, Mapping[str, Any]] = frozen["search"]
     cells = [one for one in frozen["cells"] if one["task"] == comparison.task]
     found = [arms[one["identity"]] for one in cells if one["identity"] in arms]
@@ -139,14 +140,16 @@ def over_search(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison) -
     runs = pd.concat(found)
     knobs = {key: runs[f"config.resolved.{key}"].astype(float) for key in search}
     table = pd.DataFrame({key: np.log(knobs[key]) if search[key]["log"] else knobs[key] for key in search})
-    table["score"] = np.log(runs["score"])
+    table["score"] = settings.response(runs)
     try:
         whole = aggregates.importance(table, "score", list(search))
         parts = aggregates.importance_without(table, "score", list(search))
     except ImportError:
         raise NotRunError("functional ANOVA needs optuna: pip install 'gates[importance]'") from None
-    value, without = share(whole.shares, comparison), [share(part, comparison) for part in parts]
+    value, without = whole.shares[comparison.arm], [part[comparison.arm] for part in parts]
     claim, notes = comparison.claim, [f"{len(runs)} runs, out-of-bag R2 {whole.fit:.2f}"]
+    if diverged := int((runs["status"] == "diverged").sum()):
+        notes.append(f"{diverged} of {len(runs)} diverged")
     less, greater = (stats.jackknife_p(value, without, claim.bound, side) for side in ("less", "greater"))
     side = "reproduced" if (greater < less) == (claim.expect == "higher") else "refuted"
     p = min(1.0, 2 * min(less, greater)) if whole.decided else 1.0

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import CensoredData, ecdf, logrank, norm, quantile_test, rankdata, t
+from scipy.stats import CensoredData, ecdf, norm, quantile_test, rankdata, t
 
 Array = NDArray[np.float64]
 Side = Literal["two-sided", "less", "greater"]
@@ -232,15 +232,6 @@ def unsolved_curve(steps_to_solve: ArrayLike, budget: float) -> Array:
     low[inside], high[inside] = curve[inside] ** np.exp([-reach, reach])
     rows = np.stack([solved, curve, low, np.minimum.accumulate(high)], axis=1)
     return np.concatenate([start, rows])
-
-
-def logrank_p(first: ArrayLike, second: ArrayLike, budget: float) -> float:
-    """p of the log-rank test of two sets of steps to solve; a description, for it ignores the pairing (Mantel 1966).
-
-    first, second: shapes (n,) and (m,), training steps, NaN for never within `budget`.
-    """
-    arms = [np.asarray(steps, dtype=float) for steps in (first, second)]
-    return 1.0 if np.isnan(np.concatenate(arms)).all() else float(logrank(*(censored(a, budget) for a in arms)).pvalue)
 
 
 def censored(steps: Array, budget: float) -> CensoredData:

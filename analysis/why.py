@@ -64,7 +64,7 @@ def decided(records: Records, frozen: Sequence[Mapping[str, Any]], asked: str, p
         raise CommandError(f"why={asked}: a comparison has no {column or 'empty column'}{nearest(column, NUMBERS)}")
     one, comparison, verdict = rows[row]
     runs = records.runs[(records.runs["study"] == one["study"]) & (records.runs["phase"] == "confirm")]
-    runs = runs[runs["arm"].isin(identities(one, comparison)) & runs["seed"].isin([*one["seeds"], *one["extension"]])]
+    runs = runs[runs["arm"].isin(identities(one, comparison)) & runs["seed"].isin(verdict.seeds)]
     numbers = "\n".join(f"{name}: {tables.text(getattr(verdict, name))}" for name in NUMBERS)
     frozen_as = f"frozen as {one['hash']} in {one['study']}/{claims.FILE}" if "hash" in one else ""
     head = f"{verdict.sentence} ({verdict.source})\n{verdict.comparison}: {verdict.unit}\n{frozen_as}"

@@ -158,6 +158,10 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
     if protocol.factors or protocol.search:
         if protocol.arms or protocol.grid or (protocol.factors and protocol.search):
             raise ConfigError("protocol: arms (with a grid), factors and search exclude each other")
+        for key in ("extension", "confirmation_seeds") if protocol.search else ():
+            said_so = protocol.full.get(key, config.protocol.get(key))
+            if said_so is not None:
+                raise refuse(f"protocol.{key}", said_so, "a random search has search_runs in place of it")
         protocol.arms = _combinations(protocol) if protocol.factors else _drawn(protocol)
     cells, skipped = _cells(protocol, [said[0], *settings, f"study={folder}"], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
@@ -238,7 +242,7 @@ def _check_claim(claim: Claim, protocol: Protocol) -> None:
             raise refuse(f"protocol.claims.{key}", getattr(claim, key), f"legal are {', '.join(known)}")
     _check_names("tasks", [*claim.tasks, *([claim.against] if claim.against else [])], protocol.tasks)
     if claim.metric == "share":
-        _check_names("knob", [claim.knob], [*protocol.factors, *protocol.search, claimed.INTERACTIONS])
+        _check_share(claim, protocol)
     else:
         _check_names("arms", [*claim.arms, claim.baseline], protocol.arms)
     if claim.metric in ("solved", "share") and claim.scale != "difference":
@@ -250,6 +254,18 @@ def _check_claim(claim: Claim, protocol: Protocol) -> None:
     margins = (claim.metric, claim.scale) in claimed.EQUIVALENT or claim.margin is not None
     if claim.expect == "same" and not (margins and claim.bound > 0):
         raise refuse("protocol.claims.margin", claim.margin, "a factor above 1 or a difference above 0 is needed")
+
+
+def _check_share(claim: Claim, protocol: Protocol) -> None:
+    if not protocol.factors and not protocol.search:
+        raise refuse("protocol.claims.metric", "share", "factors or a search are needed")
+    if protocol.search and claim.knob == claimed.INTERACTIONS:
+        legal = "over a random search the forest makes interactions by itself; a grid of factors can show them"
+        raise refuse("protocol.claims.knob", claim.knob, legal)
+    if protocol.search and claim.expect == "same":
+        raise refuse("protocol.claims.expect", "same", "a share over a random search is higher or lower than a margin")
+    interactions = [claimed.INTERACTIONS] if protocol.factors else []
+    _check_names("knob", [claim.knob], [*protocol.factors, *protocol.search, *interactions])
 
 
 def _check_names(key: str, names: Iterable[str | None], known: Collection[str]) -> None:

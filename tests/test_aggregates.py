@@ -1,7 +1,5 @@
 """Many tasks and many settings: cases by hand, and shares of variance planted in a grid."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,38 +8,14 @@ from analysis.aggregates import (
     anova,
     importance,
     importance_without,
-    iqm,
-    iqm_interval,
     main_shares,
     probability_of_improvement,
-    sign_flip_p,
 )
 from analysis.stats import jackknife, jackknife_p
 
 
-def test_sign_flips_go_over_every_seed_of_every_task():
-    d = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, -0.5]])
-    flips = [np.mean(np.array(signs) * d.ravel()) for signs in itertools.product([-1, 1], repeat=6)]
-    assert sign_flip_p(d) == pytest.approx(np.mean(np.abs(flips) >= d.mean() - 1e-12))
-    with pytest.raises(ValueError, match=r"\(seeds, tasks\)"):
-        sign_flip_p([1.0, 2.0])
-
-
 def test_probability_of_improvement_by_hand():
     assert probability_of_improvement([[1.0], [2.0]], [[1.0], [0.0]]) == (0.5 + 1 + 1 + 1) / 4
-
-
-def test_the_interquartile_mean_by_hand():
-    assert iqm(np.array([[0.0, 10.0], [2.0, 100.0]])) == 6  # of 0, 2, 10, 100 the middle half
-
-
-def test_the_bootstrap_keeps_to_the_middle_and_refuses_small_studies():
-    scores = np.random.default_rng(0).normal(size=(12, 5))
-    value, low, high = iqm_interval(scores)
-    assert low < value < high
-    assert iqm_interval(scores) == (value, low, high)
-    with pytest.raises(ValueError, match="10 seeds x 5 tasks"):
-        iqm_interval(scores[:9])
 
 
 def grid(seeds: int = 4) -> pd.DataFrame:
@@ -85,7 +59,7 @@ def searched(runs: int = 200) -> pd.DataFrame:
     return frame.assign(y=3 * frame["lr"] + 3 * frame["lr"] * frame["H"])
 
 
-def test_functional_anova_finds_planted_shares_and_leaves_the_interaction():
+def test_functional_anova_finds_planted_shares_beside_an_interaction():
     found = importance(searched(), "y", ["lr", "H", "noise"])
     assert found.decided
     assert found.shares == pytest.approx({"lr": 0.75, "H": 0, "noise": 0}, abs=0.06)

@@ -134,6 +134,7 @@ def test_a_declared_extension_looks_twice_at_half_the_alpha(tmp_path):
     records, frozen = made(tmp_path / "t", longer)
     (second,) = judge(records, {**frozen, "extension": list(range(8, 16))})
     assert second.verdict == "reproduced"
+    assert (len(first.seeds), len(second.seeds)) == (8, 16)
     assert 0.001 < second.p_adjusted <= 0.025
 
 
@@ -163,8 +164,8 @@ def test_shares_of_a_random_search_are_judged_by_functional_anova(tmp_path):
         settings = {"train__lr": float(10 ** (3 * lr - 3)), "train__momentum": float(momentum)}
         arm = put(tmp_path / "s", "lstm", seed=seed, results__score=float(np.exp(-5 * lr - momentum)), **settings)
         cells.append({"task": "adding", "arm": f"draw {seed}", "identity": arm, "unit": "MSE", "edge": []})
-    search = {"train.lr": {"log": True}, "train.momentum": {"log": False}}  # shares 25/26, 1/26, no interaction
-    asked = [("train.lr", "higher", 0.5), ("train.lr", "lower", 0.5), ("interactions", "lower", 0.2)]
+    search = {"train.lr": {"log": True}, "train.momentum": {"log": False}}  # shares 25/26, 1/26
+    asked = [("train.lr", "higher", 0.5), ("train.lr", "lower", 0.5), ("train.momentum", "lower", 0.2)]
     same = {"sentence": "s", "source": "p", "metric": "share", "scale": "difference"}
     claims = [{**same, "knob": knob, "expect": expect, "margin": margin} for knob, expect, margin in asked]
     frozen = {"schema": 1, "study": "s", "claims": claims, "tasks": {"adding": []}, "cells": cells, "factors": {}}

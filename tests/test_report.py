@@ -327,6 +327,10 @@ def test_why_names_the_runs_behind_a_claim(tmp_path, capsys):
     assert "16 runs, 16 of them counted" in out
     assert out.count("abc1234") == out.count("python -m experiments.run variant=") == 16
     assert "mgu" not in out
+    made(tmp_path / "s", {name: [0.01 * (1 + (name == "gru"))] * 16 for name in ("lstm", "gru")})
+    (tmp_path / "s" / "study.json").write_text(json.dumps({**frozen, "extension": list(range(8, 16))}))
+    assert report.main([f"study={tmp_path / 's'}", "why=claims:1/estimate"]) == 0
+    assert "16 runs, 16 of them counted" in capsys.readouterr().out  # decided at the first look
     assert report.main([f"study={tmp_path / 's'}", "why=claims:2/estimate"]) == 2
     assert "there is no comparison 2; there is 1" in capsys.readouterr().err
     assert report.main([f"study={tmp_path / 's'}", "why=claims:1/mean"]) == 2

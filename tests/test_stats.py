@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import PermutationMethod, binomtest, norm, rankdata, ttest_1samp, wilcoxon
+from scipy.stats import PermutationMethod, binomtest, rankdata, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from analysis.stats import (
@@ -14,7 +14,6 @@ from analysis.stats import (
     jackknife,
     jackknife_p,
     log_steps,
-    logrank_p,
     mcnemar_p,
     median_interval,
     outside_p,
@@ -205,10 +204,3 @@ def test_kaplan_meier_by_hand():
     assert (rows[:, 2] <= rows[:, 1]).all()
     assert (rows[:, 3] >= rows[:, 1]).all()
     assert unsolved_curve([math.nan, math.nan], 40).tolist() == [[0, 1, 1, 1]]
-
-
-def test_log_rank_of_two_groups_by_hand():
-    # One solve each at 1 and 2, all of the first arm first: observed 2, expected 1/2 + 1/3, variance 1/4 + 2/9
-    z = (2 - 5 / 6) / math.sqrt(1 / 4 + 2 / 9)
-    assert logrank_p([1, 2], [math.nan, math.nan], 9) == pytest.approx(2 * norm.sf(z))
-    assert logrank_p([math.nan], [math.nan], 9) == 1

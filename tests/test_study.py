@@ -242,6 +242,27 @@ def test_a_study_that_cannot_decide_is_refused_when_composed(tmp_path: Path, old
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("knob: train.lr", "knob: interactions", "protocol.claims.knob=interactions: over a random search"),
+        ("expect: higher", "expect: same", "protocol.claims.expect=same: a share over a random search"),
+        ("  claims:", "  extension: 300\n  claims:", "protocol.extension=300: a random search has search_runs"),
+        ("  claims:", "  confirmation_seeds: 9\n  claims:", "protocol.confirmation_seeds=9: a random search has"),
+        ("  search: {", "  arms: {a: [], b: []}\n  #", "protocol.claims.metric=share: factors or a search"),
+    ],
+)
+def test_what_a_random_search_cannot_decide_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = SHARES.replace("  confirmation_seeds: 6\n", "")
+    text = text.replace(
+        text.splitlines()[2], "  search: {train.lr: {low: .01, high: 1}, train.clip: {low: 1, high: 2}}"
+    )
+    words = [write_study(tmp_path, text.replace(old, new)), f"study={tmp_path / 'outputs'}"]
+    with pytest.raises(CommandError, match=r".") as caught:
+        study.run(study.Options(experiment="mine", phase=study.Phase.plan), words)
+    assert said in str(caught.value)
+
+
 def test_a_study_is_refused_as_a_plain_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"python -m experiments\.study"):
         resolve(compose(["experiment=forget_reset"]))
