@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections import Counter
@@ -63,6 +64,7 @@ def make_plan(
     largest: int = LARGEST_STACK,
     queued: Container[str] = (),
     memory: float | None = None,
+    here: bool = True,
 ) -> Plan:
     """Sort out what is done and put the rest in stacks.
 
@@ -72,6 +74,7 @@ def make_plan(
         largest: runs in a stack, fewer where memory is short.
         queued: run ids that are not to be done here, unless they are done already.
         memory: bytes of a worker; None for its share of this machine's.
+        here: whether the runs are done on this machine. If not, its memory and its devices say nothing about them.
     """
     unique = {job.run_id: job for job in jobs}
     standings = {run_id: standing(job) for run_id, job in unique.items()}
@@ -79,16 +82,21 @@ def make_plan(
     standings |= {job.run_id: "queued" for job in todo if job.run_id in queued}
     todo = [job for job in todo if job.run_id not in queued]
     for job in todo:
-        _possible(job)
+        _possible(job, memory, here)
     workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
-    memory = memory or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
-    size = min([largest, *(_fitting(job, memory) for job in todo)])
+    memory = memory or (_memory() / workers if here else math.inf)
+    size = min([largest, *(max(1, int(min(largest, _fitting(job, memory)))) for job in todo)])
     return Plan(standings, [_with_threads(group, workers) for group in stacks(todo, size, workers)], workers)
 
 
-def _fitting(job: Job, memory: float) -> int:
+def _memory() -> int:
+    """This machine's, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _fitting(job: Job, memory: float) -> float:
     """Runs whose training fits in half of a worker's memory."""
-    return max(1, int(memory / 2 / _bytes(job)))
+    return memory / 2 / _bytes(job)
 
 
 def _bytes(job: Job) -> int:
@@ -98,16 +106,17 @@ def _bytes(job: Job) -> int:
     return 4 * floats
 
 
-def _possible(job: Job) -> None:
-    """Refuse a run that could not even hold its evaluation set or train on this machine."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _possible(job: Job, memory: float | None, here: bool) -> None:
+    """Refuse a run that could not even hold its evaluation set or train where it is to be done."""
+    memory = memory or (_memory() if here else math.inf)
     evaluated = 4 * job.train.eval_size * job.task.length * (job.task.input_size + 1)
-    needed = evaluated if job.device != "cpu" and torch.cuda.is_available() else max(evaluated, _bytes(job))
+    may_have_gpu = job.device != "cpu" and (torch.cuda.is_available() or not here)
+    needed = evaluated if may_have_gpu else max(evaluated, _bytes(job))
     if needed > IMPOSSIBLE * memory:
         keys = ("task.length", "train.batch_size", "train.eval_size", "model.hidden_size", "model.layers")
         values = (job.task.length, job.train.batch_size, job.train.eval_size, job.hidden_size, job.model.layers)
         said = ", ".join(f"{key}={value}" for key, value in zip(keys, values, strict=True))
-        raise ConfigError(f"{said}: takes about {needed / 1e9:.3g} GB of memory, here are {memory / 1e9:.3g} GB")
+        raise ConfigError(f"{said}: takes about {needed / 1e9:.3g} GB of memory, there are {memory / 1e9:.3g} GB")
 
 
 class Bar:

@@ -1,7 +1,9 @@
 """hydra/launcher=slurm: stacks as tasks of a Slurm job array, submitted and awaited through submitit.
 
 A task can be done again at any time: it looks which of its runs are left, and goes on from their checkpoints. Which
-task holds which runs is written down (cluster.py), so the same command never submits a run twice.
+task holds which runs is written down (cluster.py) under a lock of the study, so that the same command submits only what
+no task holds. If it is killed while it submits, tasks may be left that nothing knows of; a run's own lock and its
+record (stack.py) then keep it from being done twice.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from experiments import mirror
@@ -36,7 +39,8 @@ from experiments.cluster import (
     summary,
 )
 from experiments.configs import LARGEST_STACK, Job, use_extensions, used_extensions
-from experiments.jobs import announce, make_plan
+from experiments.files import storing
+from experiments.jobs import Plan, announce, make_plan
 from experiments.record import find
 from experiments.settings import ConfigError, refuse
 from experiments.stack import InterruptedRunError, Run, standing
@@ -44,6 +48,8 @@ from experiments.workers import run_in_processes
 
 ENDING = 60.0  # seconds at most that a cancelled task may take to end (Slurm's KillWait and a margin)
 OFTEN, SELDOM = 0.5, 30.0  # seconds between looks at the queue, at first and in the end
+PATIENCE = 20  # looks in a row that may fail: a minute and a half at first, ten in the end
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -70,6 +76,12 @@ class Options:
             value = getattr(self, key)
             if value is not None and not value > 0:
                 raise refuse(f"hydra.launcher.{key}", value, "a number above 0 is needed")
+        if self.signal >= 60 * self.time:
+            raise refuse("hydra.launcher.signal", self.signal, f"less than the {60 * self.time} s of time is needed")
+        if self.memory is not None and self.memory * 1024 < 1:  # Slurm takes 0 for all that the node has
+            raise refuse("hydra.launcher.memory", self.memory, "at least 0.001 GB is needed")
+        if not isinstance(self.sbatch, Mapping | None):
+            raise refuse("hydra.launcher.sbatch", self.sbatch, "a mapping is needed: {account: mine}")
 
     @property
     def bytes(self) -> float | None:
@@ -90,21 +102,15 @@ def run_on_slurm(jobs: Sequence[Job], options: Options) -> list[Run] | None:
     options.check()
     study = _study(jobs)
     _usable(options)
-    held = {run_id for task in _settled(study) for run_id in task.run_ids}
     jobs = [replace(job, threads=job.threads or options.cpus) for job in jobs]
-    plan = make_plan(jobs, options.tasks or 1, options.stack, queued=held, memory=options.bytes)
-    tasks = _tasks(plan.groups, min(options.tasks or len(plan.groups), largest_array()))
-    print(replace(plan, workers=len(tasks)), file=sys.stderr)
-    names: list[str] = []
-    if tasks:
-        announce(plan)
-        names = _submit(tasks, study, options)
-        print(f"submitted: {len(plan.todo)} runs as Slurm tasks {', '.join(names)}; logs in {study / FOLDER}")
-    if options.detach:
-        print(f"python -m experiments.status study={study}  # the same command again submits what is missing")
-        return None
-    awaited = [job for job in jobs if plan.standings[job.run_id] in ("new", "again", "queued")]
-    _wait(study, awaited, names)
+    submitted: list[str] = []
+    with _interruptible(submitted):
+        plan = _submit_missing(jobs, study, options, submitted)
+        if options.detach:
+            print(f"python -m experiments.status study={study}  # the same command again submits what is missing")
+            return None
+        awaited = [job for job in jobs if plan.standings[job.run_id] in ("new", "again", "queued")]
+        _wait(study, awaited)
     return [_outcome(job) for job in awaited]
 
 
@@ -125,6 +131,24 @@ def _usable(options: Options) -> None:
     legal = partitions()
     if options.partition not in (None, *legal):
         raise refuse("hydra.launcher.partition", options.partition, f"legal are {', '.join(legal)}")
+
+
+def _submit_missing(jobs: Sequence[Job], study: Path, options: Options, submitted: list[str]) -> Plan:
+    """Submit what is neither done nor queued; the names of the new tasks are added to those submitted."""
+    lock = study / ".locks" / "slurm.lock"
+    with storing(study):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # the same command at the same time waits here, and finds what this one submits
+        held = {run_id for task in _settled(study) for run_id in task.run_ids}
+        plan = make_plan(jobs, options.tasks or 1, options.stack, queued=held, memory=options.bytes, here=False)
+        tasks = _tasks(plan.groups, min(options.tasks or len(plan.groups), largest_array()))
+        print(replace(plan, workers=len(tasks)), file=sys.stderr)
+        if tasks:
+            announce(plan)
+            with _signals_wait():
+                submitted += _submit(tasks, study, options)
+            print(f"submitted: {len(plan.todo)} runs as Slurm tasks {', '.join(submitted)}; logs in {study / FOLDER}")
+    return plan
 
 
 def _settled(study: Path) -> list[Queued]:
@@ -174,13 +198,24 @@ def _parameters(study: Path, options: Options) -> dict[str, Any]:
     return {key: value for key, value in parameters.items() if value is not None}
 
 
-def _wait(study: Path, jobs: Sequence[Job], mine: Sequence[str]) -> None:
-    """Show progress until no task holds one of the runs."""
-    left, pause = list(jobs), OFTEN
-    with tqdm(total=len(jobs), desc="runs", unit="run", disable=None, file=sys.stderr) as bar, _interruptible(mine):
+def _wait(study: Path, jobs: Sequence[Job]) -> None:
+    """Show progress until no task holds one of the runs.
+
+    Raises:
+        ConfigError: if Slurm no longer answers, and for a record that cannot be read.
+    """
+    left, pause, failures = list(jobs), OFTEN, 0
+    mine = {job.run_id for job in jobs}
+    with tqdm(total=len(jobs), desc="runs", unit="run", disable=None, file=sys.stderr) as bar:
         while left:
-            with contextlib.suppress(ConfigError):  # a busy controller: look again
-                tasks = [task for task in queue(study) if not {job.run_id for job in jobs}.isdisjoint(task.run_ids)]
+            try:
+                tasks = [task for task in queue(study) if not mine.isdisjoint(task.run_ids)]
+            except ConfigError as error:  # a busy controller: look again
+                failures += 1
+                if failures == PATIENCE:
+                    raise ConfigError(f"{error}; the tasks go on, the same command waits for them again") from None
+            else:
+                failures = 0
                 waiting = {run_id for task in tasks if task.state == "PENDING" for run_id in task.run_ids}
                 left = [job for job in left if job.run_id in waiting or standing(job) in ("new", "again")]
                 bar.set_postfix_str(summary(tasks), refresh=False)
@@ -197,15 +232,36 @@ def _interruptible(names: Sequence[str]) -> Iterator[None]:
 
     def cancel(signum: int, frame: object) -> None:
         with contextlib.suppress(ConfigError):
-            ask("scancel", *names)
+            if names:
+                ask("scancel", *names)
         raise InterruptedRunError(signum)
 
-    before = {which: signal.signal(which, cancel) for which in (signal.SIGTERM, signal.SIGINT)}
+    with _handled(cancel):
+        yield
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """SIGTERM and SIGINT are acted on afterwards; a program started meanwhile, which is sbatch, does not get them."""
+    came: list[int] = []
+    with _handled(lambda signum, frame: came.append(signum)):
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if came:
+        signal.raise_signal(came[0])
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, Any], object]) -> Iterator[None]:
+    before = {which: signal.signal(which, handler) for which in SIGNALS}
     try:
         yield
     finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
+        for which, earlier in before.items():
+            signal.signal(which, earlier)
 
 
 def _outcome(job: Job) -> Run:

@@ -1,5 +1,6 @@
 """Every command and every snippet in the README and the docs runs; generated parts are fresh."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_slurm import answers
+from test_slurm import answers, whole_cluster
 
 from experiments.configs import variants
 from experiments.main import COMMANDS
@@ -38,15 +39,17 @@ def shortened(command: str) -> list[str]:
 def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    for command in commands(page):
-        if "benchmark" in command or "experiments.study" in command:
-            continue  # minutes long; their own tests run them at a small size
-        if "study=outputs/big" in command and not answers():
-            continue  # tests/test_slurm.py says how to have a cluster
-        done = subprocess.run(
-            shortened(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    slurm = "hydra/launcher=slurm" in " ".join(commands(page))
+    with whole_cluster() if slurm else contextlib.nullcontext():
+        for command in commands(page):
+            if "benchmark" in command or "experiments.study" in command:
+                continue  # minutes long; their own tests run them at a small size
+            if "study=outputs/big" in command and not answers():
+                continue  # tests/test_slurm.py says how to have a cluster
+            done = subprocess.run(
+                shortened(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+            )
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -1,21 +1,26 @@
 """hydra/launcher=slurm on a real cluster of one node: what happens to its tasks does not change how a sweep ends."""
 
+import functools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from test_sweep import ROOT, jobs
 from test_torture import table
 
-from experiments import cluster, status
+from experiments import cluster, slurm, status
+from experiments.jobs import make_plan
 from experiments.settings import ConfigError
 from experiments.slurm import Options, run_on_slurm
 
@@ -37,11 +42,20 @@ def gates(study: Path, *more: str) -> tuple[int, str]:
     return process.returncode, shown
 
 
+@functools.cache
 def answers() -> bool:
+    """Whether the cluster that start-one-node.sh makes is up here; tests leave anybody else's alone."""
+    name = re.findall(r"^ClusterName=.*", (ROOT / "tests/slurm/start-one-node.sh").read_text(), re.MULTILINE)
     try:
-        return bool(cluster.partitions())
-    except ConfigError:
+        shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
         return False
+    return [line.replace(" ", "") for line in shown.splitlines() if line.startswith("ClusterName")] == name
+
+
+def whole_cluster() -> FileLock:
+    """One test at a time has the one node, whichever process it is in."""
+    return FileLock(Path(tempfile.gettempdir()) / f"gates-slurm-{os.getuid()}.lock")
 
 
 on_a_cluster = pytest.mark.skipif(
@@ -54,10 +68,11 @@ def study(tmp_path: Path) -> Iterator[Path]:
     """A study's folder; what holds its runs ends with the test."""
     folder = tmp_path / f"{tmp_path.name}-study"
     folder.mkdir()
-    yield folder
-    subprocess.run(["pkill", "-f", f"study={folder}"], check=False)
-    if tasks := cluster.queue(folder):
-        cluster.ask("scancel", *(task.name for task in tasks))
+    with whole_cluster():
+        yield folder
+        subprocess.run(["pkill", "-f", f"study={folder}"], check=False)
+        if tasks := cluster.queue(folder):
+            cluster.ask("scancel", *(task.name for task in tasks))
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +156,11 @@ def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int
 @on_a_cluster
 def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, whole: Callable[[int], Path]) -> None:
     said = [*SAID, "train.steps=1600", "hydra.launcher.stack=2"]
-    code, shown = gates(study, *said, *DETACHED)
-    assert code == 0, shown
-    assert f"python -m experiments.status study={study}" in shown
+    at_the_same_time = [start(study, *said, *DETACHED) for _ in range(2)]
+    for process in at_the_same_time:
+        shown, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, shown
+        assert f"python -m experiments.status study={study}" in shown
     code, again = gates(study, *said, *DETACHED)
     assert (code, "4 queued or running on Slurm; to run: 0" in again) == (0, True), again
     assert len(cluster.queue(study)) == 2
@@ -239,12 +256,52 @@ def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
         ({"partition": "nowhere"}, "hydra.launcher.partition=nowhere: legal are debug"),
         ({"sbatch": {"nodelist": "nowhere"}}, "hydra/launcher=slurm: .*Invalid node name specified"),
         ({"time": 0}, "hydra.launcher.time=0: a number above 0"),
+        ({"time": 2}, "hydra.launcher.signal=120: less than the 120 s"),
+        ({"memory": 0.0004}, "hydra.launcher.memory=0.0004: at least 0.001 GB"),
+        ({"sbatch": "abc"}, "hydra.launcher.sbatch=abc: a mapping"),
     ],
 )
 def test_what_the_cluster_does_not_have_is_refused(study: Path, said: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         run_on_slurm(jobs(study), Options(**said))  # type: ignore[arg-type]
     assert cluster.queue(study) == []
+
+
+@on_a_cluster
+def test_a_stop_while_tasks_are_submitted_leaves_none(study: Path) -> None:
+    attached = start(study, *SAID, "train.steps=100000", *ON_SLURM)
+    until(lambda: bool(list((study / cluster.FOLDER).glob("*.sh"))))  # submitit's, just before it calls sbatch
+    attached.send_signal(signal.SIGINT)
+    shown, _ = attached.communicate(timeout=30)
+    assert attached.returncode == 130, shown
+    until(lambda: not cluster.ask("squeue", "--noheader", f"--name={cluster.job_name(study)}").strip())
+
+
+@on_a_cluster
+def test_a_damaged_record_ends_the_wait(study: Path) -> None:
+    mine = jobs(study)
+    assert mine[0].folder is not None
+    mine[0].folder.mkdir()
+    (mine[0].folder / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match=mine[0].run_id):
+        slurm._wait(study, mine)
+
+
+def test_a_controller_that_stays_silent_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(slurm, "OFTEN", 0.01)
+    monkeypatch.setattr(slurm, "SELDOM", 0.01)
+    with pytest.raises(ConfigError, match=r"squeue.*the same command waits for them again"):
+        slurm._wait(tmp_path, jobs(tmp_path))
+
+
+def test_the_memory_of_the_submitting_machine_says_nothing_about_a_node(tmp_path: Path) -> None:
+    large = jobs(tmp_path, "train.batch_size=100000", "task.length=100000", "device=cpu")
+    with pytest.raises(ConfigError, match="of memory, there are"):
+        make_plan(large, 1)
+    assert len(make_plan(large, 1, here=False).todo) == len(large)
+    with pytest.raises(ConfigError, match="there are 1 GB"):
+        make_plan(large, 1, memory=1e9, here=False)
 
 
 def test_without_slurm_or_submitit_one_line_says_what_is_missing(
