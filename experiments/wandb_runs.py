@@ -95,25 +95,36 @@ def closed(run: Any, study: Path, summary: Mapping[str, Any], mark: str, exit_co
     _live.discard(run.id)
     with contextlib.suppress(Exception):
         run.summary.update(dict(summary))
-    with contextlib.suppress(OSError):
-        (folder / FINGERPRINT).write_text(mark)
     if online and wandb_failure.given_up():
-        _finish_beside(run, exit_code)
+        _finish_beside(run, folder, mark, exit_code)
         return
     try:
-        run.finish(exit_code=exit_code)
+        _finish(run, folder, mark, exit_code)
         if online:
             _mark_if_sent(folder)
     except Exception as error:
         wandb_failure.tell(error, study)
 
 
-def _finish_beside(run: Any, exit_code: int) -> None:
+def _finish(run: Any, folder: Path, mark: str, exit_code: int) -> None:
+    """Close a run, and only then mark it: a run without its mark was cut off."""
+    failure = None
+    try:
+        run.finish(exit_code=exit_code)
+    except Exception as error:  # a server that fails leaves the run whole on disk
+        failure = error
+    with contextlib.suppress(OSError):
+        (folder / FINGERPRINT).write_text(mark)
+    if failure:
+        raise failure
+
+
+def _finish_beside(run: Any, folder: Path, mark: str, exit_code: int) -> None:
     """Close a run whose server has failed, without waiting for it."""
 
     def finish() -> None:
         with contextlib.suppress(Exception):
-            run.finish(exit_code=exit_code)
+            _finish(run, folder, mark, exit_code)
 
     _closing.append(threading.Thread(target=finish, daemon=True))
     _closing[-1].start()

@@ -295,6 +295,7 @@ def test_a_sweep_without_its_server_warns_once_and_exits_0(full: bool, tmp_path:
     assert len(wandb_runs.folders(tmp_path / "s")) == 2
 
 
-def test_what_the_mirror_costs() -> None:
+def test_what_the_mirror_costs_is_measured() -> None:
     taken = mirror_cost(5)
-    assert all(0 < value < 300 for value in taken.values())  # on a busy machine; the benchmark says how many
+    assert taken
+    assert all(value > 0 for value in taken.values())
