@@ -9,28 +9,38 @@ from experiments.model import Network, stacked_inputs
 from experiments.tasks.base import Batch
 from lstm_variants.cell import state_type
 
+LARGEST = 2**26  # bytes that a backward pass may keep
+KEPT = 24  # numbers that it keeps per unit and step, about
+
 
 def retained(network: Network, batch: Batch) -> Tensor:
     """|dc_T / dc_0| of each unit to itself, shape (B, H), in float64; T is each sequence's own length.
 
     network: a stack of one model; its first layer is looked at, from a state of zeros. batch: B sequences.
     """
+    network = exact(network)
+    units = network.layer.hidden_size
+    x, lengths = stacked_inputs([batch], network.layer.input_size, network.readout_bias)
+    # A copy of each sequence per unit: one backward pass for as many of them as fit in memory.
+    sequence, unit = torch.cartesian_prod(torch.arange(x.shape[2]), torch.arange(units)).to(x.device).unbind(1)
+    at_once = max(1, LARGEST // (x.element_size() * x.shape[1] * (x.shape[3] + KEPT * units)))
+    parts = []
+    for first in range(0, len(unit), at_once):
+        s, u = sequence[first : first + at_once], unit[first : first + at_once]
+        parts.append(slopes(network, x[:, :, s], None if lengths is None else lengths[:, s], u))
+    return torch.cat(parts).reshape(-1, units).abs()
+
+
+def slopes(network: Network, x: Tensor, lengths: Tensor | None, unit: Tensor) -> Tensor:
+    """dc_T / dc_0 of unit[n] in sequence n, shape (N,). x: (1, T, N, I). lengths: (1, N). unit: (N,)."""
     with torch.enable_grad():
-        network = exact(network)
-        units = network.layer.hidden_size
-        x, lengths = stacked_inputs([batch], network.layer.input_size, network.readout_bias)
-        x = x.repeat(1, 1, units, 1)  # a copy of the batch per unit: one backward pass for all of them
-        lengths = None if lengths is None else lengths.repeat(1, units)
         zeros = {name: torch.zeros_like(value) for name, value in network.layer(x[:, :1])[1]._asdict().items()}
         start = state_type(tuple(zeros)[2:])(**zeros)
         start.c.requires_grad_()
-        (slopes,) = torch.autograd.grad(own(network.layer(x, start, lengths)[1].c, units).sum(), start.c)
-    return own(slopes, units).abs()
-
-
-def own(cells: Tensor, units: int) -> Tensor:
-    """Of cells (1, 1, units * B, units) unit u of the u-th copy of the batch: (B, units)."""
-    return cells.reshape(units, -1, units).diagonal(dim1=0, dim2=2)
+        row = torch.arange(len(unit), device=unit.device)
+        end = network.layer(x, start, lengths)[1].c[0, 0, row, unit]
+        (slope,) = torch.autograd.grad(end.sum(), start.c)
+    return slope[0, 0, row, unit]
 
 
 def exact(network: Network) -> Network:
