@@ -141,6 +141,12 @@ def test_odd_sizes(variant: str, T: int, B: int, I: int, H: int) -> None:
     check(ratios([three(SPECS[variant], seed, 1, T, B, I, H) for seed in range(seeds)]))
 
 
+def follows(exact: Result, theirs: Result, name: str) -> bool:
+    """Whether float32 can follow at all."""
+    size = rms(exact[name])
+    return size < 1e6 and rms(theirs[name] - exact[name]) < 1e-2 * (size + 1e-3)
+
+
 @given(
     spec=legal_specs(),
     sizes=st.tuples(*(st.integers(1, 6) for _ in range(4))),
@@ -149,17 +155,21 @@ def test_odd_sizes(variant: str, T: int, B: int, I: int, H: int) -> None:
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_legal_spec(spec: CellSpec, sizes: tuple[int, int, int, int], ragged: bool, seed: int) -> None:
-    """Small sizes, so that a legal spec that grows without bound stays finite; a wrong term is off by far more."""
+    """Four seeds and all tensors together are held to the bar. A small tensor of one seed has an error of luck: it gets
+    more room, and a wrong term is off by far more. Small sizes keep a spec that grows without bound finite."""
     if spec.noisy:
         return
-    exact, theirs, ours = three(spec, seed, 2, *sizes, ragged=ragged)
-    for name, value in exact.items():
-        size = rms(value)
-        if not size < 1e6 or not rms(theirs[name] - value) < 1e-2 * (size + 1e-3):
-            continue  # float32 cannot follow at all
-        alike = [rms(v) for v in exact.values() if v.shape == value.shape and rms(v) < 1e6]
-        room = 8 * rms(theirs[name] - value) + 1e-5 * (size + max(alike))
-        assert rms(ours[name] - value) <= room, name
+    runs = [three(spec, seed + 100 * k, 2, *sizes, ragged=ragged) for k in range(4)]
+    for exact, theirs, ours in runs:
+        for name, value in exact.items():
+            if follows(exact, theirs, name):
+                alike = [rms(v) for v in exact.values() if v.shape == value.shape and rms(v) < 1e6]
+                room = 8 * rms(theirs[name] - value) + 1e-5 * (rms(value) + max(alike))
+                assert rms(ours[name] - value) <= room, name
+    steady = [(exact, theirs, ours) for exact, theirs, ours in runs if all(follows(exact, theirs, n) for n in exact)]
+    if steady:
+        logs = [math.log(ratio) for ratio in ratios(steady).values()]
+        check({"all tensors": math.exp(sum(logs) / len(logs))})
 
 
 def test_gradcheck_like_sum_reaches_every_parameter() -> None:
