@@ -171,11 +171,15 @@ def run_all(
     bar = Bar(plan.todo, show)
     try:
         with mirror.sweep():
-            if plan.workers == 1:
-                return run_here(plan.groups, bar)
-            return run_in_processes(plan.groups, plan.workers, bar)
+            here = plan.workers == 1
+            made = run_here(plan.groups, bar) if here else run_in_processes(plan.groups, plan.workers, bar)
     finally:
         bar.bar.close()
+    mine = {run.record["run_id"] for run in made}
+    left = [job for job in plan.todo if job.run_id not in mine and standing(job) in ("new", "again")]
+    if left and show:
+        print(f"{len(left)} runs are left to the other command that is making them", file=sys.stderr)
+    return made
 
 
 def announce(plan: Plan) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from omegaconf import MISSING
 
 from analysis import arm_curves, runs
@@ -27,6 +27,7 @@ from analysis.arm_curves import ArmCurve
 from analysis.commandline import CommandError, about, command
 from analysis.record import read_curves
 from experiments import aggregate_runs, mirror, wandb_content, wandb_failure, wandb_runs
+from experiments.locks import lock
 
 Mode = enum.Enum("Mode", "auto offline online")
 AT_ONCE = 500  # runs that one call of wandb sync is given
@@ -54,7 +55,6 @@ def push(options: Options) -> None:
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")
         there = wandb_runs.folders(study)
-        (study / ".locks").mkdir(exist_ok=True)
         tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in records.runs["record"]]
         made = [one for one in tried if one is not None]
         if len(made) < len(tried):
@@ -71,7 +71,7 @@ def push(options: Options) -> None:
 def unless_busy(study: Path, run_id: str, there: Mapping[str, Path]) -> bool | None:
     """Mirror a record on which no process is working; whether it was made, None for one that is being worked on."""
     try:
-        with FileLock(study / ".locks" / f"{run_id}.lock", timeout=0):
+        with lock(study, run_id):
             return replayed(study, study / run_id, there)
     except Timeout:
         return None

@@ -14,10 +14,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from experiments.configs import Job, layer_parameters
 from experiments.files import StorageError, storing
+from experiments.locks import lock
 from experiments.record import RunRecord, fail, find, machine, read_checkpoint
 from experiments.settings import ConfigError
 from experiments.tasks.base import TaskError
@@ -128,11 +129,9 @@ def _claim(job: Job, held: contextlib.ExitStack) -> bool:
     """Take a run's lock until the stack ends; False if it is taken, or the run done."""
     if job.study is None:
         return True
-    folder = job.study / ".locks"
     try:
         with storing(job.study):
-            folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(folder / f"{job.run_id}.lock", timeout=0))
+            held.enter_context(lock(job.study, job.run_id))
     except Timeout:
         return False
     return standing(job) in ("new", "again")

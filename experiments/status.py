@@ -22,6 +22,7 @@ from analysis.commandline import CommandError, about, command
 from analysis.record import UnreadableError, read_curves, read_run
 from experiments import cluster
 from experiments.jobs import SWEEP
+from experiments.locks import is_held
 from experiments.settings import ConfigError
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
@@ -79,7 +80,12 @@ def look(study: Path) -> Standing:
     """
     if not study.is_dir():
         raise CommandError(f"study={study}: no such folder")
+    slurm, on_nodes = _slurm(study)
     records, unreadable = _records(study)
+    for record in records:
+        name = record["run_id"]
+        if record["status"] == "running" and name not in on_nodes and not is_held(study, name):
+            record["status"] = "interrupted"  # killed before it could say so
     waiting_for, started = _sweep(study)
     if not records and not unreadable and not waiting_for:
         raise CommandError(f"study={study}: no runs in this folder")
@@ -93,17 +99,20 @@ def look(study: Path) -> Standing:
         progress=[_progress(study, record) for record in records if record["status"] == "running"],
         rate=_rate(records, started),
         errors=[*unreadable[-ERRORS_SHOWN:], *(f"{r['run_id']}: {r['error']}" for r in failed[-ERRORS_SHOWN:])],
-        slurm=_slurm(study),
+        slurm=slurm,
     )
 
 
-def _slurm(study: Path) -> str | None:
+def _slurm(study: Path) -> tuple[str | None, set[str]]:
+    """What Slurm's queue says, None for a study that never had any task there, and the runs of running tasks."""
     if not (study / cluster.FOLDER).is_dir():
-        return None
+        return None, set()
     try:
-        return cluster.summary(cluster.queue(study)) or "no task queued or running"
+        tasks = cluster.queue(study)
     except ConfigError as error:
-        return str(error)
+        return str(error), set()
+    on_nodes = {run_id for task in tasks if task.state == "RUNNING" for run_id in task.run_ids}
+    return cluster.summary(tasks) or "no task queued or running", on_nodes
 
 
 def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:

@@ -1,16 +1,20 @@
 """plan says what a sweep would do and changes nothing; status says what a study's runs are doing."""
 
 import json
+import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_sweep import ROOT, files, jobs
+from test_sweep import ROOT, SHORT, files, jobs
 
 from analysis.commandline import CommandError
 from experiments import status
 from experiments.jobs import make_plan, run_all
+from experiments.locks import lock
 from experiments.plan import estimate
 
 
@@ -58,12 +62,27 @@ def test_status_counts_runs_and_shows_the_last_errors(tmp_path: Path) -> None:
         path = job.folder / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     (mine[3].folder / "run.json").unlink()
-    standing = status.look(tmp_path)
+    with lock(tmp_path, mine[1].run_id):
+        standing = status.look(tmp_path)
     assert standing.total == {"finished": 1, "failed": 1, "running": 1, "waiting": 1}
     assert standing.counts["adding", "lstm"] == {"failed": 1, "running": 1}
     assert standing.errors == [f"{mine[0].run_id}: RuntimeError: a bad day"]
     assert standing.progress == [f"{mine[1].run_id}: step 4 of 4"]
     assert standing.rate is not None
+
+
+def test_a_run_whose_process_was_killed_is_not_running_any_more(tmp_path: Path) -> None:
+    said = [f"study={tmp_path}", *SHORT, "train.steps=1000000", "train.eval_every=1000000"]
+    command = [sys.executable, "-m", "experiments.run", *said, "record.wandb.mode=disabled"]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+        while process.poll() is None and not list(tmp_path.glob("*/metrics.csv")):
+            time.sleep(0.05)
+        while_it_lived = status.look(tmp_path).total
+        process.kill()
+    assert while_it_lived == Counter(running=1)
+    assert status.look(tmp_path).total == Counter(interrupted=1)
+    (record,) = tmp_path.glob("*/run.json")
+    assert json.loads(record.read_text())["status"] == "running"
 
 
 @pytest.mark.parametrize("name", ["nothing", "."])

@@ -15,6 +15,7 @@ from fake_wandb import FakeServer, numbers
 
 from analysis import runs, wandb_source
 from experiments import push, wandb_content, wandb_failure, wandb_runs
+from experiments.locks import lock
 
 
 @pytest.fixture(autouse=True)
@@ -121,11 +122,8 @@ def test_a_diverged_run_counts_in_its_arm_as_long_as_it_lived(study: Path) -> No
 
 
 def test_a_run_that_is_being_made_is_left_alone(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from filelock import FileLock
-
-    (study / ".locks").mkdir()
     busy = next(study.glob("adding-lstm-s0-*")).name
-    with FileLock(study / ".locks" / f"{busy}.lock"):
+    with lock(study, busy):
         assert push.main([f"study={study}"]) == 0
     assert "left out: 1 runs" in capsys.readouterr().out
     assert not any(name.startswith(busy) for name in wandb_runs.folders(study))
