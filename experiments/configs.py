@@ -435,9 +435,10 @@ def explain(error: BaseException) -> str:
     """One line for a mistake that Hydra found: the key, the value received, what is legal."""
     text = str(error)
     cause = error.__cause__ or error
-    if found := re.search(r"Could not find '(\w+)/([^']*)'", text):
+    if found := re.search(r"Could not find '([^']*)/([^'/]*)'", text):
         group, name = found.groups()
-        return f"{group}={name}: {_nearest(name, names(group))}"
+        hydras = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        return f"{group}={name}: {_nearest(name, names(group) or hydras)}"
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"{found[1]}: unknown key; {_nearest(found[1], _siblings(found[1]))}"
     if found := re.search(r"full_key: (\S+)", str(cause)):
@@ -454,12 +455,18 @@ def _nearest(name: str, legal: Sequence[str]) -> str:
 def _siblings(key: str) -> list[str]:
     """The legal keys beside a key."""
     parent = key.rpartition(".")[0]
-    known = _known_keys()
+    known = _launcher_keys() if parent == "hydra.launcher" else _known_keys()
     if not any(name.startswith(f"{parent}.") for name in known):
         parent = ""
     depth = parent.count(".") + 2 if parent else 1
     beside = {".".join(name.split(".")[:depth]) for name in known if not parent or name.startswith(f"{parent}.")}
     return sorted(beside)
+
+
+def _launcher_keys() -> list[str]:
+    store, group = ConfigStore.instance(), "hydra/launcher"
+    nodes = [store.load(f"{group}/{name}").node for name in store.list(group)]
+    return [f"hydra.launcher.{key}" for node in nodes for key in map(str, node) if key != "_target_"]
 
 
 @functools.cache

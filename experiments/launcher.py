@@ -14,12 +14,15 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.utils import instantiate
 
 from experiments.configs import (
     LARGEST_STACK,
+    PLUGINS,
     Composer,
     Job,
     NotApplicableError,
+    compose,
     expand_aliases,
 )
 from experiments.jobs import run_all
@@ -94,14 +97,13 @@ class StackedLauncher(BasicLauncher):
         if self.task_function not in _stackable:
             return super().launch(job_overrides, initial_job_idx)
         setup_globals()
-        for key in ("workers", "stack"):
-            _positive(f"hydra.launcher.{key}", getattr(self, key))
+        self.check()
         jobs = self._validated(job_overrides)
         applicable = [job for job in jobs if job is not None]
         if self.dry_run:
             print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)
             return []
-        made = self._made(applicable)
+        made = self.run(applicable)
         if made is None:
             return []
         runs = {run.record["run_id"]: run for run in made}
@@ -110,8 +112,13 @@ class StackedLauncher(BasicLauncher):
             for overrides, job in zip(job_overrides, jobs, strict=True)
         ]
 
-    def _made(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
-        """The runs made now; None if they were left to a cluster."""
+    def check(self) -> None:
+        """Refuse impossible settings by name."""
+        for key in ("workers", "stack"):
+            _positive(f"hydra.launcher.{key}", getattr(self, key))
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
+        """Make what is not made yet, and return it; None if it was left to a cluster."""
         return run_all(jobs, self.workers, self.stack)
 
     def _validated(self, job_overrides: Sequence[Sequence[str]]) -> list[Job | None]:
@@ -140,8 +147,23 @@ class SlurmLauncher(StackedLauncher):
         self.options = Options(**options)
         super().__init__(self.options.tasks, self.options.stack, self.options.dry_run)
 
-    def _made(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
+    def run(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
         return run_on_slurm(jobs, self.options)
+
+
+def chosen(words: Sequence[str]) -> StackedLauncher:
+    """The launcher that ``hydra/launcher=`` and ``hydra.launcher.KEY=`` ask for, outside of a Hydra application.
+
+    Raises:
+        ConfigError: naming the key, the value received and what is legal.
+    """
+    register()
+    hydra = compose(words).hydra
+    if not str(hydra.launcher._target_).startswith(PLUGINS):
+        raise refuse("hydra/launcher", hydra.runtime.choices["hydra/launcher"], "legal are slurm, stacked")
+    launcher: StackedLauncher = instantiate(hydra.launcher)
+    launcher.check()
+    return launcher
 
 
 def _job_return(overrides: Sequence[str], job: Job | None, run: Run | None) -> JobReturn:
@@ -167,7 +189,7 @@ def register() -> None:
     except ModuleNotFoundError:
         namespace = sys.modules["hydra_plugins"] = types.ModuleType("hydra_plugins")
         namespace.__path__ = []
-    module = types.ModuleType("hydra_plugins.gates")
+    module = types.ModuleType(PLUGINS)
     for plugin in (StackedLauncher, SlurmLauncher, StudySweeper):
         setattr(module, plugin.__name__, plugin)
         plugin.__module__ = module.__name__

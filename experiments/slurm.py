@@ -22,7 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from tqdm import tqdm
 
 from experiments import mirror
@@ -39,8 +38,8 @@ from experiments.cluster import (
     summary,
 )
 from experiments.configs import LARGEST_STACK, Job, use_extensions, used_extensions
-from experiments.files import storing
 from experiments.jobs import Plan, announce, make_plan
+from experiments.locks import lock
 from experiments.record import find
 from experiments.settings import ConfigError, refuse
 from experiments.stack import InterruptedRunError, Run, standing
@@ -135,10 +134,7 @@ def _usable(options: Options) -> None:
 
 def _submit_missing(jobs: Sequence[Job], study: Path, options: Options, submitted: list[str]) -> Plan:
     """Submit what is neither done nor queued; the names of the new tasks are added to those submitted."""
-    lock = study / ".locks" / "slurm.lock"
-    with storing(study):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # the same command at the same time waits here, and finds what this one submits
+    with lock(study, "slurm", seconds=-1):  # the same command waits here, and finds what this one submits
         held = {run_id for task in _settled(study) for run_id in task.run_ids}
         plan = make_plan(jobs, options.tasks or 1, options.stack, queued=held, memory=options.bytes, here=False)
         tasks = _tasks(plan.groups, min(options.tasks or len(plan.groups), largest_array()))

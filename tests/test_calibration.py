@@ -17,7 +17,7 @@ from analysis import claims, measures, stats
 from analysis.claims import Verdict
 from analysis.runs import Records
 from experiments.protocol import Protocol
-from experiments.study import GridPoint, edge, own_point, shared_point
+from experiments.tuning import GridPoint, edge, own_point, shared_point
 from tests.baseline_runs import FILE, STEPS
 
 pytestmark = pytest.mark.slow

@@ -99,6 +99,8 @@ def said_alone(said: str) -> None:
         ("task=addin", ["task=addin", "did you mean adding"]),
         ("experiment=nope", ["experiment=nope", "demo"]),
         ("train.lrr=3", ["train.lrr", "unknown key", "did you mean train.lr"]),
+        ("hydra.launcher.wrkers=3", ["hydra.launcher.wrkers", "unknown key", "did you mean hydra.launcher.workers"]),
+        ("hydra/launcher=slrm", ["hydra/launcher=slrm", "did you mean"]),
         ("foo=3", ["foo", "unknown key", "variant"]),
         ("variant.forget.kindd=x", ["variant.forget.kindd", "did you mean variant.forget.kind"]),
         ("train.steps=abc", ["train.steps", "abc", "Integer"]),

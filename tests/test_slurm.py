@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from test_study import MINE, TINY, write_study
 from test_sweep import ROOT, jobs
 from test_torture import table
 
+from analysis import claims
 from experiments import cluster, slurm, status
 from experiments.jobs import make_plan
 from experiments.settings import ConfigError
@@ -30,10 +32,12 @@ ON_SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus=1"]
 DETACHED = [*ON_SLURM, "hydra.launcher.detach=true"]
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled", "OMP_WAIT_POLICY": "passive"}
+
+
 def start(study: Path, *more: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "experiments.run", *more, f"study={study}"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled", "OMP_WAIT_POLICY": "passive"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def gates(study: Path, *more: str) -> tuple[int, str]:
@@ -139,7 +143,12 @@ def at_once(task: cluster.Queued) -> None:
     """A task that goes back to the queue waits there for two minutes: Slurm's way, which a user can cut short."""
     waits = ["squeue", "--noheader", "--array", f"--jobs={task.name}", "--format=%T"]
     until(lambda: cluster.ask(*waits).strip() == "PENDING")
-    cluster.ask("scontrol", "update", f"jobid={task.name}", "starttime=now")
+    begin_now(task)
+
+
+def begin_now(task: cluster.Queued) -> None:
+    """Cut a task's wait short, unless it is running by now."""
+    subprocess.run(["scontrol", "update", f"jobid={task.name}", "starttime=now"], capture_output=True)
 
 
 @on_a_cluster
@@ -188,6 +197,25 @@ def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, whole: C
 
 
 @on_a_cluster
+def test_a_study_leaves_its_phases_to_the_cluster_one_after_the_other(study: Path, tmp_path: Path) -> None:
+    folder = study / "study"  # its jobs are named so in the queue
+    words = ["experiment=mine", write_study(tmp_path, MINE), *TINY, *DETACHED, f"study={folder}"]
+
+    def again(phase: str) -> str:
+        command = [sys.executable, "-m", "experiments.study", *words, f"phase={phase}"]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr
+        until(lambda: not cluster.queue(folder))
+        return done.stdout
+
+    assert "submitted: 30 runs" in again("all")
+    assert claims.read(folder) is None
+    assert "submitted: 12 runs" in again("all")
+    assert claims.read(folder) is not None
+    assert "A GRU has a lower loss. gru vs lstm, short" in again("confirm")
+
+
+@on_a_cluster
 def test_an_attached_sweep_that_is_stopped_cancels_its_tasks(study: Path) -> None:
     said = [*SAID, "train.steps=100000", *ON_SLURM, "hydra.launcher.stack=2", "hydra.launcher.sbatch={comment: mine}"]
     attached = start(study, *said)
@@ -211,13 +239,17 @@ def test_at_the_time_limit_a_task_checkpoints_and_goes_back_to_the_queue(
     if not full:
         pytest.skip("Slurm's shortest limit is a minute, its signal may come any time before: --slow")
     limit = ["hydra.launcher.time=1", "hydra.launcher.signal=20"]
-    attached = start(study, *SAID, "train.steps=20000", *ON_SLURM, "hydra.launcher.stack=2", *limit)
-    until(lambda: "interrupted" in {json.loads(p.read_text())["status"] for p in study.glob("*/run.json")})
-    for task in cluster.queue(study):
-        at_once(task)
-    shown, _ = attached.communicate(timeout=1000)  # a task that is cut off again waits two minutes
+    attached = start(study, *SAID, "train.steps=12000", *ON_SLURM, "hydra.launcher.stack=2", *limit)
+    while attached.poll() is None:
+        for task in cluster.queue(study):
+            if task.reason == "BeginTime":
+                begin_now(task)
+        time.sleep(1)
+    shown, _ = attached.communicate()
     assert attached.returncode == 0, shown
-    assert table(study) == table(whole(20000))
+    logs = [path.read_text() for path in (study / cluster.FOLDER).glob("*_log.out")]
+    assert [log.count("DUE TO JOB REQUEUE") > 0 for log in logs] == [True, True]
+    assert table(study) == table(whole(12000))
 
 
 @on_a_cluster
@@ -243,7 +275,7 @@ def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
         else:
             subprocess.run([*words, task.name], capture_output=True)  # it may have ended
         for task in cluster.queue(study):
-            subprocess.run(["scontrol", "update", f"jobid={task.name}", "starttime=now"], capture_output=True)
+            begin_now(task)
     code, shown = gates(study, *SAID, "train.steps=20000", *ON_SLURM)
     assert code == 0, shown
     assert table(study) == table(whole(20000))

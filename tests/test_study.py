@@ -15,7 +15,7 @@ from experiments import protocol, study
 from experiments.configs import CONF, compose, names, resolve
 from experiments.protocol import FIRST_TUNING_SEED
 from experiments.settings import ConfigError
-from experiments.study import GridPoint, own_point
+from experiments.tuning import GridPoint, edge, own_point, shared_point
 
 TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]
@@ -275,16 +275,30 @@ def test_one_study_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert "plain sweep" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["workers=0"], "hydra.launcher.workers=0: a whole number"),
+        (["hydra.launcher.stack=0"], "hydra.launcher.stack=0: a whole number"),
+        (["hydra.launcher.wrkers=2"], "did you mean hydra.launcher.workers"),
+        (["hydra/launcher=basic"], "hydra/launcher=basic: legal are slurm, stacked"),
+    ],
+)
+def test_a_launcher_is_refused_by_name(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert study.main(["experiment=forget_reset", "phase=plan", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_an_arm_leaves_the_shared_value_only_for_a_better_one() -> None:
-    assert study.shared_point([[1.0, 0.5, 2.0], [0.9, 3.0, 2.0], [9.0, 7.0, 8.0]]) == 1  # mean ranks 2, 5/3, 7/3
+    assert shared_point([[1.0, 0.5, 2.0], [0.9, 3.0, 2.0], [9.0, 7.0, 8.0]]) == 1  # mean ranks 2, 5/3, 7/3
     slow, fast = np.array([5.0, 5.1, 5.3, 5.6, 6.0]), np.array([1.0, 1.2, 1.3, 1.4, 1.5])
     mixed = slow + np.array([-1, -1.5, -2, -2.5, 0.1])
     points = [GridPoint(values, 1.0) for values in (slow, fast, mixed)]
     assert own_point(points, 0) == 1
     assert own_point([points[0], points[2]], 0) == 0  # ahead on 4 of 5 seeds only
     assert own_point([points[0], GridPoint(slow, 0.5)], 0) == 0
-    assert study.edge({"train.lr": 0.1}, {"train.lr": [0.01, 0.1]}) == ["train.lr"]
-    assert study.edge({"train.lr": 0.1, "init.value": 3}, {"train.lr": [0.01, 0.1, 1], "init.value": [3]}) == []
+    assert edge({"train.lr": 0.1}, {"train.lr": [0.01, 0.1]}) == ["train.lr"]
+    assert edge({"train.lr": 0.1, "init.value": 3}, {"train.lr": [0.01, 0.1, 1], "init.value": [3]}) == []
 
 
 def test_a_missing_tuning_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
