@@ -40,6 +40,15 @@ class Progress:
     steps_to_solve: int | None = None
     final: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def last_row(self) -> int | None:
+        """The step of the last evaluation."""
+        return self.rows[-1]["step"] if self.rows else None
+
+
+class _StoppedError(Exception):
+    """Asked to stop in the middle of a step or an evaluation, which is given up: nothing of it is kept."""
+
 
 class Training:
     """Train the jobs of a stack side by side.
@@ -63,7 +72,7 @@ class Training:
         self.models = [Progress() for _ in jobs]
         self.alive = list(range(len(jobs)))  # the jobs in the network, in its order
         self.state: State | None = None
-        self.start, self.seconds = 0, 0.0
+        self.done, self.seconds = 0, 0.0  # training steps, also those before an interruption
         self.stopping = 0  # a signal's number, set from outside: checkpoint and stop
         self.on_row: Callable[[int, dict[str, Any]], None] = lambda model, row: None
         self.on_step: Callable[[int, float], None] = lambda step, loss: None
@@ -111,40 +120,48 @@ class Training:
         """
         before, started = self.seconds, time.perf_counter()
         saved = started
-        if self.start == 0:
-            self._evaluate(0)
-        for step in range(self.start, self.train.steps):
-            if not self.alive:
-                break
-            self._step(step)
-            if (step + 1) % self.train.eval_every == 0 or step + 1 == self.train.steps:
-                self._evaluate(step + 1)
-            now = time.perf_counter()
-            self.seconds = before + now - started
-            if self.stopping or now - saved > checkpoint_every:
-                self._checkpoint(step + 1)
-                saved = now
-            if self.stopping:
-                return self.models
-        self._end(self.alive, "finished")
-        self.seconds = before + time.perf_counter() - started
+        try:
+            self._evaluate(self.done)
+            while self.alive and self.done < self.train.steps:
+                self._step(self.done)
+                self._evaluate(self.done)
+                now = time.perf_counter()
+                self.seconds = before + now - started
+                self._go_on()
+                if now - saved > checkpoint_every:
+                    self._checkpoint()
+                    saved = now
+            self._end(self.alive, "finished")
+            self.seconds = before + time.perf_counter() - started
+        except _StoppedError:
+            self.seconds = before + time.perf_counter() - started
+            self._checkpoint()
         return self.models
+
+    def _go_on(self) -> None:
+        """Called where what is going on can be given up: half a step, an evaluation, the last metrics."""
+        if self.stopping:
+            raise _StoppedError
 
     def _end(self, models: Sequence[int], status: str) -> None:
         """Close some models and let them leave the stack."""
-        for model in models:
-            progress, position = self.models[model], self.alive.index(model)
-            if status == "finished":
-                probed = {} if self._always_probed else self._probe(position)
-                progress.final = {**progress.rows[-1], **probed, **self._memory(position)}
+        positions = {model: self.alive.index(model) for model in models}
+        finals = {m: self._final(p) for m, p in positions.items()} if status == "finished" else {}
+        for model, position in positions.items():
+            self.models[model].final = finals.get(model, {})
+            self.models[model].status = status
             self._weights[model] = self.network.model(position)
-            progress.status = status
         keep = [position for position, model in enumerate(self.alive) if model not in models]
         if keep and len(keep) < len(self.alive):
             self.network = self.network.subset(keep)
             self.optimiser = self.optimiser.subset(list(self.network.parameters()), keep)
             self.state = None if self.state is None else type(self.state)(*(value[keep] for value in self.state))
         self.alive = [self.alive[position] for position in keep]
+
+    def _final(self, position: int) -> dict[str, Any]:
+        """A model's last evaluation, with the metrics that are measured at the end only."""
+        probed = {} if self._always_probed else self._probe(position)
+        return {**self.models[self.alive[position]].rows[-1], **probed, **self._memory(position)}
 
     def _batches(self, step: int) -> list[Batch]:
         """Each model's batch; runs of one seed see the same one, drawn once."""
@@ -157,6 +174,7 @@ class Training:
         layer = self.network.layer
         layer.noise = [generator(self.jobs[m].seed, "noise", step) for m in self.alive] if layer.spec.noisy else None
         hidden, last = self.network(batches, self.state if self.task.carry else None)
+        self._go_on()
         losses = torch.stack([self._loss(hidden, position, batch) for position, batch in enumerate(batches)])
         gradients = torch.autograd.grad(losses.sum(), self.optimiser.parameters)
         layer.noise = None
@@ -169,6 +187,7 @@ class Training:
             progress.losses.append(loss)
             progress.norms.append(norm)
             progress.steps = step + 1
+        self.done = step + 1
         self.on_step(step + 1, sum(values) / len(values))
         finite = [math.isfinite(loss) and math.isfinite(norm) for loss, norm in zip(values, norms, strict=True)]
         if not all(finite):
@@ -178,31 +197,44 @@ class Training:
         steps = counted_steps(batch)
         return self.task.loss(self.network.outputs(hidden, position, steps), batch.at(steps))
 
-    @torch.no_grad()
     def _evaluate(self, step: int) -> None:
+        """Evaluate if it is time to; models leave that have diverged or, if told to stop then, solved it."""
+        due = step % self.train.eval_every == 0 or step == self.train.steps
+        lacking = [model for model in self.alive if self.models[model].last_row != step]
+        if due and lacking:  # after an interruption some may have their row
+            self._measure(step, lacking)
+            self._end([model for model in self.alive if self.models[model].status == "diverged"], "diverged")
+        if self.train.stop_at_solved:
+            solved = [model for model in self.alive if self.models[model].steps_to_solve is not None]
+            self._end(solved, "finished")
+
+    @torch.no_grad()
+    def _measure(self, step: int, models: Sequence[int]) -> None:
         by_length = {
             length: self._scores([sets[model] for model in self.alive]) for length, sets in self.evaluation.items()
         }
-        self._always_probed = bool(self.alive) and self.task.metric not in by_length[self.task.length][0]
-        for position, model in enumerate(self.alive):
-            progress = self.models[model]
-            row: dict[str, Any] = {"step": step}
-            row["train/loss"], row["train/gradient_norm"] = _mean(progress.losses), _mean(progress.norms)
-            for length, scores in by_length.items():
-                prefix = "eval" if length == self.task.length else f"eval@{length}"
-                row.update({f"{prefix}/{name}": value for name, value in scores[position].means().items()})
-            if self._always_probed:
-                row.update(self._probe(position))
-            progress.losses, progress.norms = [], []
+        self._always_probed = self.task.metric not in by_length[self.task.length][0]
+        rows = {model: self._row(step, self.alive.index(model), by_length) for model in models}
+        for model, row in rows.items():
+            self.models[model].losses, self.models[model].norms = [], []
             self._judge(model, row)
-        for status in ("diverged", "finished"):
-            self._end([model for model in self.alive if self.models[model].status == status], status)
+
+    def _row(self, step: int, position: int, by_length: Mapping[int, Sequence[Scores]]) -> dict[str, Any]:
+        """What an evaluation found of a model."""
+        progress = self.models[self.alive[position]]
+        row: dict[str, Any] = {"step": step}
+        row["train/loss"], row["train/gradient_norm"] = _mean(progress.losses), _mean(progress.norms)
+        for length, scores in by_length.items():
+            prefix = "eval" if length == self.task.length else f"eval@{length}"
+            row.update({f"{prefix}/{name}": value for name, value in scores[position].means().items()})
+        return row | (self._probe(position) if self._always_probed else {})
 
     def _scores(self, sets: Sequence[Sequence[Batch]]) -> list[Scores]:
         """Every model on its own evaluation set; streams go on from the carried state, which training keeps."""
         totals = [Scores() for _ in sets]
         state = self.state
         for batches in zip(*sets, strict=True):
+            self._go_on()
             hidden, state = self.network(batches, state if self.task.carry else None)
             for position, batch in enumerate(batches):
                 steps = counted_steps(batch)
@@ -221,6 +253,7 @@ class Training:
 
         def run(batch: Batch) -> Tensor:
             nonlocal alone, state
+            self._go_on()
             alone = alone or self.network.subset([position])
             if self.task.carry and state is None and self.state is not None:
                 streams = torch.arange(batch.inputs.shape[1]) % self.train.batch_size
@@ -252,19 +285,17 @@ class Training:
             progress.solved_at = row["step"]
         elif progress.steps_to_solve is None:
             progress.steps_to_solve = progress.solved_at
-        if self.train.stop_at_solved and progress.steps_to_solve is not None:
-            progress.status = "finished"
 
     def weights(self, model: int) -> dict[str, Tensor]:
         """The parameters and buffers of an ended model, without the model axis."""
         return self._weights[model]
 
-    def _checkpoint(self, step: int) -> None:
+    def _checkpoint(self) -> None:
         """Hand out, for every model still training, all that going on from here needs."""
         for position, model in enumerate(self.alive):
             carried = None if self.state is None else {k: v[position] for k, v in self.state._asdict().items()}
             checkpoint = {
-                "step": step,
+                "step": self.done,
                 "seconds": self.seconds,
                 "network": self.network.model(position),
                 "moments": [[moment[position].clone() for moment in slot] for slot in self.optimiser.moments],
@@ -276,7 +307,7 @@ class Training:
     @torch.no_grad()
     def _restore(self, checkpoints: Sequence[Mapping[str, Any]]) -> None:
         first = checkpoints[0]
-        self.start, self.seconds, self.optimiser.done = first["step"], first["seconds"], first["step"]
+        self.done, self.seconds, self.optimiser.done = first["step"], first["seconds"], first["step"]
         self.models = [Progress(**checkpoint["progress"]) for checkpoint in checkpoints]
         stacked = {name: torch.stack([c["network"][name] for c in checkpoints]) for name in first["network"]}
         self.network.load_state_dict(stacked)

@@ -269,6 +269,24 @@ def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
     assert record.with_name("checkpoint.pt").is_file()
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_does_not_wait_for_a_long_evaluation(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+    said = ["-m", "seed=range(0,4)", f"study={tmp_path}", *SHORT, NO_MIRROR, "hydra.launcher.workers=2"]
+    process = start(*said, "train.eval_size=100000", "task.length=50", "model.hidden_size=32")
+    while process.poll() is None and len(list(tmp_path.glob("*/run.json"))) < 4:
+        time.sleep(0.05)
+    time.sleep(1)
+    asked = time.monotonic()
+    process.send_signal(sent)
+    _, shown = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == code, shown
+    records = list(tmp_path.glob("*/run.json"))
+    assert {json.loads(record.read_text())["status"] for record in records} == {"interrupted"}
+    assert all(record.with_name("checkpoint.pt").is_file() for record in records)
+    assert not list(tmp_path.glob("*/metrics.csv")), "the evaluation must have been going on"
+
+
 def test_what_failed_and_what_is_stale_is_done_again_when_asked(tmp_path: Path) -> None:
     study = tmp_path / "study"
     many = jobs(study, *QUICK, NO_MIRROR, seeds=4)

@@ -17,10 +17,12 @@ from analysis import runs
 ROOT = Path(__file__).parents[1]
 
 
-def start(study: Path, seeds: int) -> "subprocess.Popen[bytes]":
+def start(study: Path, seeds: int, engine: str) -> "subprocess.Popen[bytes]":
+    steps = 300 if engine == "auto" else 60
     said = ["-m", "variant=lstm,CIFG", f"seed=range(0,{seeds})", "task=continual_reber", f"study={study}"]
-    said += ["train.steps=300", "train.eval_every=100", "train.batch_size=4", "train.eval_size=16", "retry=failed"]
+    said += [f"train.steps={steps}", f"train.eval_every={steps // 3}", "train.batch_size=4", "train.eval_size=16"]
     said += ["model.hidden_size=4", "record.checkpoint_every=.2", "hydra.launcher.workers=2", "hydra.launcher.stack=3"]
+    said += [f"engine={engine}", "retry=failed"]
     command = [sys.executable, "-m", "experiments.run", *said]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -58,9 +60,9 @@ def table(study: Path) -> tuple[Any, ...]:
     return {name: (r["status"], r["results"], r["data_digest"]) for name, r in records.items()}, files
 
 
-def done(study: Path, seeds: int, whole: Path) -> bool:
+def done(study: Path, seeds: int, engine: str, whole: Path) -> bool:
     """Let the sweep end; whether it is the undisturbed one."""
-    assert start(study, seeds).wait(timeout=600) == 0
+    assert start(study, seeds, engine).wait(timeout=600) == 0
     assert table(study) == table(whole)
     assert len(runs.load([study]).runs) == 2 * seeds
     return not [path for path in study.glob("*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
@@ -68,22 +70,25 @@ def done(study: Path, seeds: int, whole: Path) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_sweep_killed_again_and_again_ends_as_the_undisturbed_one(tmp_path: Path, full: bool) -> None:
-    kills, seeds = (50, 20) if full else (3, 3)
+@pytest.mark.parametrize(("engine", "share"), [("auto", 1.0), ("reference", 0.2)])
+def test_a_sweep_killed_again_and_again_ends_as_the_undisturbed_one(
+    engine: str, share: float, tmp_path: Path, full: bool
+) -> None:
+    kills, seeds = (round(50 * share), round(20 * share)) if full else (3, 3)
     dice = random.Random(0)
     whole, study = tmp_path / "whole", tmp_path / "killed-0"
-    assert start(whole, seeds).wait(timeout=600) == 0
-    sweep, count, studies = start(study, seeds), 0, 1
+    assert start(whole, seeds, engine).wait(timeout=600) == 0
+    sweep, count, studies = start(study, seeds, engine), 0, 1
     while count < kills:
         if killed(sweep, dice):
             count += 1
             time.sleep(0.2)
         if sweep.poll() == -signal.SIGKILL:
-            sweep = start(study, seeds)
+            sweep = start(study, seeds, engine)
         elif sweep.poll() is not None:  # it outlived the kills so far: the others are for another one
-            assert done(study, seeds, whole)
+            assert done(study, seeds, engine, whole)
             study, studies = tmp_path / f"killed-{studies}", studies + 1
-            sweep = start(study, seeds)
+            sweep = start(study, seeds, engine)
     sweep.wait(timeout=600)
-    assert done(study, seeds, whole)
+    assert done(study, seeds, engine, whole)
     print(f"{count} kills, {studies} sweeps of {2 * seeds} runs")

@@ -11,6 +11,8 @@ from experiments.train import Training, results
 
 SHORT = ["train.steps=3", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=5"]
 ADDING = ["task=adding", "task.length=12"]
+EASY = ["task=adding", "task.length=4", "train.stop_at_solved=true", "train.lr=.05", "train.steps=300"]
+EASY += ["train.eval_every=10", "train.batch_size=32", "model.hidden_size=16", "train.eval_size=64"]
 
 
 def job(*said: str) -> Job:
@@ -98,7 +100,7 @@ def test_streams_are_carried_in_training_and_kept_by_evaluation() -> None:
     first = training.state
     assert first is not None
     assert not first.h.requires_grad
-    training._evaluate(1)
+    training._evaluate(0)
     assert training.state is first
     training._step(1)
     assert not torch.equal(training.state.h, first.h)
@@ -114,11 +116,10 @@ def test_training_reports_the_loss_of_the_batches_seen() -> None:
 
 
 def test_solving_takes_two_successive_evaluations() -> None:
-    training = Training([job(*ADDING, "train.stop_at_solved=true")])
+    training = Training([job(*ADDING)])
     for k, loss in enumerate([0.5, 0.009, 0.02, 0.008, 0.007, 0.5]):
         training._judge(0, {"step": 10 * k, "eval/loss": loss})
     assert training.models[0].steps_to_solve == 30
-    assert training.models[0].status == "finished"
 
 
 def test_evaluation_lengths_are_recorded_apart() -> None:
@@ -152,10 +153,45 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit() -> None:
     assert results(resumed.models[1], "outer_accuracy") == results(whole.models[0], "outer_accuracy")
 
 
+@pytest.mark.parametrize(
+    ("task", "engine"),
+    [(ADDING, "reference"), (ADDING, "auto"), ([*EASY, "train.steps=90"], "auto"), (["task=continual_reber"], "auto")],
+)
+def test_wherever_it_is_given_up_it_goes_on_bit_for_bit(
+    task: list[str], engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [job(*task, "train.eval_size=160", f"engine={engine}", f"seed={seed}") for seed in range(2)]
+    go_on, calls = Training._go_on, 0
+
+    def stop_at(place: int) -> None:
+        def stop(training: Training) -> None:
+            nonlocal calls
+            training.stopping = 15 if calls == place else 0
+            calls += 1
+            go_on(training)
+
+        monkeypatch.setattr(Training, "_go_on", stop)
+
+    stop_at(-1)
+    whole = trained(*jobs)
+    for place in range(0, calls, 1 + calls // 20):
+        kept: dict[int, dict[str, Any]] = {}
+        cut, calls = Training(jobs), 0
+        cut.on_checkpoint = kept.__setitem__
+        stop_at(place)
+        cut.run()
+        left = [model for model, progress in enumerate(cut.models) if progress.status == "running"]
+        assert left == sorted(kept)
+        stop_at(-1)
+        resumed = Training([jobs[model] for model in left], [kept[model] for model in left])
+        resumed.run()
+        for at, model in enumerate(left):
+            assert bits(resumed, at) == bits(whole, model)
+            assert results(resumed.models[at], "score") == results(whole.models[model], "score")
+
+
 def test_a_model_that_stops_early_leaves_the_stack_and_changes_nothing() -> None:
-    easy = ["task=adding", "task.length=4", "train.stop_at_solved=true", "train.lr=.05", "train.steps=300"]
-    easy += ["train.eval_every=10", "train.batch_size=32", "model.hidden_size=16", "train.eval_size=64"]
-    jobs = [job(*easy, "train.clip=null"), job(*easy, "train.lr=1e-6", "seed=1")]
+    jobs = [job(*EASY, "train.clip=null"), job(*EASY, "train.lr=1e-6", "seed=1")]
     stacked = trained(*jobs)
     assert stacked.models[0].steps < 300 == stacked.models[1].steps
     for m, one in enumerate(jobs):
