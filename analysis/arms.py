@@ -33,7 +33,7 @@ def tasks(runs: pd.DataFrame) -> pd.Series:
     columns = [column for column in runs.columns if column.startswith(TASK)] + MEASURED
     panels: dict[Any, str] = {}
     for task, group in runs.groupby("task.name", sort=True):
-        axes = [column for column in columns if len(present(group[column])) > 1]
+        axes = [column for column in columns if len(present(group[column])) > 1 or alters_data(group, column)]
         short = [column.removeprefix(TASK) for column in axes]
         panels |= {
             run: qualified(str(task), short, values) for run, values in zip(group.index, rows(group, axes), strict=True)
@@ -41,19 +41,41 @@ def tasks(runs: pd.DataFrame) -> pd.Series:
     return pd.Series(panels, dtype=object).reindex(runs.index)
 
 
+def alters_data(runs: pd.DataFrame, setting: str) -> bool:
+    """Whether the runs that have a setting saw other data than those where it is null.
+
+    It is missing as well from records that are older than the setting; those tell nothing apart.
+    """
+    null, known = runs[setting].map(missing), runs["data_digest"].notna()
+    having, lacking = (
+        set(zip(part["seed"], part["data_digest"], strict=True)) for part in (runs[known & ~null], runs[known & null])
+    )
+    shared = {seed for seed, _ in having} & {seed for seed, _ in lacking}
+    return bool(shared) and having.isdisjoint(lacking)
+
+
 def names(runs: pd.DataFrame) -> pd.Series:
     """The row of each run: its variant's label and the value of every axis; one name never holds two arms of a task."""
     firsts = runs.drop_duplicates("arm")
-    axes = differing(firsts)
-    short = [axis.removeprefix(RESOLVED) for axis in axes]
     labels = variant_labels(runs)
-    called = {
-        arm: qualified(labels[variant], short, values)
-        for arm, variant, values in zip(firsts["arm"], firsts["variant"], rows(firsts, axes), strict=True)
-    }
-    found = pd.Series([called[arm] for arm in runs["arm"]], runs.index, dtype=object)
+    axes = differing(firsts)
+    called = rows_of(firsts, axes, labels)
+    clashing = pd.DataFrame({"task": firsts["task"], "row": called}).duplicated(keep=False)
+    if clashing.any():
+        axes = sorted({*axes, *differing(firsts[clashing], null_is_a_value=True)})
+        called = rows_of(firsts, axes, labels)
+    found = runs["arm"].map(dict(zip(firsts["arm"], called, strict=True)))
     arms = runs.groupby([runs["task"], found])["arm"].transform("nunique")
     return found.where(arms == 1, found + " (arm=" + runs["arm"] + ")")
+
+
+def rows_of(firsts: pd.DataFrame, axes: list[str], labels: dict[str, str]) -> "pd.Series[Any]":
+    """The row of each arm: its variant's label and its values on these axes."""
+    short = [axis.removeprefix(RESOLVED) for axis in axes]
+    parts = zip(firsts["variant"], rows(firsts, axes), strict=True)
+    return pd.Series(
+        [qualified(labels[variant], short, values) for variant, values in parts], firsts.index, dtype=object
+    )
 
 
 def without(runs: pd.DataFrame, *settings: str) -> pd.DataFrame:
@@ -79,15 +101,18 @@ def settings(runs: pd.DataFrame) -> list[str]:
     return [key for key in runs.columns if key.startswith(RESOLVED) and key not in NEVER]
 
 
-def differing(firsts: pd.DataFrame) -> list[str]:
-    """The configuration keys, the task's aside, that differ between arms of one variant on one task."""
+def differing(firsts: pd.DataFrame, null_is_a_value: bool = False) -> list[str]:
+    """The configuration keys, the task's aside, that differ between arms of one variant on one task.
+
+    A null does not count unless asked for: records that are older than a setting lack it too.
+    """
     cells = firsts.groupby(["task", "variant"]).ngroup()
     several = cells[cells.duplicated(keep=False)].index
     candidates = [key for key in firsts.columns if key.startswith(RESOLVED) and not key.startswith(TASK)]
     axes = set()
-    for key in [key for key in candidates if key not in NEVER and len(present(firsts[key])) > 1]:
+    for key in [key for key in candidates if key not in NEVER and len(present(firsts[key])) + null_is_a_value > 1]:
         values = firsts.loc[several, key].map(lambda value: None if missing(value) else spelled(value))
-        if (values.groupby(cells[several]).nunique() > 1).any():
+        if (values.groupby(cells[several]).nunique(dropna=not null_is_a_value) > 1).any():
             axes.add(key)
     return sorted(axes)
 

@@ -300,6 +300,26 @@ def test_arms_without_a_visible_difference_go_by_their_hash(study):
     assert set(runs.load([study]).runs["name"]) == {"LSTM (arm=aaaaaaaa)", "LSTM (arm=bbbbbbbb)"}
 
 
+def test_a_setting_that_is_null_in_some_arms_tells_them_apart(study):
+    for number, clip in enumerate((None, 1.0)):
+        records.write(study, train__clip=clip, run_id=f"r{number}")
+    assert set(runs.load([study]).runs["name"]) == {"LSTM", "LSTM (train.clip=1)"}
+
+
+@pytest.mark.parametrize(("digest", "panels"), [("other", 2), (None, 1)])
+def test_a_task_setting_that_is_null_in_some_runs_is_an_axis_where_the_data_differ(study, digest, panels):
+    task = {"name": "adding", "length": 50}
+    records.write(study, config__resolved__task={**task, "reset_at": None})
+    changes = {} if digest is None else {"data_digest": digest}
+    more = {"config__resolved__task": {**task, "reset_at": "string_end"}, "arm": "other", "run_id": "other"}
+    records.write(study, "gru", **more, **changes)
+    assert (
+        set(runs.load([study]).runs["task"]) == {"adding", "adding (reset_at=string_end)"}
+        if panels == 2
+        else {"adding"}
+    )
+
+
 def test_variants_that_share_a_label_go_by_their_names(study):
     records.write(study, "lstm")
     records.write(study, "lstm[forget.feeds=xb]", label="LSTM")
