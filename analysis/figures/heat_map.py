@@ -38,7 +38,7 @@ def draw(on: Panel) -> Axes:
     won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
     said = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
     text = {"fontsize": 7 if len(columns) < 8 else 6}
-    bar = {"label": "seeds won less seeds lost", "shrink": 0.8}
+    bar = {"label": "seeds won\nless seeds lost", "shrink": 0.8}
     look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": text, "cbar_kws": bar}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
