@@ -137,7 +137,7 @@ def load_run(folder: str | Path) -> LoadedRun:
     """A run's trained layer, task and configuration, from its directory.
 
     Raises:
-        ConfigError: if there is no finished run with weights.
+        ConfigError: if there is no finished run with weights, or they do not fit each other.
     """
     folder = Path(folder)
     record, weights = read(folder / "run.json"), read_tensors(folder / "weights.pt")
@@ -146,10 +146,14 @@ def load_run(folder: str | Path) -> LoadedRun:
         settings = {key: value for key, value in resolved["task"].items() if key != "name"}
         task = tasks.load_task(resolved["task"]["name"], settings)
         spec = CellSpec.from_config(resolved["variant"])
-        layer = GatedRNN(spec, task.input_size, record["parameters"]["hidden_size"], resolved["model"]["layers"])
-        layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
         readout = weights["readout_weight"], weights["readout_bias"]
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        sizes = (task.output_size, record["parameters"]["hidden_size"], resolved["model"]["layers"])
+        numbers = {name.split(".")[2] for name in weights if name.startswith("layer.layers.")}
+        if sizes != (*readout[0].shape, len(numbers)):  # before anything of that size is made
+            raise ValueError("output size, hidden size and layers are others in the weights")
+        layer = GatedRNN(spec, task.input_size, *sizes[1:])
+        layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
+    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{folder}: record and weights do not fit ({reason})") from None
     return LoadedRun(layer, readout, task, resolved, record)
