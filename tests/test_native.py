@@ -167,7 +167,7 @@ def test_any_legal_spec(spec: CellSpec, sizes: tuple[int, int, int, int], ragged
                 room = 8 * rms(theirs[name] - value) + 1e-5 * (rms(value) + max(alike))
                 assert rms(ours[name] - value) <= room, name
     steady = [(exact, theirs, ours) for exact, theirs, ours in runs if all(follows(exact, theirs, n) for n in exact)]
-    if steady:
+    if len(steady) == len(runs):  # where most seeds overflow, the error of the one that is left is luck too
         logs = [math.log(ratio) for ratio in ratios(steady).values()]
         check({"all tensors": math.exp(sum(logs) / len(logs))})
 
