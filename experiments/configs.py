@@ -30,9 +30,8 @@ from experiments.identity import digest, nested_difference, slug, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, Init, cells, engines, make_cell
-from lstm_variants.spec import DESCRIPTION, complete_lstm
+from lstm_variants.spec import CONF, DESCRIPTION, complete_lstm
 
-CONF = Path(__file__).parents[1] / "conf"
 _extensions: list[Path] = []
 GROUPS = ("variant", "init", "task", "model", "train", "record", "experiment")
 HELP = """\

@@ -12,7 +12,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -213,24 +213,41 @@ def _plain(value: Any) -> Any:
 @functools.cache
 def machine() -> dict[str, Any]:
     """What every run of this process shares: versions, platform, commit."""
-    commit = _git("rev-parse", "HEAD")
+    commit, dirty = _commit()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
-        "gates": version("gates"),
+        "gates": _version(),
         "platform": platform.platform(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "host": socket.gethostname(),
         "commit": commit,
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        "dirty": dirty,
     }
 
 
-def _git(*arguments: str) -> str | None:
-    root = Path(__file__).parents[1]
+def _version() -> str | None:
+    """The installed version; None for a checkout that is only on the path."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
+        return version("gates")
+    except PackageNotFoundError:
         return None
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """The checkout's commit and whether files differ from it; None where this is an installation.
+
+    An installation may lie inside a repository of the user's, whose commit says nothing of files it does not hold.
+    """
+    try:
+        _git("ls-files", "--error-unmatch", __file__)
+        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(*arguments: str) -> str:
+    root = Path(__file__).parents[1]
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()

@@ -17,11 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from analysis.commandline import one_line
 from experiments import api
-from experiments.configs import CONF, expand_aliases, explain, register_schema, resolve, use_extensions
+from experiments.configs import expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.jobs import run_all
 from experiments.launcher import register, stackable
 from experiments.settings import ConfigError
 from experiments.stack import InterruptedRunError, Run
+from lstm_variants.spec import CONF
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

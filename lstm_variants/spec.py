@@ -33,7 +33,8 @@ KINDS = {
 PARTNER = {"input": "forget", "forget": "input"}
 FEEDS = ("x", "h", "b", "xh", "xb", "hb", "xhb")
 DESCRIPTION = ("label", "cite", "aliases")  # what a variant file says beside its knobs
-COMPLETE_LSTM = Path(__file__).parents[1] / "conf" / "variant" / "lstm.yaml"
+CONF = (Path(__file__).parent / "conf").resolve()  # a link to the checkout's conf/; a folder in an installation
+COMPLETE_LSTM = CONF / "variant" / "lstm.yaml"
 # What a gate of each kind reads; every other knob must stand at the complete LSTM's value.
 READ_BY_KIND = {
     "learned": {"kind", "feeds", "peephole", "gates", "activation", "shared", "bias", "position"},
