@@ -110,7 +110,7 @@ class RunRecord:
         write_json(self.folder / "run.json", self.content)
 
 
-def read_checkpoint(job: Job, semantics: Mapping[str, int]) -> dict[str, Any] | None:
+def read_checkpoint(job: Job, semantics: Mapping[str, Any]) -> dict[str, Any] | None:
     """The point from which a run can go on; None where there is none that can be used."""
     path = None if job.folder is None else job.folder / CHECKPOINT
     if path is None or not path.is_file():

@@ -16,14 +16,16 @@ import pandas as pd
 import torch
 from filelock import Timeout
 
+from analysis.versions import Version, today
+from experiments import tasks
 from experiments.configs import Job, layer_parameters
 from experiments.files import StorageError, storing
 from experiments.locks import lock
 from experiments.record import RunRecord, fail, find, machine, read_checkpoint
 from experiments.settings import ConfigError
 from experiments.tasks.base import TaskError
-from experiments.train import VERSION, Progress, Training, results
-from lstm_variants import SpecError, make_cell
+from experiments.train import Progress, Training, results
+from lstm_variants import SpecError, cells, make_cell
 
 Event = dict[str, Any]
 
@@ -105,9 +107,15 @@ def _work(group: Sequence[Job]) -> int:
     return len(group) * job.train.steps * job.train.batch_size * job.task.lag * job.hidden_size * job.model.layers
 
 
-def semantics(job: Job) -> dict[str, int]:
+def semantics(job: Job) -> dict[str, Version]:
     """The versions of cell, task and trainer: a change of one alters results."""
-    return {"cell": make_cell(job.variant.spec).version, "task": job.task.version, "trainer": VERSION}
+    return today(job.variant.spec.cell, job.task_name, sources(job))
+
+
+def sources(job: Job) -> dict[str, str]:
+    """The files of a run's cell and task, of those that are the user's own."""
+    files = {"cell": cells.own_file(job.variant.spec.cell), "task": tasks.own_file(job.task_name)}
+    return {part: str(path) for part, path in files.items() if path}
 
 
 def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda event: None) -> list[Run]:
@@ -269,6 +277,7 @@ def _known(job: Job) -> dict[str, Any]:
         },
         "state": CARRIED if job.task.carry else "new for every batch",
         "notes": job.init.notes(cell),
+        "sources": sources(job),
         "semantics": semantics(job),
     }
 

@@ -22,7 +22,6 @@ from experiments.tasks.base import Batch, Scores
 from lstm_variants import State
 from lstm_variants.cell import state_type
 
-VERSION = 1  # raised by a change that alters results
 EVALUATION_BATCH = 128  # sequences evaluated at a time, where no state is carried
 DIGESTED_BATCHES = 3  # training batches in the data digest
 

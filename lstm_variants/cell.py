@@ -49,7 +49,6 @@ class Cell:
     fields to h and c.
     """
 
-    version = 1  # raised by a change that alters results
     reads: Mapping[str, tuple[object, ...]] = {}
     """The knobs a cell of one's own reads beside ``cell``, each with the values it takes (none: all legal ones). A spec
     that changes another knob is refused."""

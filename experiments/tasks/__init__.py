@@ -69,12 +69,17 @@ def _task_class(name: str) -> type[Task]:
     return own[0]
 
 
+def own_file(name: str) -> Path | None:
+    """The user's own file of a task, None for one that is part of this package."""
+    paths = (folder / "tasks" / f"{name}.py" for folder in _extensions)
+    return next((path for path in paths if path.is_file()), None)
+
+
 def task_module(name: str) -> types.ModuleType:
     """The file of a task."""
-    for folder in _extensions:
-        path = folder / "tasks" / f"{name}.py"
-        if path.is_file():
-            return _load(f"experiments_extension_{name}", path)
+    path = own_file(name)
+    if path:
+        return _load(f"experiments_extension_{name}", path)
     return importlib.import_module(f"experiments.tasks.{name}")
 
 

@@ -43,11 +43,16 @@ def _refuse_what_is_not_read(spec: CellSpec, own: type[Cell]) -> None:
             raise SpecError(f"variant.{key}={value}: cell={spec.cell} does not read this; {others}")
 
 
+def own_file(name: str) -> Path | None:
+    """The user's own file of a cell, None for one that is part of this package."""
+    paths = (folder / "cells" / f"{name}.py" for folder in _extensions)
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _own_class(name: str) -> type[Cell]:
-    for folder in _extensions:
-        path = folder / "cells" / f"{name}.py"
-        if path.is_file():
-            return _load(f"lstm_variants_extension_{name}", path)
+    path = own_file(name)
+    if path:
+        return _load(f"lstm_variants_extension_{name}", path)
     if name not in _available():
         raise SpecError(f"variant.cell={name}: legal are gated, {', '.join(_available())}")
     module = importlib.import_module(f"lstm_variants.cells.{name}")
