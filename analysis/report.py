@@ -12,9 +12,8 @@ python -m analysis.report study=outputs/demo why=scores:LSTM/adding     the runs
 
 import base64
 import os
-import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,16 +26,14 @@ import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, claims, figures, page, runs, tables, theme
+from analysis import checks, claims, figures, made, page, runs, tables, theme
 from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
 from analysis.contents import contents
 from analysis.prose import macros
 from analysis.why import explain
 
-MADE = {"index.html", "report.md", "figures", "tables"}
-
-
+PAGES = ("index.html", "report.md")
 MANY = 2000  # runs from which on figures are drawn in several processes
 WORKERS = 3
 MOST = 60  # names from which on a figure would say nothing: the draws of a random search
@@ -57,7 +54,7 @@ class Options:
         default=MISSING, metadata=about("study folders, separated by commas", example="outputs/demo")
     )
     out: str = field(
-        default="", metadata=about("the folder to write; an earlier report is replaced", example="reports/demo")
+        default="", metadata=about("the folder to write; an earlier report in it is replaced", example="reports/demo")
     )
     variants: list[str] = field(default_factory=list, metadata=about("show these, in this order; all unless given"))
     labels: list[str] = field(default_factory=list, metadata=about("what to call them, one for each of variants="))
@@ -74,7 +71,9 @@ def report(options: Options) -> None:
         raise CommandError("out= is missing: the folder to write; --help shows an example")
     out = Path(options.out).resolve()
     if not options.why:
-        refuse_foreign(out, options.out)
+        if str(out) in {str(Path(study).resolve()) for study in options.study}:
+            raise CommandError(f"out={options.out} is the study itself; a report goes into a folder of its own")
+        made.refuse_foreign(out, options.out, PAGES)
     everything = runs.load(options.study, options.strict)
     records = choose(everything, options.variants, options.labels, options.tasks)
     if options.why:
@@ -83,7 +82,7 @@ def report(options: Options) -> None:
     if checks.scored(records.runs).empty:
         raise CommandError(f"no run has a score yet; {tables.counts(records.runs).replace(chr(10), '; ')}")
     verdicts = judge(everything, options.study)
-    write(out, options, lambda folder: fill(folder, records, verdicts, options.width.value))
+    made.write(out, options.out, lambda folder: fill(folder, records, verdicts, options.width.value))
     print(tables.plain(tables.wide(tables.scores(records.runs))))
     print(f"\n{Path(options.out) / 'index.html'}")
 
@@ -99,46 +98,6 @@ def frozen(studies: Sequence[str]) -> list[dict[str, Any]]:
     return [one for one in found if one]
 
 
-def write(out: Path, options: Options, fill: Callable[[Path], None]) -> None:
-    """Fill a folder beside `out` and move it there."""
-    staging = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        staging.mkdir(parents=True)
-        fill(staging)
-        replace(out, staging)
-    except OSError as error:
-        raise CommandError(f"out={options.out} cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def refuse_foreign(out: Path, said: str) -> None:
-    """Raise CommandError unless `out` is free to be written or holds an earlier report and nothing else."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise CommandError(f"out={said} is a file, expected a folder")
-    present = {path.name for path in out.iterdir()}
-    if present and not {"index.html", "report.md"} <= present <= MADE:
-        raise CommandError(
-            f"out={said} holds {min(present - MADE, default='other files')}, which is no part of a report"
-        )
-
-
-def replace(out: Path, staging: Path) -> None:
-    """Move the finished folder into place; an earlier report goes only after the new one stands."""
-    old = staging.with_name(f"{staging.name}.old")
-    if out.exists():
-        out.rename(old)
-    try:
-        staging.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], width: float) -> None:
     """Write the whole report into an empty folder."""
     scores = tables.scores(records.runs)
@@ -151,7 +110,7 @@ def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], wi
         loader=source, autoescape=jinja2.select_autoescape(), trim_blocks=True, lstrip_blocks=True
     )
     pages.filters["cell"] = tables.in_markdown
-    for name in ("index.html", "report.md"):
+    for name in PAGES:
         (folder / name).write_text(pages.get_template(name).render(content), encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """The report: complete, repeatable to the byte, safe with whatever a record says, and never half written."""
 
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import records
 from test_claims import made
 
 from analysis import claims, figures, report, runs, tables, theme
+from analysis import made as made_by_report
 from analysis.figures import scores
 
 
@@ -62,7 +64,7 @@ def test_a_report_holds_every_figure_and_table(whole):
     names = ("heat_map", "scores", "improvement", "learning_curves", "solve_curves", "parameters")
     drawn = {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg", "pdf", "csv")}
     written = {f"tables/scores.{kind}" for kind in ("csv", "md", "tex")} | {"tables/numbers.tex"}
-    assert set(files) == drawn | written | {"index.html", "report.md"}
+    assert set(files) == drawn | written | {*report.PAGES, made_by_report.LIST}
     order = [files["index.html"].decode().index(f'<h2 id="{name}">') for name in names]
     assert order == sorted(order)
     assert int.from_bytes(files["figures/scores.png"][16:20]) == round(theme.PAGE * theme.DPI)
@@ -193,19 +195,93 @@ def test_from_six_seeds_the_table_shows_the_interval(tmp_path):
     assert tables.cell(table.iloc[0])[1] == f"[{values[1]:.3g}, {values[7]:.3g}]"
 
 
-def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path, capsys, quick):
+def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path, quick):
     out = tmp_path / "out"
+    mine = {"thesis.tex": "three years of work", "figures/mine.png": "drawn by hand", "lost+found/x": "x"}
+    for name, text in mine.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text)
     first = make(study, out)
     records.write(study, seed=9)
-    assert make(study, out) != first
-    (out / "thesis.tex").write_text("three years of work")
-    before = content(out)
-    assert report.main([f"study={study}", f"out={out}"]) == 2
-    assert "thesis.tex" in capsys.readouterr().err
-    assert content(out) == before
+    second = make(study, out)
+    assert second["index.html"] != first["index.html"]
+    assert {name: second[name].decode() for name in mine} == mine
+    assert report.main([f"study={study}", f"out={out}", "variants=gru", "labels=A"]) == 0
+    assert {name: content(out)[name].decode() for name in mine} == mine
+
+
+def test_what_only_the_earlier_report_had_goes(study, tmp_path, quick, monkeypatch):
+    make(study, tmp_path / "out")
+    monkeypatch.setattr(figures, "discover", dict)
+    assert {name for name in make(study, tmp_path / "out") if "/" not in name} == {*report.PAGES, made_by_report.LIST}
+    assert not list((tmp_path / "out" / "figures").iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", "report.md", "figures/scores.png", "tables", "figures", "tables/numbers.tex"]
+)
+def test_somebodys_file_in_the_way_is_one_clear_line_and_stays(study, tmp_path, capsys, quick, name):
+    """Whether it was there before any report or is a report's file with somebody's changes in it."""
+    out = tmp_path / "out"
+    for _ in range(2):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        if (out / name).is_dir():
+            break
+        (out / name).write_text("three years of work")
+        before = content(out)
+        assert report.main([f"study={study}", f"out={out}"]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"{name} " in error
+        assert content(out) == before
+        (out / name).unlink()
+        make(study, out)
+        capsys.readouterr()
+
+
+def test_a_report_goes_neither_into_a_study_nor_over_a_file(study, tmp_path, capsys, quick):
     assert report.main([f"study={study}", f"out={study}"]) == 2
-    assert report.main([f"study={study}", f"out={out / 'thesis.tex'}"]) == 2
+    assert "is the study itself" in capsys.readouterr().err
+    (tmp_path / "file").write_text("x")
+    assert report.main([f"study={study}", f"out={tmp_path / 'file'}"]) == 2
     assert "is a file" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_renamed_takes_a_report(study, tmp_path, quick, monkeypatch):
+    """A mount point can neither be renamed nor replaced."""
+    out, rename, replace = tmp_path / "out", os.rename, os.replace
+
+    def refuse(call):
+        def refusing(source, target, **more):
+            if Path(source) == out or Path(target) == out:
+                raise OSError(errno.EBUSY, "Device or resource busy")
+            return call(source, target, **more)
+
+        return refusing
+
+    monkeypatch.setattr(os, "rename", refuse(rename))
+    monkeypatch.setattr(os, "replace", refuse(replace))
+    out.mkdir()
+    assert make(study, out) == make(study, out)
+
+
+def test_a_report_that_was_cut_off_while_it_was_put_in_place_can_be_made_again(study, tmp_path, quick, monkeypatch):
+    out, move = tmp_path / "out", shutil.move
+    make(study, out)
+    records.write(study, seed=9)
+    moved = []
+
+    def cut_off(source, target):
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        moved.append(target)
+        return move(source, target)
+
+    monkeypatch.setattr(shutil, "move", cut_off)
+    assert report.main([f"study={study}", f"out={out}"]) == 130
+    monkeypatch.setattr(shutil, "move", move)
+    again = make(study, out)
+    assert again == make(study, tmp_path / "other")
 
 
 def test_a_report_that_fails_leaves_everything_as_it_was(study, tmp_path, monkeypatch, quick):
