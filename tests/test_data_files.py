@@ -320,14 +320,14 @@ def test_a_text_that_is_none_is_refused(content: bytes, fault: str, tmp_path: Pa
         ({"inputs": np.full((9, 7), np.nan)}, "inputs hold values that are not finite"),
         ({"inputs": np.full((9, 7), -1)}, "inputs are symbols, numbered from 0: there is a -1"),
         ({"targets": np.full((9, 7), -1)}, "targets are symbols, numbered from 0: there is a -1"),
-        ({"targets": np.zeros(9)}, r"targets \(9,\) of float64"),
+        ({"targets": np.zeros(9)}, r"targets \(9,\) of float64: classes or values that differ are needed"),
         ({"targets": np.zeros((9, 6), int)}, "targets have 6 steps, inputs 7"),
         ({"targets": np.zeros((8, 7), int)}, "inputs have 9 rows, targets 8"),
         ({"split": np.array(["train"] * 9)}, "split must hold train, validation, test, each at least once"),
         ({"split": np.array(["train", "valid", "test"] * 3)}, "split must hold train, validation, test"),
         ({"lengths": np.arange(9)}, "lengths must be whole numbers from 1 to 7"),
         ({"lengths": np.full(9, 8)}, "lengths must be whole numbers from 1 to 7"),
-        ({"lengths": np.full(9, 5.0)}, "lengths must be whole numbers from 1 to 7"),
+        ({"lengths": np.full(9, 5.5)}, "lengths must be whole numbers from 1 to 7"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(changes: dict[str, Any], fault: str, tmp_path: Path) -> None:

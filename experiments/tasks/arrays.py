@@ -11,10 +11,13 @@ targets  (N, T), (N, T, O), (N,) or (N, O)
 split    (N,) of train, validation, test
 lengths  (N,) steps of each sequence; may be left out
 
-Targets of every step: integers (N, T) are symbols (cross entropy), numbers (N, T, O) values (MSE), truth values
-(N, T, O) several yes-or-no outputs (binary cross entropy, summed). One target a sequence, at its last step: the same
-without T. Whole-number inputs (N, T) are symbols, numbers (N, T) or (N, T, I) values. Of sequences longer than
-``length`` training takes excerpts, if every step has a target.
+Any numeric type, byte order and memory order. ``inputs``: whole numbers (N, T) are symbols; floats and truth values
+(N, T), and whatever is (N, T, I), are values. ``targets`` of every step: whole numbers (N, T) are symbols (cross
+entropy), floats (N, T) or (N, T, O) values (MSE), truth values (N, T) or (N, T, O) yes-or-no outputs (binary cross
+entropy, summed). One target a sequence, at its last step: whole numbers (N,), truth values or floats without fractions
+among them, are classes (cross entropy); other floats (N,) a value; (N, O) with O other than T as above, values or
+yes-or-no outputs. A last axis of 1 may be left out or added. What stands past ``lengths`` never matters. Of sequences
+longer than ``length`` training takes excerpts, if every step has a target.
 
 Denominator: targets. Chance: the best constant, measured on the training targets; scores are reported.
 """
@@ -27,7 +30,7 @@ from functools import cached_property
 
 import numpy as np
 
-from experiments.tasks._npz import FETCH, LAYOUT, LOSS_KINDS, load
+from experiments.tasks._npz import FETCH, LAYOUT, Content, load
 from experiments.tasks._splits import SPLITS, Sequences, SplitTask, user_path
 from experiments.tasks.base import Array
 
@@ -46,23 +49,23 @@ class Arrays(SplitTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        steps = self.content["inputs"].shape[1]
+        steps = int(self.content.lengths.max())
         fits = not self.labelled or steps <= self.length
         self.require("length", fits, f"{steps} or more (one target a sequence: no excerpts)")
 
     @cached_property
-    def content(self) -> dict[str, Array]:
+    def content(self) -> Content:
         """The checked arrays of the file."""
         return load(user_path(self.path, FETCH))
 
     @property
     def labelled(self) -> bool:
         """Whether there is one target a sequence."""
-        return self.content["targets"].ndim == (1 if self.loss_kind == "cross_entropy" else 2)
+        return self.content.labelled
 
     @property
     def loss_kind(self) -> str:
-        return LOSS_KINDS[self.content["targets"].dtype.kind]
+        return self.content.loss_kind
 
     @property
     def metric(self) -> str:
@@ -78,11 +81,11 @@ class Arrays(SplitTask):
 
     @property
     def input_size(self) -> int:
-        return _size(self.content["inputs"])
+        return _size(self.content.inputs)
 
     @property
     def output_size(self) -> int:
-        return _size(self.content["targets"])
+        return _size(self.content.targets)
 
     @property
     def chance(self) -> float:
@@ -94,8 +97,8 @@ class Arrays(SplitTask):
     def read(self) -> Mapping[str, Sequences]:
         content, splits = self.content, {}
         for split in SPLITS:
-            rows = content["split"] == split
-            inputs, targets, lengths = (content[key][rows] for key in ("inputs", "targets", "lengths"))
+            rows = content.split == split
+            inputs, targets, lengths = (part[rows] for part in (content.inputs, content.targets, content.lengths))
             inside = np.arange(inputs.shape[1]) < lengths[:, None]
             own = targets if self.labelled else targets[inside]
             splits[split] = Sequences(inputs[inside], own, lengths, self.labelled)
@@ -104,4 +107,4 @@ class Arrays(SplitTask):
 
 def _size(values: Array) -> int:
     """How many symbols or values there are."""
-    return int(values.max()) + 1 if values.dtype.kind in "iu" else values.shape[-1]
+    return int(values.max()) + 1 if values.dtype == np.int64 else values.shape[-1]
