@@ -26,7 +26,7 @@ import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, claims, figures, made, page, runs, tables, theme
+from analysis import checks, claims, figures, made, page, resources, runs, tables, theme
 from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
 from analysis.contents import contents
@@ -127,7 +127,7 @@ def write_tables(folder: Path, scores: pd.DataFrame, verdicts: list[claims.Verdi
 def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str, str]]:
     """Write every figure; of many runs in several processes."""
     names = list(figures.discover())
-    workers = min(WORKERS, os.cpu_count() or 1)
+    workers = min(WORKERS, resources.cores())
     if len(records.runs) < MANY or workers == 1:
         return [draw(folder, records, width, name) for name in names]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:

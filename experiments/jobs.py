@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Container, Sequence
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 import torch
 from tqdm import tqdm
 
+from analysis import resources
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.files import storing, write_json
@@ -28,6 +28,7 @@ MEANING = {
     "failed": "failed (retry=failed)",
     "stale": "stale (retry=stale)",
 }
+WORKER_BYTES = 400_000_000  # of a process that has imported torch and trains little nets
 IMPOSSIBLE = 4  # times the memory of the machine: no estimate is as wrong
 SWEEP = "sweep.json"  # what a study's last sweep set out to do, for `status`
 
@@ -70,10 +71,10 @@ def make_plan(
 
     Args:
         jobs: validated jobs.
-        workers: processes; None for one per core.
+        workers: processes; None for one per core that may be used, fewer where memory is short.
         largest: runs in a stack, fewer where memory is short.
         queued: run ids that are not to be done here, unless they are done already.
-        memory: bytes of a worker; None for its share of this machine's.
+        memory: bytes of a worker; None for its share of what is free here.
         here: whether the runs are done on this machine. If not, its memory and its devices say nothing about them.
     """
     unique = {job.run_id: job for job in jobs}
@@ -83,15 +84,15 @@ def make_plan(
     todo = [job for job in todo if job.run_id not in queued]
     for job in todo:
         _possible(job, memory, here)
-    workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
-    memory = memory or (_memory() / workers if here else math.inf)
+    workers = min(workers or _workers(), max(1, len(todo)))
+    memory = memory or (resources.memory_free() / workers if here else math.inf)
     size = min([largest, *(max(1, int(min(largest, _fitting(job, memory)))) for job in todo)])
     return Plan(standings, [_with_threads(group, workers) for group in stacks(todo, size, workers)], workers)
 
 
-def _memory() -> int:
-    """This machine's, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _workers() -> int:
+    """One per core, as far as their memory suffices."""
+    return max(1, min(resources.cores(), resources.memory_free() // WORKER_BYTES))
 
 
 def _fitting(job: Job, memory: float) -> float:
@@ -108,7 +109,7 @@ def _bytes(job: Job) -> int:
 
 def _possible(job: Job, memory: float | None, here: bool) -> None:
     """Refuse a run that could not even hold its evaluation set or train where it is to be done."""
-    memory = memory or (_memory() if here else math.inf)
+    memory = memory or (resources.memory_limit() if here else math.inf)
     evaluated = 4 * job.train.eval_size * job.task.length * (job.task.input_size + 1)
     may_have_gpu = job.device != "cpu" and (torch.cuda.is_available() or not here)
     needed = evaluated if may_have_gpu else max(evaluated, _bytes(job))
@@ -193,5 +194,5 @@ def announce(plan: Plan) -> None:
 
 def _with_threads(group: Sequence[Job], workers: int) -> list[Job]:
     """Cores shared between workers, so that runs do not fight."""
-    share = max(1, (os.cpu_count() or 1) // workers)
+    share = max(1, resources.cores() // workers)
     return [replace(job, threads=job.threads or share) for job in group]

@@ -6,7 +6,6 @@ python -m experiments.plan variant=lstm,gru task=adding 'seed=range(0,5)' study=
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import sys
 import time
@@ -19,6 +18,7 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
+from analysis import resources
 from experiments.configs import Job
 from experiments.jobs import Plan, make_plan
 from experiments.stack import structure
@@ -80,7 +80,7 @@ def _row(name: str, same: Sequence[list[Job]]) -> Row:
 
 def _seconds(stack: Sequence[Job]) -> float:
     train = stack[0].train
-    torch.set_num_threads(stack[0].threads or os.cpu_count() or 1)
+    torch.set_num_threads(stack[0].threads or resources.cores())
     training = Training([replace(job, study=None) for job in stack])
     training._step(0)
     started = time.perf_counter()

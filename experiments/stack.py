@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 import time
@@ -16,6 +15,7 @@ import pandas as pd
 import torch
 from filelock import Timeout
 
+from analysis import resources
 from analysis.versions import Version, today
 from experiments import tasks
 from experiments.configs import Job, layer_parameters
@@ -146,7 +146,7 @@ def _claim(job: Job, held: contextlib.ExitStack) -> bool:
 
 
 def _train(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
-    torch.set_num_threads(jobs[0].threads or os.cpu_count() or 1)
+    torch.set_num_threads(jobs[0].threads or resources.cores())
     try:
         return _attempt(jobs, on_event)
     except _TooLargeError:

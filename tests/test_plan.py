@@ -50,7 +50,7 @@ def test_plan_from_the_command_line_makes_nothing(tmp_path: Path) -> None:
 def test_a_stack_is_as_large_as_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = jobs(tmp_path, seeds=8)
     assert max(len(group) for group in make_plan(mine, workers=1).groups) == 8
-    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 100_000)
+    monkeypatch.setattr("analysis.resources.memory_free", lambda: 100_000)
     assert max(len(group) for group in make_plan(mine, workers=1).groups) < 8
 
 

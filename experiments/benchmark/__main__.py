@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis import resources
 from analysis.commandline import CommandError, about, command
 from experiments.benchmark import overhead, whole_study
 from experiments.benchmark.cases import Case, cases
-from experiments.benchmark.contestants import Workers, cores
+from experiments.benchmark.contestants import Workers
 from experiments.benchmark.measure import measure, memory
 from experiments.benchmark.table import busy, cell, machine, markdown
 
@@ -60,7 +61,7 @@ def run(options: Options) -> None:
     report |= {"memory": {}, "sampling": {}, "overhead": {}, "mirror": {}, "study": {}}
     if note := busy(report["machine"]):
         print(note.strip(), file=sys.stderr, flush=True)
-    workers = Workers(cores())
+    workers = Workers(resources.cores())
     try:
         for case in chosen:
             row = measure(case, workers, options.rounds, options.sample)

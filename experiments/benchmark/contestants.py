@@ -6,7 +6,6 @@ A step is what training does: the layer, a linear read-out of every time step, i
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from multiprocessing.connection import Connection
 import torch
 from torch import Tensor, nn
 
+from analysis import resources
 from experiments.benchmark.cases import INPUTS, Case
 from experiments.benchmark.loops import EagerLoop, jax_training
 from lstm_variants import GatedRNN
@@ -54,10 +54,6 @@ def torchs(case: Case, models: int) -> Step:
             own()
 
     return step
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # ---- baseline (b): a process per core --------------------------------------------------------------------------------
@@ -123,7 +119,7 @@ def threads(count: int) -> Iterator[None]:
 def _better_threads(step: Step) -> float:
     """On one thread and on all, whichever is faster this time."""
     found = []
-    for count in sorted({1, cores()}):
+    for count in sorted({1, resources.cores()}):
         with threads(count):
             found.append(seconds(step))
     return min(found)

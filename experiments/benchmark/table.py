@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from experiments.benchmark.contestants import cores
+from analysis import resources
 from lstm_variants.engines import native
 
 OVERHEAD = 50  # milliseconds that a run may take outside training
@@ -27,7 +27,7 @@ def machine() -> dict[str, Any]:
         "cpu": next(
             (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
         ),
-        "cores": cores(),
+        "cores": resources.cores(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "python": platform.python_version(),

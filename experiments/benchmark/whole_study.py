@@ -8,7 +8,6 @@ with a process per core and once with all threads in one process, and the faster
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis import resources
 from experiments.benchmark import users_script
 
 VARIANTS = ("lstm", "gru", "no_input_gate", "no_forget_gate", "no_output_gate", "coupled_gates", "peephole")
@@ -37,7 +37,7 @@ def measure(rounds: int = 1, seeds: int = 2, steps: int = 300, ways: Sequence[st
     Returns:
         ``ours`` and each way: seconds, one a round; ``ratio``: the fastest of theirs over ours.
     """
-    cores = os.cpu_count() or 1
+    cores = resources.cores()
     seconds: dict[str, list[float]] = {"ours": [], **{way: [] for way in ways}}
     for _ in range(rounds):
         seconds["ours"].append(_ours(seeds, steps))
