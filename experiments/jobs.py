@@ -16,9 +16,10 @@ from analysis import resources
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.files import storing, write_json
-from experiments.settings import ConfigError
+from experiments.settings import ConfigError, refuse
 from experiments.stack import Event, Run, stacks, standing
 from experiments.workers import run_here, run_in_processes
+from lstm_variants import engines, make_cell
 
 MEANING = {
     "new": "new",
@@ -109,10 +110,11 @@ def _bytes(job: Job) -> int:
 
 def _possible(job: Job, memory: float | None, here: bool) -> None:
     """Refuse a run that could not even hold its evaluation set or train where it is to be done."""
+    if here and job.device == "cuda" and not torch.cuda.is_available():
+        raise refuse("device", "cuda", "no CUDA device here; legal are auto, cpu")
     memory = memory or (resources.memory_limit() if here else math.inf)
     evaluated = 4 * job.train.eval_size * job.task.length * (job.task.input_size + 1)
-    may_have_gpu = job.device != "cpu" and (torch.cuda.is_available() or not here)
-    needed = evaluated if may_have_gpu else max(evaluated, _bytes(job))
+    needed = evaluated if job.device == "cuda" else max(evaluated, _bytes(job))
     if needed > IMPOSSIBLE * memory:
         keys = ("task.length", "train.batch_size", "train.eval_size", "model.hidden_size", "model.layers")
         values = (job.task.length, job.train.batch_size, job.train.eval_size, job.hidden_size, job.model.layers)
@@ -168,6 +170,7 @@ def run_all(
         print(plan, file=sys.stderr)
     if not plan.groups:
         return []
+    _prepare_engines(plan, show)
     announce(plan)
     bar = Bar(plan.todo, show)
     try:
@@ -181,6 +184,16 @@ def run_all(
     if left and show:
         print(f"{len(left)} runs are left to the other command that is making them", file=sys.stderr)
     return made
+
+
+def _prepare_engines(plan: Plan, show: bool) -> None:
+    """Compile what is to be compiled, and say what runs slowly, before processes start and a bar is drawn."""
+    for group in plan.groups:
+        job = group[0]
+        device = torch.device("cuda" if job.device == "cuda" else "cpu")
+        engines.choose(job.engine, make_cell(job.variant.spec), device, torch.float32)
+    if show and any(job.device == "cuda" for job in plan.todo):
+        print("device=cuda: not measured on this hardware; the CPU's native engine may be faster", file=sys.stderr)
 
 
 def announce(plan: Plan) -> None:

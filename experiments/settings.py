@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from omegaconf import MISSING
 
 from lstm_variants import engines
@@ -130,8 +129,6 @@ class Root:
             part.check()
         _one_of("device", self.device, ("auto", "cpu", "cuda"))
         _one_of("engine", self.engine, engines.NAMES)
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise refuse("device", "cuda", "no CUDA device here; legal are auto, cpu")
         _one_of("phase", str(self.phase), ("None", "tune", "confirm"))
         _one_of("retry", str(self.retry), ("None", "failed", "stale"))
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:

@@ -117,7 +117,6 @@ def said_alone(said: str) -> None:
         ("task.length=abc", ["task.length=abc", "whole number"]),
         ("variant.forget.feeds=q", ["variant.forget.feeds=q", "xhb"]),
         ("variant.forget.value=3", ["variant.forget.value=3", "kind learned"]),
-        ("device=cuda", ["device=cuda", "no CUDA device"]),
         ("engine=fast", ["engine=fast", "reference"]),
         ("device=tpu", ["device=tpu", "auto, cpu, cuda"]),
         ("record.wandb.mode=on", ["record.wandb.mode"]),

@@ -6,12 +6,15 @@ of single numbers, so an error is the root mean square over a tensor, and ratios
 
 # ruff: noqa: E741 (I is the number of inputs)
 
+import ctypes
 import gc
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +35,8 @@ ROUNDING = 1e-7  # an error that is no error, relative to the tensor's root mean
 
 Result = dict[str, torch.Tensor]
 
-needs_native = pytest.mark.skipif(isinstance(native.load(), str), reason=f"no native engine: {native.load()}")
-pytestmark = needs_native
+LIBRARY = native.load()
+pytestmark = pytest.mark.skipif(isinstance(LIBRARY, str), reason=f"no native engine: {LIBRARY}")
 
 
 @pytest.fixture(autouse=True)
@@ -357,27 +360,81 @@ def test_the_layer_says_which_engine_runs() -> None:
         GatedRNN(spec_of("mut1"), 2, 3, engine="native")
 
 
-def test_without_a_compiler_the_reference_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Nothing compiled, nothing said yet; the cache folder."""
+    monkeypatch.setenv("GATES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(engines.TOLD, "")
     native.load.cache_clear()
-    try:
-        layer = GatedRNN(spec_of("lstm"), 2, 3)
-        assert layer.engine == "reference"
-        assert "no C++ compiler" in layer.engine_reason
-        assert layer(torch.randn(4, 1, 2))[0].shape == (4, 1, 3)
-    finally:
-        native.load.cache_clear()
-    assert "native" in engines.NAMES
+    yield tmp_path / "cache"
+    native.load.cache_clear()
 
 
-def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GATES_CACHE", str(tmp_path))
-    monkeypatch.setenv("CXX", "false")
+@pytest.mark.parametrize(
+    ("cxx", "why"),
+    {
+        "no-such-compiler -x": "no C++ compiler found (CXX=no-such-compiler -x names none)",
+        "false": "/false failed: exit status 1",
+        "env sh -c 'echo oh, an error; exit 3' >&2": "failed: exit status 3",
+        "true": "made no library",
+        "g++ '": "CXX=g++ ': No closing quotation",
+    }.items(),
+)
+def test_without_a_working_compiler_the_reference_runs_and_the_terminal_says_why_once(
+    cxx: str, why: str, fresh: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", cxx)
+    layers = [GatedRNN(spec_of("lstm"), 2, 3) for _ in range(2)]
+    assert [layer.engine for layer in layers] == ["reference"] * 2
+    assert why in layers[0].engine_reason
+    assert layers[0](torch.randn(4, 1, 2))[0].shape == (4, 1, 3)
+    warnings = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 1
+    assert why in warnings[0]
+    with pytest.raises(ValueError, match="engine=native cannot run here"):
+        GatedRNN(spec_of("lstm"), 2, 3, engine="native")
+
+
+def compiler_that_copies(library: str, script: Path) -> list[str]:
+    """A program that writes down its arguments and "makes" a library that is there already."""
+    text = f'echo "$@" >> {script}.log; while [ "$1" != -o ]; do shift; done; cp {library} "$2"'
+    script.write_text(text)
+    return ["sh", str(script)]
+
+
+def test_the_compiler_may_have_arguments(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(LIBRARY, ctypes.CDLL)
+    words = [*compiler_that_copies(LIBRARY._name, tmp_path / "script"), "-pipe", "-DNAME=two words"]
+    monkeypatch.setenv("CXX", shlex.join(words))
+    assert GatedRNN(spec_of("lstm"), 2, 3).engine == "native"
+    lines = (tmp_path / "script.log").read_text().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("-pipe -DNAME=two words -std=c++20") for line in lines)
+    monkeypatch.setenv("CXX", shlex.join([*words, "-g"]))
     native.load.cache_clear()
-    try:
-        assert "failed" in GatedRNN(spec_of("lstm"), 2, 3).engine_reason
-    finally:
-        native.load.cache_clear()
+    native.load()
+    assert len(list(fresh.glob("*.so"))) == 2
+
+
+def test_without_a_home_libraries_lie_in_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GATES_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = tmp_path / f"gates-{os.getuid()}"
+    monkeypatch.setenv("HOME", "/proc/no/home")
+    assert native.cache_folder() == own
+    assert own.stat().st_mode & 0o777 == 0o700
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert native.cache_folder() == own
+    own.chmod(0o777)
+    with pytest.raises(PermissionError, match="others can write it"):
+        native.cache_folder()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert native.cache_folder() == tmp_path / "cache" / "gates"
 
 
 def python(code: str, **environment: str) -> subprocess.Popen[str]:
@@ -424,9 +481,9 @@ def test_lesser_instruction_sets(instructions: str, tests: str, tmp_path: Path) 
 def test_no_sanitizer_complains(tmp_path: Path) -> None:
     """The tests above with a library compiled for address and undefined-behaviour checks."""
     cxx = native.compiler()
-    assert cxx is not None
+    assert cxx
     asan = subprocess.run(
-        [cxx, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+        [*cxx, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     ).stdout.strip()
     if not Path(asan).is_absolute():
         pytest.skip("the compiler has no address sanitizer")

@@ -1,4 +1,4 @@
-"""Cores and memory that may be used: affinity, control groups of both versions, Slurm; whoever sizes a sweep asks."""
+"""Cores, memory and devices that may be used: affinity, control groups, Slurm; whoever sizes a sweep asks."""
 
 import os
 import subprocess
@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from test_sweep import ROOT, jobs
 
 from analysis import resources
-from experiments.jobs import make_plan
+from experiments.jobs import make_plan, run_all
+from experiments.settings import ConfigError
+from lstm_variants import engines, make_cell
 
 GIB = 2**30
 MEMINFO = "MemTotal:       33554432 kB\nMemFree:         1048576 kB\nMemAvailable:   16777216 kB\n"
@@ -120,3 +123,22 @@ def test_nobody_asks_the_machine_itself() -> None:
         for path in (ROOT / package).rglob("*.py"):
             asked = [word for word in ("cpu_count", "sysconf(", "sched_getaffinity") if word in path.read_text()]
             assert not asked or path.name == "resources.py", f"{path} asks {asked}"
+
+
+def test_auto_is_the_cpu_and_a_gpu_is_used_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    auto, cuda = (jobs(tmp_path, f"device={device}", seeds=1)[:1] for device in ("auto", "cuda"))
+    with pytest.raises(ConfigError, match=r"^device=cuda: no CUDA device here; legal are auto, cpu$"):
+        run_all(cuda, show=False)
+    assert list(tmp_path.iterdir()) == []
+    assert len(make_plan(cuda, here=False).todo) == 1  # a cluster's nodes may have what this machine lacks
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    (run,) = run_all(auto, workers=1, show=False)
+    assert (run.record["environment"]["device"], run.record["environment"]["engine"]) == ("cpu", "native")
+    monkeypatch.setattr("experiments.jobs.run_here", lambda stacks, on_event: [])
+    run_all(jobs(tmp_path, "device=cuda", "seed=1", seeds=1)[:1], workers=1)
+    assert "device=cuda: not measured on this hardware" in capfd.readouterr().err
+    cell = make_cell(cuda[0].variant.spec)
+    engine = engines.choose("auto", cell, torch.device("cuda"), torch.float32)
+    assert (engine.name, "not measured on this hardware" in engine.reason) == ("reference", True)

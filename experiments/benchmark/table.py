@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import statistics
 import time
 from pathlib import Path
@@ -31,7 +32,7 @@ def machine() -> dict[str, Any]:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "compiler": native.compiler(),
+        "compiler": shlex.join(native.compiler()) or None,
         "load": [round(load, 2) for load in os.getloadavg()],
         "date": time.strftime("%Y-%m-%d %H:%M"),
     }

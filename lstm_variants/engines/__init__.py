@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from lstm_variants.engines import native, reference
 
 Run = Callable[..., tuple[torch.Tensor, State]]
 NAMES = ("auto", "reference", "native")
+
+
+TOLD = "GATES_ENGINE_TOLD"  # what has been said on the terminal, by this process or the one that started it
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,19 @@ def choose(name: str, cell: Cell, device: torch.device, dtype: torch.dtype) -> E
         raise ValueError(f"engine={name}: legal are {', '.join(NAMES)}")
     if name == "reference":
         return Engine("reference", "asked for", reference.run)
-    reason = native.unfit(cell, device, dtype)
+    unfit = native.unfit(cell, device, dtype)
+    reason = unfit or native.missing()
     if reason is None:
         return Engine("native", "asked for" if name == "native" else "the fastest on the CPU", native.run)
     if name == "native":
         raise ValueError(f"engine=native cannot run here: {reason}")
+    if unfit is None:
+        _tell(reason)
     return Engine("reference", f"native cannot run here: {reason}", reference.run)
+
+
+def _tell(reason: str) -> None:
+    """Say once, in whatever processes, that this machine lacks the fast engine."""
+    if os.environ.get(TOLD) != reason:
+        os.environ[TOLD] = reason
+        native.say(f"warning: no native engine here: {reason}; the reference engine runs instead, many times slower")

@@ -6,14 +6,18 @@ backward; this module compiles it, tells it by pointers where the tensors lie, a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -118,18 +122,58 @@ def _describe(spec: CellSpec) -> _Cell:
 # ---- compilation -----------------------------------------------------------------------------------------------------
 
 
-def compiler() -> str | None:
-    """The C++ compiler: ``$CXX``, or the first of c++, g++, clang++ that is installed."""
-    wanted = os.environ.get("CXX")
-    return next(
-        (path for name in ([wanted] if wanted else ["c++", "g++", "clang++"]) if (path := shutil.which(name))), None
-    )
+def compiler() -> list[str]:
+    """The C++ compiler and its arguments: ``$CXX``, or the first of c++, g++, clang++ that is installed; [] without."""
+    wanted = _words("CXX")
+    names = wanted[:1] or ["c++", "g++", "clang++"]
+    return next(([path, *wanted[1:]] for name in names if (path := shutil.which(name))), [])
+
+
+def _advice() -> str:
+    wanted = os.environ.get("CXX", "").strip()
+    return f"CXX={wanted} names none" if wanted else "set CXX, or install g++"
+
+
+def _words(variable: str) -> list[str]:
+    """The words of an environment variable, as a shell splits them."""
+    text = os.environ.get(variable, "")
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise OSError(f"{variable}={text}: {error}") from None
 
 
 def cache_folder() -> Path:
-    """Where compiled libraries stay: ``$GATES_CACHE``, or ``gates`` in the user's cache folder."""
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("GATES_CACHE") or user / "gates")
+    """Where compiled libraries stay: ``$GATES_CACHE``, else ``gates`` in the user's cache folder.
+
+    Without a home that can be written it is a folder of this user's among the temporary files.
+
+    Raises:
+        OSError: if no folder can be had.
+    """
+    if chosen := os.environ.get("GATES_CACHE"):
+        return _made(Path(chosen))
+    try:
+        return _made(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gates")
+    except (OSError, RuntimeError):  # RuntimeError: nobody knows where home is
+        return _private(Path(tempfile.gettempdir()) / f"gates-{os.getuid()}")
+
+
+def _made(folder: Path) -> Path:
+    """The folder, once it is there and can be written; one that is full of libraries already may be read-only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK) and not any(folder.glob("native-*.so")):
+        raise PermissionError(f"{folder}: cannot be written")
+    return folder
+
+
+def _private(folder: Path) -> Path:
+    """The folder, which is nobody else's: what lies in it is loaded as code."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o022:
+        raise PermissionError(f"{folder}: others can write it; set GATES_CACHE")
+    return folder
 
 
 def _instruction_set() -> str:
@@ -144,10 +188,11 @@ def _sources() -> list[Path]:
     return [Path(__file__).with_name(name) for name in SOURCES]
 
 
-def _key(cxx: str, flags: Sequence[str]) -> str:
+def _key(cxx: Sequence[str], flags: Sequence[str]) -> str:
     """Libraries of unlike machines, compilers, torch versions or sources have unlike names."""
-    real = Path(cxx).resolve()
-    facts = [str(real), str(real.stat().st_mtime_ns), _instruction_set(), torch.__version__, *flags]
+    programs = [Path(path).resolve() for word in cxx if (path := shutil.which(word))]  # of "ccache g++", both
+    known = [fact for real in programs for fact in (str(real), str(real.stat().st_mtime_ns))]
+    facts = [*known, _instruction_set(), torch.__version__, *cxx[1:], *flags]
     return hashlib.sha256("\n".join(facts + [path.read_text() for path in _sources()]).encode()).hexdigest()[:16]
 
 
@@ -160,7 +205,7 @@ def _openmp() -> tuple[list[str], list[str]]:
     return ["-fopenmp"], [str(own[0])] if own else ["-fopenmp"]
 
 
-def _compile(cxx: str, flags: Sequence[str], library: Path) -> None:
+def _compile(cxx: Sequence[str], flags: Sequence[str], library: Path) -> None:
     """Compile into ``library``.
 
     Raises:
@@ -171,48 +216,65 @@ def _compile(cxx: str, flags: Sequence[str], library: Path) -> None:
     source = str(_sources()[0])
     for openmp in ((compile_openmp, link_openmp), ([], [])):
         commands = (
-            [cxx, *flags, *openmp[0], "-c", source, "-o", f"{part}.o"],
-            [cxx, *flags, "-shared", f"{part}.o", *openmp[1], "-o", f"{part}.so"],
+            [*cxx, *flags, *openmp[0], "-c", source, "-o", f"{part}.o"],
+            [*cxx, *flags, "-shared", f"{part}.o", *openmp[1], "-o", f"{part}.so"],
         )
         try:
             for command in commands:
-                subprocess.run(command, check=True, capture_output=True, text=True)
+                subprocess.run(command, check=True, capture_output=True, text=True, errors="replace")
         except subprocess.CalledProcessError:
             if not openmp[0]:
                 raise
             continue
         break
-    Path(f"{part}.o").unlink()
+    Path(f"{part}.o").unlink(missing_ok=True)
+    if not Path(f"{part}.so").exists():
+        raise OSError(f"{shlex.join(cxx)} ended well and made no library")
     Path(f"{part}.so").replace(library)
 
 
 @functools.cache
 def load() -> ctypes.CDLL | str:
     """The compiled library, from the cache or compiled now, or the reason why there is none."""
-    cxx, flags = compiler(), (*FLAGS, *os.environ.get("GATES_CXXFLAGS", "").split())
-    if cxx is None:
-        return "no C++ compiler found (set CXX, or install g++)"
     try:
+        cxx, flags = compiler(), (*FLAGS, *_words("GATES_CXXFLAGS"))
+        if not cxx:
+            return f"no C++ compiler found ({_advice()})"
         library = cache_folder() / f"native-{_key(cxx, flags)}.so"
-        library.parent.mkdir(parents=True, exist_ok=True)
         if not library.exists():
             with FileLock(f"{library}.lock"):  # one process compiles, the others wait for it
                 if not library.exists():
-                    start = time.monotonic()
-                    print(
-                        f"compiling the native engine with {cxx} (once on this machine) ...",
-                        end=" ",
-                        file=sys.stderr,
-                        flush=True,
-                    )
-                    _compile(cxx, flags, library)
-                    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+                    _compile_aloud(cxx, flags, library)
         return _opened(library)
     except subprocess.CalledProcessError as error:
-        last = (error.stderr or "").strip().splitlines()[-1:] or [f"exit status {error.returncode}"]
-        return f"{cxx} failed: {last[0]}"
+        return f"{shlex.join(cxx)} failed: {_complaint(error)}"
     except OSError as error:
         return str(error)
+
+
+def _compile_aloud(cxx: Sequence[str], flags: Sequence[str], library: Path) -> None:
+    start = time.monotonic()
+    say(f"compiling the native engine with {shlex.join(cxx)} (once on this machine) ...", end=" ")
+    try:
+        _compile(cxx, flags, library)
+    except BaseException:
+        say("it failed")
+        raise
+    say(f"{time.monotonic() - start:.0f} s")
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Tell a person on the terminal; that nobody can be told is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _complaint(error: subprocess.CalledProcessError) -> str:
+    """What a compiler says is wrong: its first error, else its last words."""
+    lines = [line.strip() for line in (error.stderr or "").splitlines() if line.strip()]
+    wrong = [line for line in lines if "error" in line.lower()]
+    return next(iter([*wrong, *reversed(lines)]), f"exit status {error.returncode}")
 
 
 def _opened(library: Path) -> ctypes.CDLL:
@@ -225,13 +287,19 @@ def _opened(library: Path) -> ctypes.CDLL:
 
 
 def unfit(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
-    """Why this engine cannot run a cell here, or None; compiles the library at the first call that could."""
+    """Why this engine is not made for a cell, or None."""
     if type(cell) is not GatedCell:
         return f"the cell {cell.spec.cell} has a step of its own"
     if cell.spec.noisy:
         return "a squashing adds noise"
     if device.type != "cpu" or dtype != torch.float32:
-        return f"{str(dtype).removeprefix('torch.')} on {device.type}; native is float32 on the CPU"
+        unknown = ", not measured on this hardware" if device.type == "cuda" else ""
+        return f"{str(dtype).removeprefix('torch.')} on {device.type}{unknown}; native is float32 on the CPU"
+    return None
+
+
+def missing() -> str | None:
+    """Why there is no library, or None; compiles it at the first call."""
     library = load()
     return library if isinstance(library, str) else None
 
