@@ -11,7 +11,6 @@ python -m analysis.report study=outputs/demo why=scores:LSTM/adding     the runs
 """
 
 import base64
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
