@@ -67,17 +67,22 @@ class Network(nn.Module):
 def stacked_inputs(batches: Sequence[Batch], input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
     """M batches as one tensor (M, T, B, I), padded at the end, and the lengths (M, B); None where nothing is padded."""
     steps = max(batch.inputs.shape[0] for batch in batches)
-    one_hot = torch.eye(input_size, dtype=like.dtype, device=like.device)
-    x = torch.stack([_padded(batch, steps, one_hot) for batch in batches])
+    x = torch.stack([_padded(_values(batch, input_size, like), steps) for batch in batches])
     if all(batch.lengths is None and batch.inputs.shape[0] == steps for batch in batches):
         return x, None
     lengths = [np.full(x.shape[2], b.inputs.shape[0]) if b.lengths is None else b.lengths for b in batches]
     return x, torch.from_numpy(np.stack(lengths)).to(like.device)
 
 
-def _padded(batch: Batch, steps: int, one_hot: Tensor) -> Tensor:
-    inputs = torch.from_numpy(batch.inputs).to(one_hot.device)
-    values = inputs.to(one_hot.dtype) if inputs.is_floating_point() else one_hot[inputs]
+def _values(batch: Batch, input_size: int, like: Tensor) -> Tensor:
+    """The inputs of a batch (T, B, I), symbols as one-hot."""
+    inputs = torch.from_numpy(batch.inputs).to(like.device)
+    if inputs.is_floating_point():
+        return inputs.to(like.dtype)
+    return like.new_zeros(*inputs.shape, input_size).scatter_(-1, inputs.unsqueeze(-1).long(), 1)
+
+
+def _padded(values: Tensor, steps: int) -> Tensor:
     missing = steps - values.shape[0]
     return F.pad(values, (0, 0, 0, 0, 0, missing)) if missing else values
 

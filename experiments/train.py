@@ -67,7 +67,7 @@ class Training:
         self.device = _device(job.device)
         self.network = self._new_network()
         self.optimiser = Optimiser(list(self.network.parameters()), [j.train for j in jobs])
-        self.evaluation = {length: [self._evaluation_set(j, length) for j in jobs] for length in self._lengths()}
+        self.evaluation = {length: self._evaluation_sets(length) for length in self._lengths()}
         self.models = [Progress() for _ in jobs]
         self.alive = list(range(len(jobs)))  # the jobs in the network, in its order
         self.state: State | None = None
@@ -91,6 +91,11 @@ class Training:
 
     def _lengths(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys((self.task.length, *self.task.eval_lengths)))
+
+    def _evaluation_sets(self, length: int) -> list[list[Batch]]:
+        """Each run's evaluation set; runs of one seed have the same one, drawn once."""
+        drawn = {seed: self._evaluation_set(job, length) for seed, job in {job.seed: job for job in self.jobs}.items()}
+        return [drawn[job.seed] for job in self.jobs]
 
     def _evaluation_set(self, job: Job, length: int) -> list[Batch]:
         size = self.train.batch_size if self.task.carry else min(EVALUATION_BATCH, self.train.eval_size)

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from experiments.tasks._sharing import shared
 from experiments.tasks.base import Task, TaskError
 
 _extensions: list[Path] = []
@@ -49,7 +50,7 @@ def load_task(name: str, settings: Mapping[str, Any]) -> Task:
     for key in wanted:
         if key not in settings:
             raise TaskError(f"task.{key}: {name} needs this setting")
-    return kind(**{key: _typed(key, settings[key], hint) for key, hint in wanted.items()})
+    return shared(kind, {key: _typed(key, settings[key], hint) for key, hint in wanted.items()})
 
 
 def _nearest(name: str, known: list[str]) -> str:

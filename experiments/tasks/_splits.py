@@ -87,9 +87,16 @@ class SplitTask(Task):
     def evaluation_batches(
         self, generator: np.random.Generator, batch_size: int, size: int, length: int, split: str
     ) -> list[Batch]:
-        chosen = self.splits[split]
-        count = len(chosen.lengths)
-        return [chosen.batch(np.arange(s, min(s + batch_size, count))) for s in range(0, count, batch_size)]
+        if (batch_size, split) not in self._evaluated:  # made once: every seed evaluates the same sequences
+            chosen = self.splits[split]
+            count = len(chosen.lengths)
+            batches = [chosen.batch(np.arange(s, min(s + batch_size, count))) for s in range(0, count, batch_size)]
+            self._evaluated[batch_size, split] = batches
+        return self._evaluated[batch_size, split]
+
+    @cached_property
+    def _evaluated(self) -> dict[tuple[int, str], list[Batch]]:
+        return {}
 
 
 def constant_loss(kind: str, targets: Array) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from experiments.tasks._batch import (
     whole_sequences,
     within,
 )
+from experiments.tasks._sharing import shared
 
 __all__ = [
     "LOSSES",
@@ -63,6 +64,10 @@ class Task:
         object.__setattr__(self, "eval_lengths", tuple(self.eval_lengths or ()))
         for key, length in (("length", self.length), *(("eval_lengths", n) for n in self.eval_lengths)):
             self.require(key, isinstance(length, int) and length >= self.min_length, f"{self.min_length} or more")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its settings: what it has read stays in this process, the other one reads it for all its runs."""
+        return shared, (type(self), {field.name: getattr(self, field.name) for field in fields(self)})
 
     def require(self, key: str, holds: bool, legal: str) -> None:
         """Refuse a setting by name unless ``holds``.
