@@ -11,24 +11,20 @@ seeds; nothing else decides. A comparison of two arms has one value per seed: d 
 Holm goes over all comparisons of the study. A study with a declared extension looks twice, each time at half the alpha.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis import checks, stats
-from analysis.claim import Claim, Comparison, comparisons
-from analysis.commandline import CommandError
+from analysis.claim import Comparison, comparisons
 from analysis.comparing import NotRunError, Paired, paired
+from analysis.frozen_study import SHARED, FrozenStudy
 from analysis.runs import Records
 from analysis.stats import Estimate
 
-SCHEMA = 1
-FILE = "study.json"
 ALPHA = 0.05
 
 
@@ -55,33 +51,19 @@ class Verdict:
     seeds: tuple[int, ...]
 
 
-def read(folder: str | Path) -> dict[str, Any] | None:
-    """The frozen decisions of a study folder; None if it has none. Raises CommandError if they cannot be used."""
-    path = Path(folder) / FILE
-    try:
-        frozen = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from None
-    if not isinstance(frozen, dict) or frozen.get("schema") != SCHEMA:
-        raise CommandError(f"{path} has another schema than {SCHEMA}: it was written by another version")
-    return frozen
-
-
-def judge(records: Records, frozen: Mapping[str, Any]) -> list[Verdict]:
+def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Verdict]:
     """The verdict on every comparison of a study, in the order in which the claims state them.
 
-    records: the runs of the study, and perhaps of others; frozen: the content of its study.json.
+    records: the runs of the study, and perhaps of others; frozen: its study.json, or the content of one.
     """
-    wanted = comparisons([Claim(**claim) for claim in frozen["claims"]], list(frozen["tasks"]))
-    runs = records.runs[(records.runs["study"] == frozen["study"]) & records.runs["status"].isin(checks.COUNTED)]
-    extension = list(frozen["extension"])
-    alpha = ALPHA / 2 if extension else ALPHA
-    first = look(runs, frozen, wanted, list(frozen["seeds"]), alpha)
-    if not extension or all(verdict.verdict != "undecided" for verdict in first):
+    study = FrozenStudy.model_validate(frozen)
+    wanted = comparisons(study.claims, list(study.tasks))
+    runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(checks.COUNTED)]
+    alpha = ALPHA / 2 if study.extension else ALPHA
+    first = look(runs, study.at(SHARED), wanted, study.seeds, alpha)
+    if not study.extension or all(verdict.verdict != "undecided" for verdict in first):
         return first
-    second = look(runs, frozen, wanted, [*frozen["seeds"], *extension], alpha)
+    second = look(runs, study.at(SHARED), wanted, [*study.seeds, *study.extension], alpha)
     return [later(one, two) for one, two in zip(first, second, strict=True)]
 
 

@@ -19,7 +19,6 @@ from enum import Enum
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -29,6 +28,7 @@ from analysis import checks, claims, figures, made, page, resources, runs, table
 from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
 from analysis.contents import contents
+from analysis.frozen_study import FrozenStudy
 from analysis.prose import macros
 from analysis.why import explain
 
@@ -73,27 +73,23 @@ def report(options: Options) -> None:
         if str(out) in {str(Path(study).resolve()) for study in options.study}:
             raise CommandError(f"out={options.out} is the study itself; a report goes into a folder of its own")
         made.refuse_foreign(out, options.out, PAGES)
+    decided = frozen(options.study)
     everything = runs.load(options.study, options.strict)
     records = choose(everything, options.variants, options.labels, options.tasks)
     if options.why:
-        print(explain(records, options.why, frozen(options.study)))
+        print(explain(records, options.why, decided))
         return
     if checks.scored(records.runs).empty:
         raise CommandError(f"no run has a score yet; {tables.counts(records.runs).replace(chr(10), '; ')}")
-    verdicts = judge(everything, options.study)
+    verdicts = [verdict for one in decided for verdict in claims.judge(everything, one)]
     made.write(out, options.out, lambda folder: fill(folder, records, verdicts, options.width.value))
     print(tables.plain(tables.wide(tables.scores(records.runs))))
     print(f"\n{Path(options.out) / 'index.html'}")
 
 
-def judge(records: runs.Records, studies: Sequence[str]) -> list[claims.Verdict]:
-    """The verdicts on the claims of every study that has some; each study once, in a fixed order."""
-    return [verdict for one in frozen(studies) for verdict in claims.judge(records, one)]
-
-
-def frozen(studies: Sequence[str]) -> list[dict[str, Any]]:
-    """What each study has frozen, in a fixed order."""
-    found = [claims.read(folder) for folder in sorted({str(Path(study).resolve()) for study in studies})]
+def frozen(studies: Sequence[str]) -> list[FrozenStudy]:
+    """What each study has frozen, in a fixed order; CommandError for a study.json that was changed."""
+    found = [FrozenStudy.read(folder) for folder in sorted({str(Path(study).resolve()) for study in studies})]
     return [one for one in found if one]
 
 

@@ -1,11 +1,11 @@
 """A study's report on wandb, as code: the claims with their verdicts, the scores, and panels of the aggregate runs."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from analysis import checks, claims, contents, tables, wandb_panels
 from analysis.claims import Verdict
+from analysis.frozen_study import FrozenStudy
 from analysis.runs import Records
 
 HEAD = ["comparison", "estimate", "of", "p", "verdict", "note"]
@@ -16,7 +16,7 @@ NONE = "Nothing was claimed before this study ran, so nothing is decided here."
 def report(records: Records, project: str, entity: str, study: str) -> Any:
     """The report of a study folder; without an entity its panels name no project, and no server is asked."""
     _, wr = wandb_panels.library()
-    frozen = claims.read(study) if Path(study).is_dir() else None
+    frozen = FrozenStudy.read(study)
     verdicts = claims.judge(records, frozen) if frozen else []
     runset = wr.Runset(entity, project if entity else "", "arms", filters="Metric('JobType') == 'aggregate'")
     return wr.Report(

@@ -7,16 +7,17 @@ why=factors:train.lr/adding             what a figure draws for an effect or a k
 """
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 from analysis import checks, claims, figures, tables
-from analysis.claim import Claim, comparisons
+from analysis.claim import comparisons
 from analysis.commandline import CommandError, nearest
 from analysis.comparing import identities
+from analysis.frozen_study import FILE, SHARED, FrozenStudy
 from analysis.runs import Records
 
 TABLE, CLAIMS = "scores", "claims"
@@ -24,7 +25,7 @@ COLUMNS = ["record", "seed", "status", "score", "commit", "command"]
 NUMBERS = ("estimate", "low", "high", "p_adjusted", "verdict")
 
 
-def explain(records: Records, asked: str, frozen: Sequence[Mapping[str, Any]] = ()) -> str:
+def explain(records: Records, asked: str, frozen: Sequence[FrozenStudy] = ()) -> str:
     """What stands behind `TABLE:ROW/COLUMN`; raises CommandError naming what there is.
 
     frozen: what the studies of these runs have frozen, for the numbers of their claims.
@@ -45,13 +46,13 @@ def explain(records: Records, asked: str, frozen: Sequence[Mapping[str, Any]] = 
     return f"{table}, {name}, {task}: {shown}\n\n{behind(runs)}"
 
 
-def decided(records: Records, frozen: Sequence[Mapping[str, Any]], asked: str, place: str) -> str:
+def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: str) -> str:
     """A number of a comparison, and the confirmation runs of what it compares."""
     found = [
         (one, comparison, verdict)
         for one in frozen
         for comparison, verdict in zip(
-            comparisons([Claim(**claim) for claim in one["claims"]], list(one["tasks"])),
+            comparisons(one.claims, list(one.tasks)),
             claims.judge(records, one),
             strict=True,
         )
@@ -63,10 +64,10 @@ def decided(records: Records, frozen: Sequence[Mapping[str, Any]], asked: str, p
     if column not in NUMBERS:
         raise CommandError(f"why={asked}: a comparison has no {column or 'empty column'}{nearest(column, NUMBERS)}")
     one, comparison, verdict = rows[row]
-    runs = records.runs[(records.runs["study"] == one["study"]) & (records.runs["phase"] == "confirm")]
-    runs = runs[runs["arm"].isin(identities(one, comparison)) & runs["seed"].isin(verdict.seeds)]
+    runs = records.runs[(records.runs["study"] == one.study) & (records.runs["phase"] == "confirm")]
+    runs = runs[runs["arm"].isin(identities(one.at(SHARED), comparison)) & runs["seed"].isin(verdict.seeds)]
     numbers = "\n".join(f"{name}: {tables.text(getattr(verdict, name))}" for name in NUMBERS)
-    frozen_as = f"frozen as {one['hash']} in {one['study']}/{claims.FILE}" if "hash" in one else ""
+    frozen_as = f"frozen as {one.hash} in {one.study}/{FILE}"
     head = f"{verdict.sentence} ({verdict.source})\n{verdict.comparison}: {verdict.unit}\n{frozen_as}"
     return f"{head}\n{numbers}\n{verdict.note}\n\n{behind(runs)}"
 

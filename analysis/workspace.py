@@ -14,6 +14,7 @@ from omegaconf import MISSING
 
 from analysis import runs, wandb_panels, wandb_report
 from analysis.commandline import CommandError, about, command
+from analysis.frozen_study import FrozenStudy
 from analysis.runs import Records
 
 
@@ -57,6 +58,7 @@ def make(options: Options) -> None:
     if len(options.study) != 1:
         raise CommandError(f"study={','.join(options.study)}: a view is of one study")
     (study,) = options.study
+    FrozenStudy.read(study)  # refused if it was changed
     records = runs.load([study])
     project = re.sub(r"[^A-Za-z0-9_.]+", "-", str(records.runs["study"].iloc[0])).strip("-")  # as the mirror has it
     if options.dry_run:

@@ -25,6 +25,7 @@ from omegaconf import MISSING
 from analysis import arm_curves, runs
 from analysis.arm_curves import ArmCurve
 from analysis.commandline import CommandError, about, command
+from analysis.frozen_study import FrozenStudy
 from analysis.record import read_curves
 from experiments import aggregate_runs, mirror, wandb_content, wandb_failure, wandb_runs
 from experiments.locks import lock
@@ -51,6 +52,7 @@ def push(options: Options) -> None:
     """Mirror every study, one after the other."""
     for name in options.study:
         study = Path(name)
+        FrozenStudy.read(study)  # refused if it was changed
         records = runs.load([study], options.strict)
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")

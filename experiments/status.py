@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.commandline import CommandError, about, command
+from analysis.frozen_study import FrozenStudy
 from analysis.record import UnreadableError, read_curves, read_run
 from experiments import cluster
 from experiments.jobs import SWEEP
@@ -80,6 +81,7 @@ def look(study: Path) -> Standing:
     """
     if not study.is_dir():
         raise CommandError(f"study={study}: no such folder")
+    FrozenStudy.read(study)  # refused if it was changed
     slurm, on_nodes = _slurm(study)
     records, unreadable = _records(study)
     for record in records:

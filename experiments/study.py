@@ -24,8 +24,9 @@ from analysis import claims, report, runs, stats
 from analysis.claim import comparisons
 from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
+from analysis.frozen_study import FrozenStudy
 from experiments.configs import Job, explain, layer_parameters, use_extensions
-from experiments.freezing import Frozen, freeze
+from experiments.freezing import freeze
 from experiments.launcher import StackedLauncher, chosen
 from experiments.protocol import Study, read
 from experiments.settings import ConfigError
@@ -112,7 +113,7 @@ def plan(study: Study) -> list[str]:
     protocol = study.protocol
     wanted = comparisons(protocol.claims, list(protocol.tasks))
     tuning, confirming = tuning_jobs(study), confirmation_jobs(study)
-    frozen = claims.read(study.folder)
+    frozen = FrozenStudy.read(study.folder)
     lines = [f"{study.name} ({study.scale}): {len(protocol.arms)} arms, {len(protocol.tasks)} tasks -> {study.folder}"]
     lines += [f"not applicable: {reason}" for reason in study.skipped]
     lines += [f"claim: {claim.sentence} ({claim.source})" for claim in protocol.claims]
@@ -121,14 +122,14 @@ def plan(study: Study) -> list[str]:
         counts = Counter(standing(job) for job in jobs)
         states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
         lines.append(f"{phase}: {len(jobs)} runs ({states}), {sum(map(cost, jobs)):.1e} floating-point operations")
-    lines.append(f"frozen: {frozen['hash']}" if frozen else "frozen: not yet")
+    lines.append(f"frozen: {frozen.hash}" if frozen else "frozen: not yet")
     return lines
 
 
-def confirmation_jobs(study: Study, phase: str = "confirm", frozen: Frozen | None = None) -> list[Job]:
+def confirmation_jobs(study: Study, phase: str = "confirm", frozen: FrozenStudy | None = None) -> list[Job]:
     """The confirmation runs at the frozen choices; before there are any, at the first point of the grid."""
     first = study.protocol.points()[0]
-    chosen = {(one["task"], one["arm"]): one["chosen"] for one in (frozen or {"cells": []})["cells"]}
+    chosen = {(one.task, one.arm): one.chosen for one in (frozen.cells if frozen else [])}
     seeds = study.protocol.seeds(phase)
     if study.protocol.search:  # each draw has a seed of its own
         places = {arm: place for place, arm in enumerate(study.protocol.arms)}
@@ -171,7 +172,7 @@ def confirm(study: Study, launcher: StackedLauncher) -> bool:
     if not made(confirmation_jobs(study, "confirm", frozen), launcher):
         return False
     verdicts = claims.judge(runs.load([study.folder]), frozen)
-    if frozen["extension"] and any(verdict.verdict == "undecided" for verdict in verdicts):
+    if frozen.extension and any(verdict.verdict == "undecided" for verdict in verdicts):
         if not made(confirmation_jobs(study, "extend", frozen), launcher):
             return False
         verdicts = claims.judge(runs.load([study.folder]), frozen)

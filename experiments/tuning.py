@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from analysis import claims, measures, runs, stats
 from analysis.claim import Claim
 from analysis.commandline import CommandError
+from analysis.frozen_study import FrozenCell
 from analysis.stats import Array
 from experiments.configs import Job
 from experiments.protocol import Cell, Protocol, Study
@@ -26,14 +27,13 @@ def tuning_jobs(study: Study) -> list[Job]:
     return [job for cell in study.cells for at in points for job in cell.jobs(protocol.seeds("tune"), "tune", at)]
 
 
-def edge_warnings(cell: Mapping[str, Any]) -> list[str]:
+def edge_warnings(cell: FrozenCell) -> list[str]:
     return [
-        f"{cell['arm']}, {cell['task']}: the best {key}={cell['chosen'][key]} is at the edge of the grid"
-        for key in cell["edge"]
+        f"{cell.arm}, {cell.task}: the best {key}={cell.chosen[key]} is at the edge of the grid" for key in cell.edge
     ]
 
 
-def chosen_cells(study: Study) -> list[dict[str, Any]]:
+def chosen_cells(study: Study) -> list[FrozenCell]:
     """Every cell with the value that tuning chose, its identity and its tuning scores."""
     protocol = study.protocol
     if not protocol.grid:
@@ -50,15 +50,22 @@ def chosen_cells(study: Study) -> list[dict[str, Any]]:
     return cells
 
 
-def chosen_cell(protocol: Protocol, cell: Cell, best: int, found: Sequence[GridPoint]) -> dict[str, Any]:
+def chosen_cell(protocol: Protocol, cell: Cell, best: int, found: Sequence[GridPoint]) -> FrozenCell:
     chosen = protocol.points()[best]
     job = cell.jobs(protocol.seeds("confirm")[:1], "confirm", chosen)[0]
     scores = [
         {"values": point, "loss": one.loss, "log_steps": one.log_steps}
         for point, one in zip(protocol.points(), found, strict=False)
     ]
-    names = {"task": cell.task, "arm": cell.arm, "identity": job.arm, "unit": job.task.unit}
-    return {**names, "chosen": chosen, "edge": edge(chosen, protocol.grid), "tuning": scores}
+    return FrozenCell(
+        task=cell.task,
+        arm=cell.arm,
+        unit=job.task.unit,
+        identity=job.arm,
+        chosen=chosen,
+        edge=edge(chosen, protocol.grid),
+        tuning=scores,
+    )
 
 
 class GridPoint(NamedTuple):

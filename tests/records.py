@@ -6,6 +6,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from analysis.frozen_study import FILE, SCHEMA, FrozenStudy
+
 STEPS = (0, 100, 200, 300)
 LABELS = {"lstm": "LSTM", "gru": "GRU", "no_forget_gate": "no forget gate"}
 TASKS: dict[str, dict[str, Any]] = {
@@ -116,6 +118,11 @@ def write(study: Path, variant: str = "lstm", task: str = "adding", seed: int = 
     table = "\n".join([f"step,train/loss,train/gradient_norm,eval/{metric}", *lines]) + "\n"
     (folder / "metrics.csv").write_text(table)
     return folder
+
+
+def write_frozen(study: Path, content: dict[str, Any]) -> None:
+    """Write a study.json as freezing does, its hashes included."""
+    (study / FILE).write_text(json.dumps(FrozenStudy.model_validate({**content, "schema": SCHEMA}).content()))
 
 
 def write_study(

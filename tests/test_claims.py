@@ -12,7 +12,6 @@ import pytest
 
 from analysis import claims
 from analysis.claims import judge, overall
-from analysis.commandline import CommandError
 from analysis.runs import load
 from tests.records import write
 
@@ -207,13 +206,3 @@ def test_what_is_left_of_the_cell_state_is_compared_as_a_ratio(tmp_path):
 def test_a_claim_is_as_good_as_its_worst_comparison(tmp_path, words, whole):
     (verdict,) = judge(*study(tmp_path / "s", 2.0))
     assert overall([claims.Verdict(**{**vars(verdict), "verdict": word}) for word in words]) == whole
-
-
-def test_frozen_decisions_are_read_or_refused(tmp_path):
-    assert claims.read(tmp_path) is None
-    (tmp_path / "study.json").write_text('{"schema": 9}')
-    with pytest.raises(CommandError, match="another schema"):
-        claims.read(tmp_path)
-    (tmp_path / "study.json").write_text("{")
-    with pytest.raises(CommandError, match="cannot be read"):
-        claims.read(tmp_path)

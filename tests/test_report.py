@@ -1,7 +1,6 @@
 """The report: complete, repeatable to the byte, safe with whatever a record says, and never half written."""
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -393,7 +392,7 @@ def test_why_shows_what_a_figure_draws(study, capsys):
 
 def test_why_names_the_runs_behind_a_claim(tmp_path, capsys):
     loaded, frozen = made(tmp_path / "s", {"lstm": [0.01] * 8, "gru": [0.02] * 8, "mgu": [0.03] * 8})
-    (tmp_path / "s" / "study.json").write_text(json.dumps(frozen))
+    records.write_frozen(tmp_path / "s", frozen)
     records.write(tmp_path / "s", "gru", seed=70, phase="tune", train__lr=0.1)
     assert report.main([f"study={tmp_path / 's'}", "why=claims:1/estimate"]) == 0
     out = capsys.readouterr().out
@@ -404,7 +403,7 @@ def test_why_names_the_runs_behind_a_claim(tmp_path, capsys):
     assert out.count("abc1234") == out.count("python -m experiments.run variant=") == 16
     assert "mgu" not in out
     made(tmp_path / "s", {name: [0.01 * (1 + (name == "gru"))] * 16 for name in ("lstm", "gru")})
-    (tmp_path / "s" / "study.json").write_text(json.dumps({**frozen, "extension": list(range(8, 16))}))
+    records.write_frozen(tmp_path / "s", {**frozen, "extension": list(range(8, 16))})
     assert report.main([f"study={tmp_path / 's'}", "why=claims:1/estimate"]) == 0
     assert "16 runs, 16 of them counted" in capsys.readouterr().out  # decided at the first look
     assert report.main([f"study={tmp_path / 's'}", "why=claims:2/estimate"]) == 2
@@ -442,7 +441,7 @@ def test_every_number_of_the_table_is_a_macro(study, tmp_path, quick):
 def test_the_tables_and_macros_compile_in_latex(tmp_path, quick):
     scores = {"lstm": [0.01] * 8, "gru": [1e-7 * (1 + seed) for seed in range(8)]}
     _, frozen = made(tmp_path / "s", scores)
-    (tmp_path / "s" / "study.json").write_text(json.dumps(frozen))
+    records.write_frozen(tmp_path / "s", frozen)
     records.write(tmp_path / "s", "mgu", label="50% of_it {x} $y$ ~ ^ \\\\ # & é × <b>")
     make(tmp_path / "s", tmp_path / "out")
     text = r"""\documentclass{article}\usepackage{booktabs}\input{out/tables/numbers}\begin{document}
@@ -468,7 +467,7 @@ def test_why_knows_the_figures_of_all_tasks(study, capsys):
 
 def test_claims_come_first_with_their_verdicts(tmp_path, quick):
     loaded, frozen = made(tmp_path / "s", {"lstm": [0.01] * 8, "gru": [0.02 + 0.001 * seed for seed in range(8)]})
-    (tmp_path / "s" / "study.json").write_text(json.dumps(frozen))
+    records.write_frozen(tmp_path / "s", frozen)
     out = make(tmp_path / "s", tmp_path / "out")
     (verdict,) = claims.judge(loaded, frozen)
     assert verdict.verdict == "reproduced"

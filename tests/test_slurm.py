@@ -20,7 +20,7 @@ from test_study import MINE, TINY, write_study
 from test_sweep import ROOT, jobs
 from test_torture import table
 
-from analysis import claims
+from analysis.frozen_study import FrozenStudy
 from experiments import cluster, slurm, status
 from experiments.jobs import make_plan
 from experiments.settings import ConfigError
@@ -209,9 +209,9 @@ def test_a_study_leaves_its_phases_to_the_cluster_one_after_the_other(study: Pat
         return done.stdout
 
     assert "submitted: 30 runs" in again("all")
-    assert claims.read(folder) is None
+    assert FrozenStudy.read(folder) is None
     assert "submitted: 12 runs" in again("all")
-    assert claims.read(folder) is not None
+    assert FrozenStudy.read(folder) is not None
     assert "A GRU has a lower loss. gru vs lstm, short" in again("confirm")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from analysis import claims
 from analysis.commandline import CommandError
+from analysis.frozen_study import FILE, FrozenStudy
 from analysis.runs import load
 from experiments import protocol, study
 from experiments.configs import CONF, compose, names, resolve
@@ -73,7 +74,7 @@ def test_a_study_from_its_grid_to_its_report(tmp_path: Path, capsys: pytest.Capt
     printed = capsys.readouterr()
     assert "A GRU has a lower loss. gru vs lstm, short: ratio of MSE" in printed.out
     assert (tmp_path / "report" / "index.html").exists()
-    frozen = claims.read(folder)
+    frozen = FrozenStudy.read(folder)
     assert frozen is not None
     records = load([folder])
     check_records(records.runs, frozen)
@@ -90,17 +91,17 @@ def check_records(runs, frozen) -> None:
     assert (len(tuned), len(confirmed)) == (30, 12)
     assert set(tuned["seed"]) == set(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 5))
     assert set(confirmed["seed"]) == set(range(6))
-    assert set(confirmed["arm"]) == {cell["identity"] for cell in frozen["cells"]}
-    for cell in frozen["cells"]:
-        assert set(cell["chosen"]) == {"train.lr"}
-        assert [point["values"]["train.lr"] for point in cell["tuning"]] == [0.003, 0.01, 0.03]
-        row = confirmed[confirmed["arm"] == cell["identity"]].iloc[0]
-        assert row["config.resolved.train.lr"] == cell["chosen"]["train.lr"]
+    assert set(confirmed["arm"]) == {cell.identity for cell in frozen.cells}
+    for cell in frozen.cells:
+        assert set(cell.chosen) == {"train.lr"}
+        assert [point["values"]["train.lr"] for point in cell.tuning] == [0.003, 0.01, 0.03]
+        row = confirmed[confirmed["arm"] == cell.identity].iloc[0]
+        assert row["config.resolved.train.lr"] == cell.chosen["train.lr"]
 
 
 def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What a frozen study refuses, and what it still lets in."""
-    before = claims.read(folder)
+    before = FrozenStudy.read(folder)
 
     def refused(text: str, said: str, words: Sequence[str] = ()) -> None:
         assert run("mine", folder, write_study(tmp_path, text), *words, phase="confirm") == 2
@@ -112,27 +113,27 @@ def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     refused(MINE.replace(".03]", ".1]"), "protocol.grid was changed after")
     refused(MINE.replace("variant=gru", "variant=mgu"), "protocol.arms.gru was changed after")
     refused(MINE, "protocol.arms.lstm was changed after", ["train.steps=9"])
-    assert claims.read(folder) == before
+    assert FrozenStudy.read(folder) == before
 
     more = MINE.replace("gru: [variant=gru]", "gru: [variant=gru], mgu: [variant=mgu]")
     assert run("mine", folder, write_study(tmp_path, more), phase="tune") == 0
     assert "30 done; to run: 15" in capsys.readouterr().err.replace("15 new, ", "")
     more = more.replace("confirmation_seeds: 6", "confirmation_seeds: 7")
     assert run("mine", folder, write_study(tmp_path, more), phase="confirm") == 0
-    after = claims.read(folder)
+    after = FrozenStudy.read(folder)
     assert before is not None
     assert after is not None
-    assert after["cells"][:2] == before["cells"]
-    assert after["cells"][2]["arm"] == "mgu"
-    assert after["seeds"] == list(range(6))
+    assert after.cells[:2] == before.cells
+    assert after.cells[2].arm == "mgu"
+    assert after.seeds == list(range(6))
     runs = load([folder]).runs
     assert (runs["phase"] == "confirm").sum() == 3 * 7
     capsys.readouterr()
 
-    changed = json.loads((folder / claims.FILE).read_text())
+    changed = json.loads((folder / FILE).read_text())
     changed["claims"][0]["expect"] = "higher"
-    (folder / claims.FILE).write_text(json.dumps(changed))
-    refused(more, "was changed by hand")
+    (folder / FILE).write_text(json.dumps(changed))
+    refused(more, "claims is not what was written")
 
 
 SMALLER = {  # what makes a study tiny beside TINY
@@ -162,7 +163,7 @@ def test_every_study_of_ours_at_a_tiny_scale(name: str, tmp_path: Path, full: bo
     for phase in ("tune", "confirm"):
         own = [f"experiment={name}", f"phase={phase}", "workers=1", f"study={tmp_path / 'outputs'}"]
         assert study.main([*own, *words]) == 0
-    frozen = claims.read(tmp_path / "outputs")
+    frozen = FrozenStudy.read(tmp_path / "outputs")
     assert frozen is not None
     verdicts = claims.judge(load([tmp_path / "outputs"]), frozen)
     assert {verdict.verdict for verdict in verdicts} <= {"undecided", "reproduced", "refuted"}
@@ -191,7 +192,7 @@ def test_shares_of_variance_over_a_grid_of_factors(tmp_path: Path) -> None:
     folder, mine = tmp_path / "outputs", write_study(tmp_path, SHARES)
     words = [word for word in TINY if "hidden_size" not in word]
     assert study.main(["experiment=mine", "phase=confirm", "workers=1", f"study={folder}", mine, *words]) == 0
-    frozen = claims.read(folder)
+    frozen = FrozenStudy.read(folder)
     assert frozen is not None
     (verdict,) = claims.judge(load([folder]), frozen)
     assert verdict.unit == "share of variance"
@@ -205,9 +206,9 @@ def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path
     folder, mine = tmp_path / "outputs", write_study(tmp_path, text)
     run("mine", folder, mine, phase="tune")
     assert run("mine", folder, mine, phase="confirm") == 0
-    frozen = claims.read(folder)
+    frozen = FrozenStudy.read(folder)
     assert frozen is not None
-    assert frozen["extension"] == [7, 8]
+    assert frozen.extension == [7, 8]
     runs = load([folder]).runs
     assert sorted(set(runs[runs["phase"] == "confirm"]["seed"])) == list(range(9))
 

@@ -34,7 +34,7 @@ def study(tmp_path: Path) -> Path:
     claims = [{**claim, "arms": ["gru"], "tasks": ["adding"]}]
     frozen = {"schema": 1, "study": "demo", "claims": claims, "tasks": {"adding": [], "digits": []}, "cells": cells}
     frozen |= {"seeds": list(SEEDS), "extension": [], "factors": {}}
-    (folder / "study.json").write_text(json.dumps(frozen))
+    records.write_frozen(folder, frozen)
     return folder
 
 
