@@ -15,7 +15,20 @@ PROVENANCE = ["environment.commit", "environment.dirty", "environment.engine", "
 def reported(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs a report is about: not the stale ones, nor, where a study was confirmed, its tuning runs."""
     confirmed = (runs["phase"] == "confirm").groupby(runs["study"]).transform("any")
-    return runs[(runs["status"] != "stale") & ~(confirmed & (runs["phase"] == "tune"))]
+    return runs[current(runs) & ~(confirmed & (runs["phase"] == "tune"))]
+
+
+def current(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether today's versions made each run."""
+    return runs["status"] != "stale"
+
+
+def stale(runs: pd.DataFrame) -> str:
+    """How many runs are stale, why, and what to do about it, in one line; nothing if none is."""
+    found = runs[runs["status"] == "stale"]
+    parts = sorted({part for said in found["stale"] for part in said.split(", ") if part})
+    why = f"another version of {' and '.join(parts)} made the numbers" if parts else "as recorded"
+    return f"left out: {len(found)} stale ({why}; retry=stale makes them again)" if len(found) else ""
 
 
 def scored(runs: pd.DataFrame) -> pd.DataFrame:
@@ -28,6 +41,7 @@ def unfinished(runs: pd.DataFrame) -> pd.DataFrame:
     """Every run that diverged, failed, did not end, or is stale, worst first."""
     order = ["diverged", *MISSING, "stale"]
     listed = runs[runs["status"].isin(order)].copy()
+    listed["error"] = listed["error"].where(listed["stale"] == "", "another version of: " + listed["stale"])
     listed["rank"] = listed["status"].map(order.index)
     listed = listed.sort_values(["rank", "study", "run_id"])
     listed = listed.rename(columns={"results.steps": "steps"})

@@ -20,7 +20,7 @@ def contents(
     return {
         "studies": sorted(set(records.runs["study"])),
         "counts": tables.counts(records.runs).splitlines(),
-        "tuning": len(records.runs) - len(reported) - int((records.runs["status"] == "stale").sum()),
+        "tuning": int(checks.current(records.runs).sum()) - len(reported),
         "claims": judged(verdicts),
         "note": tables.NOTE,
         "scores": tables.markdown(tables.wide(scores)),
@@ -79,7 +79,8 @@ def listings(records: Records) -> list[dict[str, Any]]:
 TUNED = "Each variant has its own value, chosen among those tried on other seeds than the ones reported."
 UNFINISHED = (
     "A diverged run is in the figures, at the chance level. A failed, interrupted or still running one is missing from "
-    "them until it has been run again; so is a stale one, whose numbers an older version of the code made."
+    "them until it has been run again; so is a stale one, whose numbers another version of cell, task or trainer made "
+    "(retry=stale makes it again)."
 )
 ABSENT = "Other variants have run these seeds of the task."
 SKIPPED = "These are in no figure and no table."

@@ -41,6 +41,9 @@ DOOR: dict[str, tuple[type, ...]] = {  # what a record must have to be let in
     "timing.started": TEXT + NONE,
     "environment": TABLE,
     "semantics": TABLE,
+    "semantics.cell": COUNT + TEXT,
+    "semantics.task": COUNT + TEXT,
+    "semantics.trainer": COUNT,
     "data_digest": TEXT + NONE,
 }
 PATHS = {path: (path.split("."), kinds) for path, kinds in DOOR.items()}
@@ -97,6 +100,9 @@ def check(content: dict[str, Any]) -> None:
         if not isinstance(value, kinds) or isinstance(value, bool):
             legal = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
             raise UnreadableError(f"run.json: {path} is {value!r}, expected {legal}")
+    sources = content.get("sources", {})
+    if not isinstance(sources, dict) or not all(isinstance(path, str) for path in sources.values()):
+        raise UnreadableError(f"run.json: sources is {sources!r}, expected the path of a file each")
     if content["status"] not in checks.STATUSES:
         raise UnreadableError(
             f"run.json: status is {content['status']!r}, expected one of {', '.join(checks.STATUSES)}"
@@ -120,19 +126,25 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_curves(directory: Path, status: str) -> Curves:
-    """metrics.csv; a last line without its end was torn by a kill and is dropped."""
+    """metrics.csv; a last line without its end was torn by a kill and is dropped.
+
+    A finished run has at least one row; one that diverged before its first evaluation has no file.
+    """
     try:
         with open(f"{directory}/metrics.csv", encoding="utf-8") as file:
             text = file.read()
-        return measurements(text[: text.rfind("\n") + 1])
+        curves = measurements(text[: text.rfind("\n") + 1])
     except FileNotFoundError as error:
-        if status not in ("finished", "diverged"):
+        if status != "finished":
             return NOTHING
         raise UnreadableError(f"metrics.csv: {error.strerror}") from None
     except OSError as error:
         raise UnreadableError(f"metrics.csv: {error.strerror}") from None
     except ValueError as error:
         raise UnreadableError(f"metrics.csv: {error}") from None
+    if status == "finished" and not len(curves.table):
+        raise UnreadableError("metrics.csv has no row, and the run is finished")
+    return curves
 
 
 def measurements(text: str) -> Curves:

@@ -84,6 +84,8 @@ def report(options: Options) -> None:
     verdicts = [verdict for one in decided for verdict in claims.judge(everything, one)]
     made.write(out, options.out, lambda folder: fill(folder, records, verdicts, options.width.value))
     print(tables.plain(tables.wide(tables.scores(records.runs))))
+    if stale := checks.stale(everything.runs):
+        print(f"\n{stale}")
     print(f"\n{Path(options.out) / 'index.html'}")
 
 

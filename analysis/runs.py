@@ -8,6 +8,7 @@
     name     the row: the variant's label, with what differs between its arms             (arms.py)
     score    `results.score`; the chance level for a diverged run; NaN for a run that has not ended
     solved   whether a finished run solved its task; a diverged run never did
+    stale    what of a run has another version today (versions.py), "cell, trainer"; its `status` is then `stale`
 
 `curves` has one row a number: run_id, step, metric, value.
 
@@ -26,13 +27,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from analysis import arms, cache, checks, columns, tables, wandb_source
+from analysis import arms, cache, checks, columns, tables, versions, wandb_source
 from analysis.commandline import CommandError, about, command
 from analysis.record import Curves
 
 NUMBERS = ["task.length", "task.chance", "task.solved", "parameters.layer", "parameters.total"]
 NUMBERS += ["parameters.hidden_size", "results.score", "results.steps", "results.steps_to_solve"]
-NUMBERS += ["timing.seconds", "timing.steps_per_second"]
+NUMBERS += ["results.final.eval/loss", "timing.seconds", "timing.steps_per_second"]
 
 
 class Skipped(NamedTuple):
@@ -66,7 +67,7 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     records, skipped = opened(folders, found)
     stop_if_unusable(skipped, strict, bool(records))
     study = cache.join(found)
-    rows = columns.frame(study.rows | {"record": columns.code(records)})
+    rows = versions.mark(columns.frame(study.rows | {"record": columns.code(records)}))
     kept, repeated = once_each(rows)
     return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))
 

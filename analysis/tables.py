@@ -122,13 +122,13 @@ def latex(table: pd.DataFrame) -> str:
 
 
 def counts(runs: pd.DataFrame) -> str:
-    """One line per study: how many runs, and how they ended."""
+    """One line per study: how many runs, and how they ended; and one about stale runs."""
     lines = []
     for study, group in runs.groupby("study"):
         statuses = group["status"].value_counts()
         ended = ", ".join(f"{statuses[status]} {status}" for status in checks.STATUSES if status in statuses)
         lines.append(f"{study}: {len(group)} runs: {ended}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [checks.stale(runs)])])
 
 
 def strings(table: pd.DataFrame) -> list[list[str]]:
@@ -171,7 +171,7 @@ def text(value: object) -> str:
 
 def tuned(runs: pd.DataFrame) -> pd.DataFrame:
     """What was tuned for each row of a report: its value, those that were tried, whether it is one of their ends."""
-    tuning = runs[(runs["phase"] == "tune") & (runs["status"] != "stale")]
+    tuning = runs[(runs["phase"] == "tune") & checks.current(runs)]
     firsts, rows = tuning.drop_duplicates("arm"), []
     cells = firsts.groupby(["task.name", "variant"])
     settings = [key for key in arms.settings(firsts) if len(arms.present(firsts[key])) > 1]

@@ -6,16 +6,25 @@ edits nothing. A cell or task of a user's own has no number: its version is the 
 """
 
 import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 TRAINER = 1
 CELLS: dict[str, int] = {}  # by file in lstm_variants/cells; `gated` is the gate algebra
 TASKS: dict[str, int] = {}  # by file in experiments/tasks
 
+PARTS = ("cell", "task", "trainer")
+CELL, GATED = "config.resolved.variant.cell", "gated"
+COLUMNS = [CELL, "task.name", "sources.cell", "sources.task", *(f"semantics.{part}" for part in PARTS)]
 Version = int | str
 
 
-def today(cell: str, task: str, sources: dict[str, str]) -> dict[str, Version]:
+def today(cell: str, task: str, sources: Mapping[str, str]) -> dict[str, Version]:
     """The versions that a run made today has, a record's `semantics`.
 
     cell, task: their names; sources: the files of those of the two that are the user's own.
@@ -27,3 +36,31 @@ def today(cell: str, task: str, sources: dict[str, str]) -> dict[str, Version]:
 def content(path: Path) -> str:
     """8 hex digits that change with a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+
+
+def outdated(semantics: Mapping[str, Any], now: Mapping[str, Version]) -> list[str]:
+    """Which of cell, task and trainer had another version when a record was made than now."""
+    return [part for part in PARTS if part in now and semantics.get(part) != now[part]]
+
+
+def outdated_of(row: Mapping[str, Any]) -> list[str]:
+    """The same for a record as one flat mapping.
+
+    A file of the user's own that is no longer where it was, or cannot be read, tells nothing: its part counts as it is.
+    """
+    now = today(str(row.get(CELL) or GATED), str(row.get("task.name")), {})
+    sources = {part: path for part in PARTS if isinstance(path := row.get(f"sources.{part}"), str)}
+    for part, path in sources.items():
+        del now[part]
+        with suppress(OSError, ValueError):
+            now[part] = content(Path(path))
+    return outdated({part: row.get(f"semantics.{part}") for part in PARTS}, now)
+
+
+def mark(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs with the status `stale` where their versions are not today's, and `stale`: what of them is another."""
+    known = rows.reindex(columns=COLUMNS).astype(object)
+    known = known.where(known.notna(), None)
+    judged = cache(lambda values: ", ".join(outdated_of(dict(zip(COLUMNS, values, strict=True)))))
+    stale = pd.Series([judged(tuple(values)) for values in known.itertuples(index=False)], rows.index, dtype=object)
+    return rows.assign(status=rows["status"].where(stale == "", "stale"), stale=stale)

@@ -30,14 +30,14 @@ def library() -> tuple[Any, Any]:
 
 def axes(records: Records) -> list[str]:
     """The settings, of task and length at least, in which the arms of the study differ: keys of wandb's config."""
-    firsts = records.runs.drop_duplicates("arm")
+    firsts = records.runs[checks.current(records.runs)].drop_duplicates("arm")
     known = [column.removeprefix(arms.RESOLVED) for column in arms.differing(firsts)]
     return list(dict.fromkeys(["task.name", "task.length", *known]))
 
 
 def metrics(records: Records) -> list[str]:
     """The main metric of each task, as the history has it."""
-    return sorted({f"eval/{metric}" for metric in records.runs["task.metric"]})
+    return sorted({f"eval/{metric}" for metric in records.runs.loc[checks.current(records.runs), "task.metric"]})
 
 
 def arms_of(records: Records) -> int:

@@ -11,13 +11,15 @@ from typing import Any
 import pandas as pd
 import torch
 
+from analysis import versions
+from analysis.record import UnreadableError, read_curves
 from experiments import tasks
 from experiments.configs import Job, NotApplicableError, compose, resolve, use_extensions
 from experiments.files import read_tensors
 from experiments.jobs import run_all
 from experiments.record import find, read
 from experiments.settings import ConfigError
-from experiments.stack import Run
+from experiments.stack import Run, refuse_stale
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.spec import flatten
@@ -79,9 +81,11 @@ def run(**settings: Any) -> Run:
         The run: ``.score``, ``.metrics`` (a DataFrame), ``.record``.
 
     Raises:
-        ConfigError, SpecError, TaskError: naming the key, the value received and what is legal.
+        ConfigError, SpecError, TaskError: naming the key, the value received and what is legal; also for a run that
+            an earlier command made and that is stale (docs/record.md).
     """
     job = _job(settings)
+    refuse_stale([job])
     ended = run_all([job], workers=1, show=False)
     return ended[0] if ended else _finished(job)
 
@@ -92,8 +96,12 @@ def _finished(job: Job) -> Run:
     assert record is not None
     assert job.study is not None
     folder = job.study / record["run_id"]
-    rows = pd.read_csv(folder / "metrics.csv").to_dict("records")
-    return Run(record, [{str(key): value for key, value in row.items()} for row in rows])
+    try:
+        curves = read_curves(folder, record["status"])
+    except UnreadableError as reason:
+        raise ConfigError(f"{folder}: {reason}; move it away to run this again") from None
+    rows = [dict(zip(("step", *curves.metrics), row, strict=True)) for row in curves.table.tolist()]
+    return Run(record, [{**row, "step": int(row["step"])} for row in rows])
 
 
 def sweep(axes: Mapping[str, Any | Sequence[Any]], workers: int | None = 1, **settings: Any) -> pd.DataFrame:
@@ -107,6 +115,9 @@ def sweep(axes: Mapping[str, Any | Sequence[Any]], workers: int | None = 1, **se
     Returns:
         A frame with a column per axis, then score, solved, steps_to_solve, status, parameters and run_id.
         Combinations that make no sense are left out.
+
+    Raises:
+        ConfigError, SpecError, TaskError: as :func:`run`, before anything is trained.
     """
     values = [list(v) if isinstance(v, Sequence | range) and not isinstance(v, str) else [v] for v in axes.values()]
     points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
@@ -116,6 +127,7 @@ def sweep(axes: Mapping[str, Any | Sequence[Any]], workers: int | None = 1, **se
             jobs.append((point, _job({**settings, **point})))
         except NotApplicableError:
             continue
+    refuse_stale([job for _, job in jobs])
     by_id = {r.record["run_id"]: r for r in run_all([job for _, job in jobs], workers, show=False)}
     return pd.DataFrame([_row(point, by_id.get(job.run_id) or _finished(job)) for point, job in jobs])
 
@@ -137,10 +149,14 @@ def load_run(folder: str | Path) -> LoadedRun:
     """A run's trained layer, task and configuration, from its directory.
 
     Raises:
-        ConfigError: if there is no finished run with weights, or they do not fit each other.
+        ConfigError: if there is no finished run with weights, if it is stale, or if they do not fit each other.
     """
     folder = Path(folder)
     record, weights = read(folder / "run.json"), read_tensors(folder / "weights.pt")
+    if parts := versions.outdated_of(flatten(record)):
+        raise ConfigError(
+            f"{folder}: stale, another version of {' and '.join(parts)} made it; retry=stale makes it again"
+        )
     try:
         resolved = record["config"]["resolved"]
         settings = {key: value for key, value in resolved["task"].items() if key != "name"}

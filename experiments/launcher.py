@@ -27,10 +27,9 @@ from experiments.configs import (
 )
 from experiments.jobs import run_all
 from experiments.plan import print_plan
-from experiments.record import find
 from experiments.settings import ConfigError, refuse
 from experiments.slurm import Options, run_on_slurm
-from experiments.stack import Run
+from experiments.stack import Run, done
 
 Plugins.instance()  # Hydra's scan must come before its sweeper and its launcher are imported
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # noqa: E402
@@ -173,7 +172,7 @@ def _job_return(overrides: Sequence[str], job: Job | None, run: Run | None) -> J
     if job is None:
         return returned
     returned.working_dir = None if job.folder is None else str(job.folder)
-    record = run.record if run else find(job) or {"results": {}}
+    record = run.record if run else done(job) or {"results": {}}
     returned.return_value = record["results"].get("score")
     if run is not None and run.status in ("failed", "interrupted"):
         returned.status = JobStatus.FAILED

@@ -22,7 +22,7 @@ from typing import Any
 from filelock import Timeout
 from omegaconf import MISSING
 
-from analysis import arm_curves, runs
+from analysis import arm_curves, checks, runs
 from analysis.arm_curves import ArmCurve
 from analysis.commandline import CommandError, about, command
 from analysis.frozen_study import FrozenStudy
@@ -57,7 +57,10 @@ def push(options: Options) -> None:
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")
         there = wandb_runs.folders(study)
-        tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in records.runs["record"]]
+        shown = records.runs[checks.current(records.runs)]
+        if stale := checks.stale(records.runs):
+            print(stale)
+        tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in shown["record"]]
         made = [one for one in tried if one is not None]
         if len(made) < len(tried):
             print(f"left out: {len(tried) - len(made)} runs that are being made")

@@ -16,7 +16,7 @@ import torch
 from filelock import Timeout
 
 from analysis import resources
-from analysis.versions import Version, today
+from analysis.versions import Version, outdated, today
 from experiments import tasks
 from experiments.configs import Job, layer_parameters
 from experiments.files import StorageError, storing
@@ -306,10 +306,29 @@ def standing(job: Job) -> str:
     record = find(job)
     if record is None:
         return "new"
-    if record.get("semantics") != semantics(job) or record["status"] == "stale":
+    if outdated(record["semantics"], semantics(job)) or record["status"] == "stale":
         return "again" if job.retry == "stale" else "stale"
     if record["status"] in ("finished", "diverged"):
         return "done"
     if record["status"] == "failed":
         return "again" if job.retry == "failed" else "failed"
     return "again"
+
+
+def done(job: Job) -> dict[str, Any] | None:
+    """The record of a run that is done, by today's versions; else None."""
+    return find(job) if standing(job) == "done" else None
+
+
+def refuse_stale(jobs: Sequence[Job]) -> None:
+    """Refuse to go on where the numbers of stale runs would be used.
+
+    Raises:
+        ConfigError: saying how many are stale, why, and what to do.
+    """
+    stale = [job for job in jobs if standing(job) == "stale"]
+    if stale:
+        parts = {part for job in stale for part in outdated((find(job) or {}).get("semantics", {}), semantics(job))}
+        why = f"another version of {' and '.join(sorted(parts))} made the numbers" if parts else "as recorded"
+        first = f"{stale[0].run_id} is" if len(stale) == 1 else f"{len(stale)} runs, {stale[0].run_id} the first, are"
+        raise ConfigError(f"{stale[0].study}: {first} stale ({why}): retry=stale makes them again")

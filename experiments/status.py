@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from analysis import versions
 from analysis.commandline import CommandError, about, command
 from analysis.frozen_study import FrozenStudy
 from analysis.record import UnreadableError, read_curves, read_run
@@ -88,6 +89,8 @@ def look(study: Path) -> Standing:
         name = record["run_id"]
         if record["status"] == "running" and name not in on_nodes and not is_held(study, name):
             record["status"] = "interrupted"  # killed before it could say so
+        if versions.outdated_of(record):
+            record["status"] = "stale"
     waiting_for, started = _sweep(study)
     if not records and not unreadable and not waiting_for:
         raise CommandError(f"study={study}: no runs in this folder")
@@ -169,14 +172,16 @@ def _rate(records: Sequence[Mapping[str, Any]], started: datetime | None) -> flo
 def draw(standing: Standing, title: str) -> Group:
     """The table, the running runs and the last errors."""
     shown = [status for status in STATUSES if standing.total[status]]
-    table = Table(title=title, show_footer=True)
+    table = Table(title=Text(title), show_footer=True)
     table.add_column("task", footer="all")
     table.add_column("variant")
     for status in shown:
         table.add_column(status, str(standing.total[status]), justify="right")
     for (task, variant), count in sorted(standing.counts.items()):
-        table.add_row(task, variant, *(str(count[status] or "") for status in shown))
+        table.add_row(Text(task), Text(variant), *(str(count[status] or "") for status in shown))
     lines = [Text(line) for line in standing.progress]
+    if standing.total["stale"]:
+        lines.append(Text("stale: another version of cell, task or trainer made the numbers; retry=stale"))
     if standing.rate is not None:
         left = standing.minutes_left
         ahead = f", about {left:.1f} min left" if left else ""

@@ -30,7 +30,7 @@ from experiments.freezing import freeze
 from experiments.launcher import StackedLauncher, chosen
 from experiments.protocol import Study, read
 from experiments.settings import ConfigError
-from experiments.stack import standing
+from experiments.stack import refuse_stale, standing
 from experiments.streams import generator
 from experiments.tuning import chosen_cells, edge_warnings, tuning_jobs
 from lstm_variants import make_cell
@@ -181,7 +181,12 @@ def confirm(study: Study, launcher: StackedLauncher) -> bool:
 
 
 def made(jobs: Sequence[Job], launcher: StackedLauncher) -> bool:
-    """Make what is not made yet; False if the cluster that it was left to is not done."""
+    """Make what is not made yet; False if the cluster that it was left to is not done.
+
+    Raises:
+        ConfigError: before anything is made, if some are stale: nothing is chosen or judged by them.
+    """
+    refuse_stale(jobs)
     return not jobs or launcher.run(jobs) is not None or all(standing(job) not in ("new", "again") for job in jobs)
 
 

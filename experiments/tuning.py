@@ -86,7 +86,9 @@ def grid_point(protocol: Protocol, cell: Cell, point: Mapping[str, Any], tuned: 
     arm = cell.jobs(seeds[:1], "tune", point)[0].arm
     done = tuned[(tuned["arm"] == arm) & tuned["seed"].isin(seeds) & tuned["status"].isin(("finished", "diverged"))]
     if len(done) < len(seeds):
-        raise CommandError(f"{cell.arm}, {cell.task}, {point}: {len(done)} of {len(seeds)} tuning runs: phase=tune")
+        stale = int(((tuned["arm"] == arm) & (tuned["status"] == "stale")).sum())
+        what = f"phase=tune retry=stale (stale: {stale})" if stale else "phase=tune"
+        raise CommandError(f"{cell.arm}, {cell.task}, {point}: {len(done)} of {len(seeds)} tuning runs: {what}")
     return tuning_values(done.sort_values("seed"), protocol.claim(cell.task))
 
 

@@ -374,12 +374,11 @@ def test_differences_in_provenance_are_listed(study):
     records.write(study, seed=0)
     records.write(study, seed=1)
     assert checks.provenance(runs.load([study]).runs).empty
-    records.write(study, seed=2, environment__commit="def", environment__engine="reference", semantics__cell=2)
+    records.write(study, seed=2, environment__commit="def", environment__engine="reference")
     found = checks.provenance(runs.load([study]).runs)
     assert {what: list(rows["runs"]) for what, rows in found.groupby("what")} == {
         "commit": [2, 1],
         "engine": [2, 1],
-        "cell": [2, 1],
     }
 
 

@@ -39,7 +39,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def tuned(runs: pd.DataFrame) -> list[str]:
     """The settings that were tuned on each length alone."""
-    tuning = runs[runs["phase"] == "tune"]
+    tuning = runs[(runs["phase"] == "tune") & checks.current(runs)]
     cells = [cell for _, cell in tuning.groupby(["task", "variant"])]
     keys = [key for key in arms.settings(tuning) if not key.startswith((arms.TASK, f"{arms.RESOLVED}init"))]
     return [key for key in keys if any(len(arms.present(cell[key])) > 1 for cell in cells)]
