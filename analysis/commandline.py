@@ -17,6 +17,7 @@ Whatever is wrong with a command line or with what it names is a `CommandError`:
 import dataclasses
 import difflib
 import enum
+import io
 import os
 import signal
 import sys
@@ -49,6 +50,7 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
     That is 0, 2 for whatever is wrong, or 128 and the number of the signal that ended it.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    escape_unprintable()
     try:
         if {"-h", "--help"} & set(words):
             print(teach(program, schema))
@@ -68,6 +70,13 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
         print(f"{program}: interrupted", file=sys.stderr)
         return 128 + int(getattr(error, "signum", signal.SIGINT))
     return 0
+
+
+def escape_unprintable() -> None:
+    """Have letters that the terminal's encoding lacks written as escapes, on both streams."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def one_line(text: str) -> str:

@@ -22,7 +22,7 @@ AGGREGATE = "aggregate"
 
 def described(study: Path, arm: ArmCurve, mark: str) -> dict[str, Any]:
     """wandb.init's words for an arm."""
-    content = json.loads((study / arm.records[0].rpartition("/")[2] / "run.json").read_text())
+    content = json.loads((study / arm.records[0].rpartition("/")[2] / "run.json").read_text(encoding="utf-8"))
     resolved = {key: value for key, value in content["config"]["resolved"].items() if key != "seed"}
     whole = {"arm": content["arm"], "runs": arm.records, "name": arm.first["name"], "task": arm.first["task"]}
     stem = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}-{content['arm']}"

@@ -92,7 +92,7 @@ def queue(study: Path) -> list[Queued]:
 
 def _held(study: Path, job: str) -> dict[str, list[str]]:
     try:
-        return dict(json.loads((study / FOLDER / f"{job}.json").read_text()))
+        return dict(json.loads((study / FOLDER / f"{job}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 

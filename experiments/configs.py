@@ -183,7 +183,7 @@ def _config_file(group: str, name: str, folders: tuple[Path, ...]) -> dict[str, 
     path = next((p for folder in folders if (p := folder / group / f"{name}.yaml").is_file()), None)
     if path is None:
         raise refuse(group, name, _nearest(name, names(group)))
-    content = yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {}
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
     merged: dict[str, Any] = {}
     for base in content.pop("defaults", []):
         if base != "_self_":

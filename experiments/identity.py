@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lstm_variants.spec import CellSpec, flatten
@@ -15,6 +17,11 @@ def digest(difference: Mapping[str, Any]) -> str:
     """Eight hex digits of what differs from the defaults; knobs at their defaults never change it."""
     canonical = json.dumps(difference, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def folder_name(folder: Path) -> str:
+    """The name of a folder, whatever the encoding of the terminal: bytes that are no UTF-8 stand as escapes."""
+    return os.fsencode(folder.name).decode("utf-8", "backslashreplace")
 
 
 def slug(text: str) -> str:

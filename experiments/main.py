@@ -5,6 +5,8 @@ from __future__ import annotations
 import runpy
 import sys
 
+from analysis.commandline import escape_unprintable
+
 COMMANDS = {
     "run": ("experiments.run", "run one variant on one task, or with -m a sweep of them"),
     "plan": ("experiments.plan", "what a sweep would do: new, done, not applicable; stacks, hours, bytes"),
@@ -20,6 +22,7 @@ COMMANDS = {
 
 def main() -> None:
     """Run one command."""
+    escape_unprintable()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in COMMANDS:
         print("gates COMMAND ...; gates COMMAND --help teaches\n")

@@ -84,7 +84,7 @@ def unless_busy(study: Path, run_id: str, there: Mapping[str, Path]) -> bool | N
 
 def replayed(study: Path, folder: Path, there: Mapping[str, Path]) -> bool:
     """Mirror one record, unless its wandb run shows it as it is; whether it was made."""
-    content = json.loads((folder / "run.json").read_text())
+    content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     curves = read_curves(folder, content["status"])
     rows = [
         {"step": int(step)} | {k: v for k, v in zip(curves.metrics, values, strict=True) if not math.isnan(v)}
@@ -139,7 +139,9 @@ def send(study: Path, entity: str | None) -> None:
         limit = 120 + 10 * len(waiting)  # seconds
         try:
             loud = os.environ | {"WANDB_SILENT": "false"}
-            said += subprocess.run(command, capture_output=True, text=True, timeout=limit, env=loud).stderr
+            said += subprocess.run(command, capture_output=True, timeout=limit, env=loud).stderr.decode(
+                errors="replace"
+            )
         except subprocess.TimeoutExpired:
             said += f"ERROR no answer in {limit} s\n"
     missing = [folder for folder in waiting if not wandb_runs.sent(folder)]

@@ -21,6 +21,7 @@ import torch
 
 from experiments.configs import Job
 from experiments.files import read_tensors, storing, write_json, write_tensors
+from experiments.identity import folder_name
 from experiments.mirror import Mirror
 from experiments.settings import ConfigError
 
@@ -63,7 +64,7 @@ class RunRecord:
         if len(self.rows) == 1:
             writer.writeheader()
         writer.writerow({key: _plain(value) for key, value in row.items()})
-        with self._storing(), (self.folder / "metrics.csv").open("a", newline="") as file:
+        with self._storing(), (self.folder / "metrics.csv").open("a", encoding="utf-8", newline="") as file:
             file.write(text.getvalue())
         if self.mirror:
             self.mirror.log(row)
@@ -131,7 +132,7 @@ def _opening(job: Job) -> dict[str, Any]:
         "schema": SCHEMA,
         "run_id": job.run_id,
         "arm": job.arm,
-        "study": "" if job.study is None else job.study.name,
+        "study": "" if job.study is None else folder_name(job.study),
         "phase": job.phase,
         "variant": job.variant.name,
         "label": job.variant.label,
@@ -177,7 +178,7 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read, or is of a newer schema.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         schema = int(content["schema"])
         complete = isinstance(content["status"], str) and isinstance(content["semantics"], dict)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from analysis.commandline import one_line
+from analysis.commandline import escape_unprintable, one_line
 from experiments import api
 from experiments.configs import expand_aliases, explain, register_schema, resolve, use_extensions
 from experiments.jobs import run_all
@@ -60,6 +60,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 def main(arguments: list[str]) -> None:
     """The command line."""
+    escape_unprintable()
     register_schema()
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here

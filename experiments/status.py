@@ -134,7 +134,7 @@ def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
 def _sweep(study: Path) -> tuple[set[str], datetime | None]:
     """The runs that the last sweep set out to do, and when."""
     try:
-        content = json.loads((study / SWEEP).read_text())
+        content = json.loads((study / SWEEP).read_text(encoding="utf-8"))
         return {str(name) for name in content["run_ids"]}, _instant(content["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return set(), None

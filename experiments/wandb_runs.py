@@ -114,7 +114,7 @@ def _finish(run: Any, folder: Path, mark: str, exit_code: int) -> None:
     except Exception as error:  # a server that fails leaves the run whole on disk
         failure = error
     with contextlib.suppress(OSError):
-        (folder / FINGERPRINT).write_text(mark)
+        (folder / FINGERPRINT).write_text(mark, encoding="utf-8")
     if failure:
         raise failure
 
@@ -146,7 +146,7 @@ def settle() -> None:
 
 def _mark_if_sent(folder: Path) -> None:
     """Mark a run that has arrived as ``wandb sync`` does; RuntimeError if the server refused part of it."""
-    log = (folder / "logs" / "debug-internal.log").read_text()
+    log = (folder / "logs" / "debug-internal.log").read_text(encoding="utf-8", errors="replace")
     refused = re.search(r'"level":"ERROR.*"msg":"((?:[^"\\]|\\.)*)"', log)
     if refused:
         raise RuntimeError(refused[1])
@@ -162,7 +162,7 @@ def sent(folder: Path) -> bool:
 def shown(folder: Path | None) -> str | None:
     """Which state of its record a wandb run shows, or that it is superseded; None if it was cut off."""
     path = folder and folder / FINGERPRINT
-    return path.read_text() if path and path.is_file() else None
+    return path.read_text(encoding="utf-8") if path and path.is_file() else None
 
 
 def folders(study: Path) -> dict[str, Path]:

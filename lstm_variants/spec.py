@@ -71,7 +71,7 @@ def _number(key: str, value: object) -> float:
 @functools.cache
 def complete_lstm() -> dict[str, Any]:
     """Every knob at its default: the content of ``conf/variant/lstm.yaml``, the only place where a default lives."""
-    knobs = yaml.safe_load(COMPLETE_LSTM.read_text())
+    knobs = yaml.safe_load(COMPLETE_LSTM.read_text(encoding="utf-8"))
     return {key: value for key, value in knobs.items() if key not in DESCRIPTION}
 
 

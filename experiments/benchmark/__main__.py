@@ -82,8 +82,8 @@ def run(options: Options) -> None:
         report["study"] = whole_study.measure()
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.json").write_text(json.dumps(report, indent=1) + "\n")
-    (folder / "benchmark.md").write_text(markdown(report))
+    (folder / "benchmark.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (folder / "benchmark.md").write_text(markdown(report), encoding="utf-8")
     print(markdown(report))
 
 

@@ -23,7 +23,7 @@ STUDY = 3  # times faster than a skilled user's script
 def machine() -> dict[str, Any]:
     """What the numbers belong to."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     return {
         "cpu": next(
             (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()

@@ -106,7 +106,7 @@ def main(out: str, steps: str, every: str, processes: str, threads: str, *axes: 
     else:
         with multiprocessing.Pool(int(processes)) as pool:
             found = pool.map(run, settings, chunksize=1)
-    with open(out, "w", newline="") as file:
+    with open(out, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("variant", "lr", "seed", "step", "loss"))
         writer.writerows(row for rows in found for row in rows)

@@ -67,7 +67,7 @@ def _theirs(seeds: int, steps: int, processes: int, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "results.csv"
         seconds = _timed([sys.executable, str(Path(users_script.__file__)), str(out), *numbers, *axes])
-        with out.open() as file:
+        with out.open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     assert len(rows) == 4 * len(VARIANTS) * len(RATES) * seeds, f"{len(rows)} rows"
     return seconds

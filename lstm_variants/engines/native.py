@@ -193,7 +193,8 @@ def _key(cxx: Sequence[str], flags: Sequence[str]) -> str:
     programs = [Path(path).resolve() for word in cxx if (path := shutil.which(word))]  # of "ccache g++", both
     known = [fact for real in programs for fact in (str(real), str(real.stat().st_mtime_ns))]
     facts = [*known, _instruction_set(), torch.__version__, *cxx[1:], *flags]
-    return hashlib.sha256("\n".join(facts + [path.read_text() for path in _sources()]).encode()).hexdigest()[:16]
+    sources = [path.read_text(encoding="utf-8") for path in _sources()]
+    return hashlib.sha256("\n".join(facts + sources).encode()).hexdigest()[:16]
 
 
 def _openmp() -> tuple[list[str], list[str]]:
