@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 
 from analysis import checks
+from analysis.escaping import tidy
 
 RESOLVED = "config.resolved."
 TASK = f"{RESOLVED}task."
 NEVER = {
     f"{RESOLVED}{key}" for key in ("seed", "variant.label", "variant.cite", "init.needs_gate")
 }  # these run nothing
+TAKEN = ("chance", "solved", "solved from")  # what figures and tables call their reference lines
 MEASURED = ["task.metric", "task.direction", "task.unit"]  # two runs that differ in these share no axis
 
 
@@ -120,7 +122,8 @@ def differing(firsts: pd.DataFrame, null_is_a_value: bool = False) -> list[str]:
 def variant_labels(runs: pd.DataFrame) -> dict[str, str]:
     """variant -> the label of its latest run; variants that would share a label go by their own name instead."""
     latest = runs.sort_values(["timing.started", "record"], na_position="first").groupby("variant")["label"].last()
-    labels = {str(variant): " ".join(str(label).split()) for variant, label in latest.items()}
+    labels = {str(variant): tidy(str(label)) or str(variant) for variant, label in latest.items()}
+    labels = {variant: f"{label} (variant)" if label in TAKEN else label for variant, label in labels.items()}
     return {variant: variant if list(labels.values()).count(label) > 1 else label for variant, label in labels.items()}
 
 
@@ -140,7 +143,7 @@ def rows(frame: pd.DataFrame, columns: list[str]) -> list[list[Any]]:
 def qualified(name: str, axes: list[str], values: list[Any]) -> str:
     """`name (axis=value, ...)`, leaving out what is missing."""
     parts = [f"{axis}={spelled(value)}" for axis, value in zip(axes, values, strict=True) if not missing(value)]
-    return f"{name} ({', '.join(parts)})" if parts else name
+    return tidy(f"{name} ({', '.join(parts)})" if parts else name) or "(no name)"
 
 
 def spelled(value: Any) -> str:
@@ -157,4 +160,4 @@ def missing(value: Any) -> bool:
 def natural(name: str) -> tuple[tuple[float, str], ...]:
     """A sort key under which numbers inside names count: T=50 before T=200, 0.001 before 0.01."""
     parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name)
-    return tuple((float(part), "") if part[:1].isdigit() else (-1.0, part) for part in parts)
+    return tuple((float(part), "") if place % 2 else (-1.0, part) for place, part in enumerate(parts))

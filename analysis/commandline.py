@@ -19,6 +19,7 @@ import difflib
 import enum
 import io
 import os
+import re
 import signal
 import sys
 import typing
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Options = TypeVar("Options", bound="DataclassInstance")
+JOINERS = "\u200c\u200d"  # inside words of some scripts, and inside emoji
 LEGAL = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -80,8 +82,12 @@ def escape_unprintable() -> None:
 
 
 def one_line(text: str) -> str:
-    """The text with the characters escaped that would break the line or could not be printed."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    """The text with the characters escaped that would break the line or could not be printed.
+
+    Bytes that Python could not decode, in the words of an ASCII terminal, are read as UTF-8.
+    """
+    whole = re.sub("[\udc80-\udcff]+", lambda found: os.fsencode(found[0]).decode("utf-8", "backslashreplace"), text)
+    return "".join(letter if letter.isprintable() or letter in JOINERS else repr(letter)[1:-1] for letter in whole)
 
 
 def parse(schema: type[Options], words: Sequence[str]) -> Options:
@@ -90,7 +96,8 @@ def parse(schema: type[Options], words: Sequence[str]) -> Options:
     types = typing.get_type_hints(schema)
     keyed, positional = split(schema, words)
     for key, value in keyed.items():
-        if not {"", "???"}.isdisjoint(value.split(",")):  # ??? is how OmegaConf spells a missing value
+        parts = value.split(",") if typing.get_origin(types[key]) is list else [value]
+        if not {"", "???"}.isdisjoint(parts):  # ??? is how OmegaConf spells a missing value
             raise CommandError(f"{key}={value} lacks a value: expected {legal(types[key])}")
         assign(config, key, value, types[key])
     missing = [field for field in dataclasses.fields(schema) if OmegaConf.is_missing(config, field.name)]
@@ -128,7 +135,8 @@ def split(schema: type[Options], words: Sequence[str]) -> tuple[dict[str, str], 
 def assign(config: Any, key: str, value: str, kind: Any) -> None:
     """Set one key; OmegaConf converts the text to the field's type or refuses."""
     try:
-        config[key] = value.split(",") if typing.get_origin(kind) is list else value
+        literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # ${ would begin an interpolation
+        config[key] = literal.split(",") if typing.get_origin(kind) is list else literal
         OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException:
         raise CommandError(f"{key}={value}: expected {legal(kind)}{nearest(value, members(kind))}") from None

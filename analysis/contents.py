@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis import checks, claims, tables, theme
 from analysis.claims import Verdict
+from analysis.escaping import tidy
 from analysis.runs import Records
 
 
@@ -18,7 +19,7 @@ def contents(
     reported = checks.reported(records.runs)
     looks = theme.styles(reported)
     return {
-        "studies": sorted(set(records.runs["study"])),
+        "studies": sorted({tidy(study) for study in records.runs["study"]}),
         "counts": tables.counts(records.runs).splitlines(),
         "tuning": int(checks.current(records.runs).sum()) - len(reported),
         "claims": judged(verdicts),
@@ -38,12 +39,19 @@ def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     groups = [list(group) for _, group in groupby(verdicts, key=lambda one: (one.study, one.sentence, one.source))]
     return [
         {
-            "sentence": group[0].sentence,
-            "source": group[0].source,
-            "study": group[0].study,
+            "sentence": tidy(group[0].sentence),
+            "source": tidy(group[0].source),
+            "study": tidy(group[0].study),
             "verdict": claims.overall(group),
             "rows": [
-                (one.comparison, estimate(one), one.unit, tables.text(one.p_adjusted), one.verdict, one.note)
+                (
+                    tidy(one.comparison),
+                    estimate(one),
+                    one.unit,
+                    tables.text(one.p_adjusted),
+                    one.verdict,
+                    tidy(one.note),
+                )
                 for one in group
             ],
         }

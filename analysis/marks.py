@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from analysis import checks, theme
+from analysis.escaping import tidy
 from analysis.figures import Panel
 
 Looks = dict[str, theme.Style]
@@ -32,7 +33,7 @@ def reference(ax: Axes, runs: pd.DataFrame, along: str) -> None:
 def scale(ax: Axes, runs: pd.DataFrame, values: "pd.Series[float]", along: str) -> None:
     """Name the score axis; it is logarithmic for losses that span more than a factor of 30."""
     metric, unit, direction = runs.iloc[0][["task.metric", "task.unit", "task.direction"]]
-    named = f"{metric} ({unit})" if isinstance(unit, str) and unit not in ("", metric) else str(metric)
+    named = tidy(f"{metric} ({unit})" if isinstance(unit, str) and unit not in ("", metric) else str(metric))
     better = "lower is better" if direction == "min" else "higher is better"
     ax.set(**{f"{along}label": theme.plain(f"{named}, {better}" if along == "x" else f"{named}\n{better}")})
     positive = values[values.abs() < math.inf]

@@ -23,6 +23,9 @@ KEY = 0.3  # inches: a line of a legend
 UNUSED = ("config.", "environment.", "results.", "timing.")  # what looks and levels do not come from
 
 
+Key = dict[tuple[str, str], Any]  # what a legend holds: (text, look) -> handle
+
+
 class Cell(NamedTuple):
     """One panel: a task, the variants in it (None: all), the title if it is not the task."""
 
@@ -88,17 +91,15 @@ def small(task: str, base: list[str], others: list[str], numbers: pd.DataFrame, 
     return Block(cells or [Cell(task, base)], columns, ROW, task)
 
 
-def fill(
-    axes: list[Axes], block: Block, figure: Drawing, pieces: dict[str, pd.DataFrame], runs: pd.DataFrame
-) -> dict[str, Any]:
-    """Draw the panels of a block; returns what their legends hold, label -> handle."""
-    handles: dict[str, Any] = {}
+def fill(axes: list[Axes], block: Block, figure: Drawing, pieces: dict[str, pd.DataFrame], runs: pd.DataFrame) -> Key:
+    """Draw the panels of a block; returns what their legends hold."""
+    handles: Key = {}
     for cell, ax in zip(block.cells, axes, strict=False):
         figures.draw(figure, pieces[cell.task], runs, ax, cell.task, cell.names)
         handles |= off(ax)
         if cell.title:
-            handles.pop(theme.folded(cell.title), None)
-            ax.set_title(theme.folded(cell.title, 30, 2), fontweight="normal", fontsize=7.5, pad=2)
+            handles = {entry: handle for entry, handle in handles.items() if entry[0] != theme.folded(cell.title)}
+            ax.set_title(theme.folded(cell.title, 25, 2), fontweight="normal", fontsize=7.5, pad=2)
     for ax in axes[len(block.cells) :]:
         ax.remove()
     return handles
@@ -111,7 +112,7 @@ def multiples(
     top, left, under = 0.6, 0.75, 0.5
     whole = sum(top + part.rows * part.height + under for part in parts) + KEY
     page = Figure(figsize=(width, whole))
-    handles: dict[str, Any] = {}
+    handles: Key = {}
     y = whole
     for part in parts:
         page.text(0.01, (y - 0.08) / whole, theme.plain(part.title), weight="bold", fontsize=8.5, va="top")
@@ -150,11 +151,10 @@ def label_once(page: Figure, axes: list[Axes], bottom: float, middle: float) -> 
         ax.set(xlabel="", ylabel="")
 
 
-def legend(place: Figure | SubFigure, handles: dict[str, Any], where: Any) -> None:
+def legend(place: Figure | SubFigure, handles: Key, where: Any) -> None:
     if handles:
-        place.legend(
-            handles.values(), handles, loc=where, ncols=key_columns(list(handles), place.figure.get_figwidth())
-        )
+        texts = [text for text, _ in handles]
+        place.legend(handles.values(), texts, loc=where, ncols=key_columns(texts, place.figure.get_figwidth()))
 
 
 def key_columns(labels: list[str], width: float) -> int:
@@ -171,10 +171,17 @@ def key_height(figure: Drawing, part: Block, numbers: pd.DataFrame, width: float
     return 0.25 + 0.13 * (lines + 0.3) * math.ceil(len(labels) / key_columns(labels, width))
 
 
-def off(ax: Axes) -> dict[str, Any]:
-    """Take the legend off a panel: its entries as label -> handle."""
+def off(ax: Axes) -> Key:
+    """Take the legend off a panel and return its entries."""
     legend = ax.get_legend()
     if legend is None:
         return {}
     legend.remove()
-    return {text.get_text(): handle for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)}
+    entries = zip(legend.get_texts(), legend.legend_handles, strict=True)
+    return {(text.get_text(), look(handle)): handle for text, handle in entries}
+
+
+def look(handle: Any) -> str:
+    """What tells marks apart whose names, folded, are one."""
+    known = (getattr(handle, f"get_{what}", None) for what in ("color", "facecolor", "marker", "linestyle"))
+    return repr([get() for get in known if get])

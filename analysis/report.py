@@ -19,17 +19,18 @@ from enum import Enum
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, claims, figures, made, page, resources, runs, tables, theme
+from analysis import checks, claims, escaping, figures, made, page, resources, runs, tables, theme
 from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
 from analysis.contents import contents
 from analysis.frozen_study import FrozenStudy
-from analysis.prose import macros
+from analysis.prose import key, macros
 from analysis.why import explain
 
 PAGES = ("index.html", "report.md")
@@ -86,6 +87,11 @@ def report(options: Options) -> None:
     print(tables.plain(tables.wide(tables.scores(records.runs))))
     if stale := checks.stale(everything.runs):
         print(f"\n{stale}")
+    if boxes := theme.lacking([*records.runs["name"], *records.runs["task"]]):
+        print(
+            f"\nnote: the font of the figures lacks {boxes}: boxes in PNG and PDF, not in tables, pages and SVG",
+            file=sys.stderr,
+        )
     print(f"\n{Path(options.out) / 'index.html'}")
 
 
@@ -98,7 +104,8 @@ def frozen(studies: Sequence[str]) -> list[FrozenStudy]:
 def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], width: float) -> None:
     """Write the whole report into an empty folder."""
     scores = tables.scores(records.runs)
-    write_tables(folder / "tables", scores, verdicts)
+    studies = checks.reported(records.runs).groupby(["task", "name"])["study"].agg(key)
+    write_tables(folder / "tables", scores, studies.to_dict(), verdicts)
     (folder / "figures").mkdir()
     drawn = drawings(folder / "figures", records, width)
     content = contents(records, scores, verdicts, [one for one in drawn if one])
@@ -106,19 +113,19 @@ def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], wi
     pages = jinja2.Environment(
         loader=source, autoescape=jinja2.select_autoescape(), trim_blocks=True, lstrip_blocks=True
     )
-    pages.filters["cell"] = tables.in_markdown
+    pages.filters["cell"] = escaping.in_markdown
     for name in PAGES:
         (folder / name).write_text(pages.get_template(name).render(content), encoding="utf-8")
 
 
-def write_tables(folder: Path, scores: pd.DataFrame, verdicts: list[claims.Verdict]) -> None:
+def write_tables(folder: Path, scores: pd.DataFrame, studies: dict[Any, str], verdicts: list[claims.Verdict]) -> None:
     folder.mkdir()
-    scores.to_csv(folder / "scores.csv", index=False, lineterminator="\n")
+    tables.write_csv(scores, folder / "scores.csv")
     (folder / "scores.md").write_text(tables.markdown(tables.wide(scores)) + "\n", encoding="utf-8")
     (folder / "scores.tex").write_text(tables.latex(tables.wide(scores)), encoding="utf-8")
-    (folder / "numbers.tex").write_text(macros(scores, verdicts), encoding="utf-8")
+    (folder / "numbers.tex").write_text(macros(scores, studies, verdicts), encoding="utf-8")
     if verdicts:
-        pd.DataFrame(verdicts).to_csv(folder / "claims.csv", index=False, lineterminator="\n")
+        tables.write_csv(pd.DataFrame(verdicts), folder / "claims.csv")
 
 
 def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str, str]]:
@@ -138,7 +145,7 @@ def draw(folder: Path, records: runs.Records, width: float, name: str) -> dict[s
     if numbers.empty or numbers["name"].nunique() > MOST:
         return {}
     theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
-    numbers.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    tables.write_csv(numbers, folder / f"{name}.csv")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
     variants = set(numbers["name"])
     shown = [row for row in theme.order(checks.reported(records.runs)) if row in variants]

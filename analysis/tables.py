@@ -1,13 +1,14 @@
 """The table of a report: variant x task, as a long frame, as text, Markdown, LaTeX and CSV."""
 
-import html
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 from analysis import arms, checks, theme
+from analysis.escaping import in_latex, in_markdown, tidy
 from analysis.stats import ENOUGH, median_interval
 
 KEYS = {
@@ -22,6 +23,7 @@ KEYS = {
     "parameters": "parameters.layer",
     "parameters_total": "parameters.total",
 }
+REFERENCES = {"chance": "chance", "solved from": "solved_from"}  # the last rows of the table -> their columns
 NOTE = (
     "Median over seeds of the task's own measure at the end of training; n is the number of seeds. In round brackets "
     f"the smallest and largest seed, where n is below {ENOUGH}; in square brackets the exact 95 % interval of the "
@@ -87,13 +89,11 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     """Variant x task as text, with a column of parameters; the last rows are chance and the solved threshold."""
     tasks = theme.panels(table)
     texts = {(row["name"], row["task"]): " ".join(filter(None, cell(row))) for _, row in table.iterrows()}
-    rows = {
-        name: [parameters(table, name), *(texts.get((name, task), "") for task in tasks)]
-        for name in dict.fromkeys(table["name"])
-    }
-    for label, column in (("chance", "chance"), ("solved from", "solved_from")):
-        rows[label] = ["", *(number(table.loc[table["task"] == task, column].median()) for task in tasks)]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["parameters", *tasks])
+    names = list(dict.fromkeys(table["name"]))
+    rows = [[parameters(table, name), *(texts.get((name, task), "") for task in tasks)] for name in names]
+    for column in REFERENCES.values():
+        rows.append(["", *(number(table.loc[table["task"] == task, column].median()) for task in tasks)])
+    return pd.DataFrame(rows, index=[*names, *REFERENCES], columns=["parameters", *tasks])
 
 
 def parameters(table: pd.DataFrame, name: str) -> str:
@@ -118,7 +118,19 @@ def markdown(table: pd.DataFrame) -> str:
 
 def latex(table: pd.DataFrame) -> str:
     """A booktabs tabular."""
-    return tabulate(strings(table), headers=header(table), tablefmt="latex_booktabs", disable_numparse=True) + "\n"
+    head, *rows = [" & ".join(map(in_latex, row)) + r" \\" for row in (header(table), *strings(table))]
+    lines = [rf"\begin{{tabular}}{{{'l' * len(header(table))}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}", ""])
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """A CSV file with every text on one line."""
+    texts = {
+        column: table[column].map(lambda value: tidy(value) if isinstance(value, str) else value)
+        for column in map(str, table)
+        if not pd.api.types.is_numeric_dtype(table[column])
+    }
+    table.assign(**texts).to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def counts(runs: pd.DataFrame) -> str:
@@ -127,7 +139,7 @@ def counts(runs: pd.DataFrame) -> str:
     for study, group in runs.groupby("study"):
         statuses = group["status"].value_counts()
         ended = ", ".join(f"{statuses[status]} {status}" for status in checks.STATUSES if status in statuses)
-        lines.append(f"{study}: {len(group)} runs: {ended}")
+        lines.append(f"{tidy(str(study))}: {len(group)} runs: {ended}")
     return "\n".join([*lines, *filter(None, [checks.stale(runs)])])
 
 
@@ -137,10 +149,6 @@ def strings(table: pd.DataFrame) -> list[list[str]]:
 
 def header(table: pd.DataFrame) -> list[str]:
     return ["variant", *map(str, table.columns)]
-
-
-def in_markdown(text: str) -> str:
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
 def tasks(runs: pd.DataFrame) -> pd.DataFrame:
@@ -166,7 +174,7 @@ def text(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.0f}" if value.is_integer() else number(value)
-    return str(value)
+    return tidy(str(value))
 
 
 def tuned(runs: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,9 @@ own, or a difference such as `lstm[forget.feeds=xb]`) starts from a hash of its 
 unlisted one of the same report has taken the colour. The arms of a variant keep its colour, not its marker and dashes.
 """
 
+import functools
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +22,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from analysis.arms import natural
+from analysis.escaping import tidy
 
 COLUMN = 3.35  # inches: one column of a paper
 PAGE = 6.9  # inches: both columns
@@ -49,6 +53,7 @@ FAINT = "#767676"
 # Paul Tol's "muted" scheme, safe for all common forms of colour blindness; the palest stands last.
 COLOURS = ("#CC6677", "#332288", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933", "#DDCC77")
 MARKERS = ("s", "^", "D", "v", "P", "<", "p", ">", "h")  # the baseline alone has "o"
+WIDE = 1.6  # the breadth of a box for a letter that the font lacks, in letters
 SOLID = (1, 0)
 DASHES = (SOLID, (6, 2), (2, 1.5), (8, 2, 2, 2), (14, 3), (3, 3), (9, 2, 2, 2, 2, 2), (6, 6), (2, 4))
 
@@ -84,7 +89,8 @@ class Style(NamedTuple):
 @contextmanager
 def applied() -> Iterator[None]:
     """Draw in this theme, whatever the reader's own matplotlib settings are."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ ")  # the report says which letters are lacking
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         yield
@@ -148,16 +154,36 @@ def panels(runs: pd.DataFrame) -> list[str]:
     return sorted(set(runs["task"]), key=natural)
 
 
+def lacking(texts: Iterable[str]) -> str:
+    """The letters that the font of the figures lacks: PNG and PDF have boxes there."""
+    known = get_font(findfont(STYLE["font.family"])).get_charmap()
+    return "".join(
+        sorted({letter for text in texts for letter in text if not letter.isspace() and ord(letter) not in known})
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def breadth(text: str) -> float:
+    """How broad a text is in the figures' font, in letters of ordinary prose."""
+    font = get_font(findfont(STYLE["font.family"]))
+    known, usual = font.get_charmap(), font.load_char(ord("a")).horiAdvance
+    return sum(font.load_char(ord(x)).horiAdvance / usual if ord(x) in known else WIDE for x in text)
+
+
 def plain(text: str) -> str:
     """Text for a figure: a dollar sign is a dollar sign, not the start of a formula."""
     return text.replace("$", r"\$")
 
 
 def folded(text: str, width: int = 26, lines: int = 3) -> str:
-    """A name on a few lines, so that a long one leaves room for what it names; the CSV of a figure has it whole."""
-    spaced = text.replace(",", ", ").replace(",  ", ", ").replace("[", " [")
-    parts = textwrap.wrap(spaced, width, max_lines=lines, placeholder=" …")
-    return plain("\n".join(parts))
+    """A name on a few lines, so that a long one leaves room for what it names; the CSV of a figure has it whole.
+
+    Its beginning and its end stay: the settings that tell arms apart stand there.
+    """
+    spaced = tidy(text).replace(",", ", ").replace(",  ", ", ").replace("[", " [").strip()
+    parts = textwrap.wrap(spaced, max(8, int(width * min(1, len(spaced) / max(1, breadth(spaced))))))
+    kept = parts if len(parts) <= lines else [*parts[: lines - 1], f"… {parts[-1]}"]
+    return plain("\n".join(kept))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis import checks, claims, contents, tables, wandb_panels
 from analysis.claims import Verdict
+from analysis.escaping import in_markdown
 from analysis.frozen_study import FrozenStudy
 from analysis.runs import Records
 
@@ -41,14 +42,15 @@ def report(records: Records, project: str, entity: str, study: str) -> Any:
 def judged(verdicts: Sequence[Verdict]) -> list[str]:
     """Each claim in markdown: its verdict, sentence and source, and the comparisons that decide it."""
     return [
-        f"**{claim['verdict']}**: {claim['sentence']} ({claim['source']}; study {claim['study']})\n\n"
+        f"**{claim['verdict']}**: {in_markdown(claim['sentence'])} "
+        f"({in_markdown(claim['source'])}; study {in_markdown(claim['study'])})\n\n"
         + "\n".join(row(cells) for cells in [HEAD, ["---"] * len(HEAD), *claim["rows"]])
         for claim in contents.judged(verdicts)
     ]
 
 
 def row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(tables.in_markdown(cell) for cell in cells)} |"
+    return f"| {' | '.join(in_markdown(cell) for cell in cells)} |"
 
 
 def scored(records: Records) -> str:

@@ -2,12 +2,13 @@
 
 why=scores:LSTM/adding                  a cell of the table of scores
 why=claims:2/estimate                   a number of the second comparison of the claims, as in numbers.tex
+why=claims:demo/2/estimate              likewise, of the study `demo` among several
 why=solve_curves:LSTM/adding            what a figure draws for a variant on a task
 why=factors:train.lr/adding             what a figure draws for an effect or a knob: all runs of the task
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,8 +19,10 @@ from analysis.claim import comparisons
 from analysis.commandline import CommandError, nearest
 from analysis.comparing import identities
 from analysis.frozen_study import FILE, SHARED, FrozenStudy
+from analysis.prose import numbered
 from analysis.runs import Records
 
+Cell = tuple[str, str]  # (task, name)
 TABLE, CLAIMS = "scores", "claims"
 COLUMNS = ["record", "seed", "status", "score", "commit", "command"]
 NUMBERS = ("estimate", "low", "high", "p_adjusted", "verdict")
@@ -38,12 +41,16 @@ def explain(records: Records, asked: str, frozen: Sequence[FrozenStudy] = ()) ->
         return decided(records, frozen, asked, place)
     if table != TABLE:
         return drawn(records, table, asked, place)
-    task, name = located(records.runs, asked, place)
-    runs = checks.reported(records.runs)
-    runs = runs[(runs["task"] == task) & (runs["name"] == name)]
+    reported = checks.reported(records.runs)
+    return "\n\n".join(scored(reported, *cell) for cell in located(pairs(reported), asked, place))
+
+
+def scored(reported: pd.DataFrame, task: str, name: str) -> str:
+    """A cell of the table of scores."""
+    runs = reported[(reported["task"] == task) & (reported["name"] == name)]
     (row,) = tables.scores(runs).to_dict("records")
     shown = " ".join(filter(None, tables.cell(pd.Series(row))))
-    return f"{table}, {name}, {task}: {shown}\n\n{behind(runs)}"
+    return f"{TABLE}, {name}, {task}: {shown}\n\n{behind(runs)}"
 
 
 def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: str) -> str:
@@ -58,7 +65,10 @@ def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: 
         )
     ]
     row, _, column = place.rpartition("/")
-    rows = {str(number): entry for number, entry in enumerate(found, 1)}
+    places = [at.replace("/claim/", "/") for at, _ in numbered([verdict for *_, verdict in found])]
+    alone = len({one.study for one in frozen}) == 1
+    rows = {str(number): entry for number, entry in enumerate(found, 1)} if alone else {}
+    rows |= dict(zip(places, found, strict=True))
     if row not in rows:
         raise CommandError(f"why={asked}: there is no comparison {row or 'without a number'}{nearest(row, rows)}")
     if column not in NUMBERS:
@@ -75,13 +85,19 @@ def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: 
 def drawn(records: Records, figure: str, asked: str, place: str) -> str:
     """The rows of a figure's numbers for one of its names on a task, and the runs that they come from."""
     numbers = figures.discover()[figure].numbers(records.runs, records.curves)
-    of = numbers.get("of", numbers["task"])
-    cells = {f"{name}/{task}": (task, name) for task, name in pairs(numbers.assign(task=of))}
-    if place not in cells:
-        task, name = located(records.runs, asked, place)
-        raise CommandError(f"why={figure}:{name}/{task}: the figure draws nothing for it")
-    task, name = cells[place]
-    rows = numbers[(of == task) & (numbers["name"] == name)]
+    numbers = numbers.assign(of=numbers.get("of", numbers["task"]))
+    reported = checks.reported(records.runs)
+    in_figure = pairs(numbers.assign(task=numbers["of"]))
+    cells = located([*in_figure, *pairs(reported)], asked, place)
+    shown = [cell for cell in cells if cell in in_figure]
+    if not shown:
+        raise CommandError(f"why={figure}:{place}: the figure draws nothing for it")
+    return "\n\n".join(panel(records, figure, numbers, *cell) for cell in shown)
+
+
+def panel(records: Records, figure: str, numbers: pd.DataFrame, task: str, name: str) -> str:
+    """What a figure draws for one of its names on a task."""
+    rows = numbers[(numbers["of"] == task) & (numbers["name"] == name)]
     runs = checks.reported(records.runs)
     if "run_id" in rows:
         runs = records.runs[records.runs["run_id"].isin(set(rows["run_id"]))]
@@ -93,15 +109,16 @@ def drawn(records: Records, figure: str, asked: str, place: str) -> str:
     return f"{figure}, {name}, {task}\n\n{table}\n\n{behind(runs)}"
 
 
-def located(runs: pd.DataFrame, asked: str, place: str) -> tuple[str, str]:
-    """The (task, name) that ROW/COLUMN says; either may have a slash in it."""
-    cells = {f"{name}/{task}": (task, name) for task, name in pairs(checks.reported(runs))}
-    if place not in cells:
-        raise CommandError(f"why={asked}: there is no {place or 'empty cell'}{nearest(place, cells)}")
-    return cells[place]
+def located(cells: Sequence[Cell], asked: str, place: str) -> list[Cell]:
+    """Every cell that ROW/COLUMN says: row and column may have slashes in them."""
+    found = [cell for cell in dict.fromkeys(cells) if place == f"{cell[1]}/{cell[0]}"]
+    if not found:
+        known = [f"{name}/{task}" for task, name in cells]
+        raise CommandError(f"why={asked}: there is no {place or 'empty cell'}{nearest(place, known)}")
+    return found
 
 
-def pairs(runs: pd.DataFrame) -> Iterable[tuple[str, str]]:
+def pairs(runs: pd.DataFrame) -> list[Cell]:
     rows = runs[["task", "name"]].drop_duplicates().itertuples(index=False)
     return [(str(task), str(name)) for task, name in rows]
 

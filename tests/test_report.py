@@ -431,10 +431,10 @@ def test_every_number_of_the_table_is_a_macro(study, tmp_path, quick):
     macros = make(study, tmp_path / "out")["tables/numbers.tex"].decode()
     found = dict(re.findall(r"\\csname gates/(.+?)\\endcsname\{(.*)\}$", macros, re.MULTILINE))
     values = [records.curve("no_forget_gate", "adding", seed)[-1] for seed in range(2)]
-    assert found["adding/no-forget-gate/median"] == latex(sum(values) / 2)
-    assert found["adding/no-forget-gate/largest"] == latex(max(values))
-    assert found["digits/LSTM/n"] == "2"
-    assert "adding/LSTM/low" not in found  # two seeds have no interval
+    assert found["demo/adding/no-forget-gate/median"] == latex(sum(values) / 2)
+    assert found["demo/adding/no-forget-gate/largest"] == latex(max(values))
+    assert found["demo/digits/LSTM/n"] == "2"
+    assert "demo/adding/LSTM/low" not in found  # two seeds have no interval
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
@@ -445,14 +445,14 @@ def test_the_tables_and_macros_compile_in_latex(tmp_path, quick):
     records.write(tmp_path / "s", "mgu", label="50% of_it {x} $y$ ~ ^ \\\\ # & é × <b>")
     make(tmp_path / "s", tmp_path / "out")
     text = r"""\documentclass{article}\usepackage{booktabs}\input{out/tables/numbers}\begin{document}
-    \input{out/tables/scores} The GRU: \gates{adding/GRU/median}, $\gates{adding/GRU/low}$;
-    claim \gates{claim/1/verdict}, \gates{claim/1/p_adjusted}. %s \end{document}"""
+    \input{out/tables/scores} The GRU: \gates{s/adding/GRU/median}, $\gates{s/adding/GRU/low}$;
+    claim \gates{s/claim/1/verdict}, \gates{s/claim/1/p_adjusted}. %s \end{document}"""
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    for extra, status in (("", 0), (r"\gates{adding/GRU/mean}", 1)):
+    for extra, status in (("", 0), (r"\gates{s/adding/GRU/mean}", 1)):
         (tmp_path / "paper.tex").write_text(text % extra)
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stdout[-2000:]
-    assert "No number called adding/GRU/mean in numbers.tex" in done.stdout.replace("\n", "")
+    assert "No number called s/adding/GRU/mean in numbers.tex" in done.stdout.replace("\n", "")
 
 
 def latex(value: float) -> str:
@@ -479,7 +479,7 @@ def test_claims_come_first_with_their_verdicts(tmp_path, quick):
         assert f"{verdict.estimate:.3g} [{verdict.low:.3g}, {verdict.high:.3g}]" in text
     table = pd.read_csv(tmp_path / "out" / "tables" / "claims.csv")
     assert table.loc[0, "estimate"] == pytest.approx(verdict.estimate, rel=1e-12)
-    assert "gates/claim/1/verdict\\endcsname{reproduced}" in out["tables/numbers.tex"].decode()
+    assert "gates/s/claim/1/verdict\\endcsname{reproduced}" in out["tables/numbers.tex"].decode()
 
 
 def test_tuned_settings_are_shown_with_what_was_tried(tmp_path, quick):

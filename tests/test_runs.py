@@ -430,6 +430,8 @@ def test_a_command_line_becomes_its_schema():
     given = parse(Schema, ["gru", "study=007,b=c", "size=large", "count=4", "lstm", "strict=true"])
     assert given == Schema(["gru", "lstm"], ["007", "b=c"], Size.large, 4, True)
     assert parse(Schema, ["study=a"]) == Schema([], ["a"])
+    odd = ["${nothing}", "\\${seed}", "$x", "a\\b", "null", "{a: b}"]
+    assert parse(Schema, [f"study={','.join(odd)}"]).study == odd
 
 
 @pytest.mark.parametrize(
@@ -444,7 +446,7 @@ def test_a_command_line_becomes_its_schema():
         (["study=a", "count"], "count has no value: write count=VALUE"),
         (["study=a,"], "study=a, lacks a value: expected text, or several separated by commas"),
         (["study=???"], "study=??? lacks a value: expected text, or several separated by commas"),
-        (["study=${nothing}"], "study=${nothing}: expected text, or several separated by commas"),
+        (["study=a", "count=${nothing}"], "count=${nothing}: expected a whole number"),
         (["study=a", "study=b"], "study=b: study is given twice, first as study=a"),
         ([], "study= is missing: the folders; --help shows an example"),
     ],

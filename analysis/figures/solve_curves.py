@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis import checks, theme
+from analysis import checks
 from analysis.figures import Layout, Panel
 from analysis.marks import legend
 from analysis.stats import unsolved_curve
@@ -55,7 +55,6 @@ def draw(on: Panel) -> Axes:
             marker=look.marker,
             markersize=3.5,
             markevery=slice(1, None),
-            label=theme.plain(name),
             clip_on=False,
             gid=name,
         )
