@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.stats import Array
+from analysis.outcomes import Array
 
 ENOUGH_RUNS, ENOUGH_FIT = 200, 0.8  # runs and out-of-bag R2 from which on importances are read
 TREES = 32  # of the forest of a functional ANOVA
@@ -26,11 +26,13 @@ class Importance(NamedTuple):
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     """The chance that a run of the first arm scores above one of the second, on average over tasks; a tie counts half.
 
+    A diverged run is -inf: below all that are finite, and another one tells nothing of which is better: a tie.
+
     first, second: shapes (seeds, tasks) and (other seeds, tasks) (Agarwal et al. 2021, rliable).
     """
     a, b = matrix(first, "probability_of_improvement"), matrix(second, "probability_of_improvement")
-    d = a[:, None] - b[None]
-    return float(((d > 0) + 0.5 * (d == 0)).mean())
+    one, two = a[:, None], b[None]
+    return float(((one > two) + 0.5 * (one == two)).mean())
 
 
 def matrix(values: ArrayLike, asked: str) -> Array:
@@ -65,16 +67,26 @@ def anova(runs: pd.DataFrame, response: str, factors: Sequence[str]) -> pd.DataF
     return pd.DataFrame({"df": table["df"].astype(int), "share": shares, "F": table["F"], "p": table["PR(>F)"]})
 
 
-def main_shares(grid: ArrayLike) -> list[float]:
-    """The share of the variance over a balanced grid that each factor explains alone; what they leave is interactions.
+def replicated_shares(table: ArrayLike) -> list[float]:
+    """Shares of the variance over a replicated balanced grid: each factor's alone, then that of their interactions.
 
-    grid: one value per combination, shape (levels of the first factor, levels of the second, ...). The variance of a
-    factor's level means over that of all values: anova's shares, where nothing is replicated.
+    table: shape (seeds, levels of the first factor, levels of the second, ...), two seeds at least. The variances of
+    the level means and of the cell means are freed of what the seeds add to them, so that they are 0 on average where
+    there is no effect (they may fall below it); what all shares leave of 1 is the seed's. Zeros where nothing varies.
+    (Montgomery, Design and Analysis of Experiments, 5; seeds are blocks: what a seed adds to all cells is no noise.)
     """
-    x = np.asarray(grid, dtype=float)
-    others = [tuple(axis for axis in range(x.ndim) if axis != factor) for factor in range(x.ndim)]
-    whole = x.var()
-    return [float(x.mean(axis=axes).var() / whole) if whole else 0.0 for axes in others]
+    x = np.asarray(table, dtype=float)
+    whole, means, levels = float(x.var()), x.mean(axis=0), x.shape[1:]
+    if not whole:
+        return [0.0] * (len(levels) + 1)
+    left = x - means - x.mean(axis=tuple(range(1, x.ndim)), keepdims=True) + x.mean()
+    noise = float((left**2).sum()) / ((len(x) - 1) * (means.size - 1)) / (len(x) * means.size)  # per degree of freedom
+    others = [tuple(axis for axis in range(means.ndim) if axis != factor) for factor in range(means.ndim)]
+    raw = [float(means.mean(axis=axes).var()) for axes in others]
+    freedom = [count - 1 for count in levels]
+    effects = [*raw, float(means.var()) - sum(raw)]
+    freedom.append(means.size - 1 - sum(freedom))
+    return [(effect - df * noise) / whole for effect, df in zip(effects, freedom, strict=True)]
 
 
 def importance(runs: pd.DataFrame, response: str, knobs: Sequence[str], seed: int = 0) -> Importance:

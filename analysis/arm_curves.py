@@ -62,9 +62,8 @@ def over_seeds(values: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, flo
 
 
 def summarised(runs: pd.DataFrame) -> dict[str, Any]:
-    """The scores of an arm; a diverged run counts at the chance level, one without a chance level not at all."""
-    scores = runs["score"].to_numpy(float)
-    scores = scores[np.isfinite(scores)]
+    """The scores of an arm; a diverged run is worse than every other, and what it makes infinite is left out."""
+    found = {f"score_{name}": value for name, value in over_seeds(runs["score"].to_numpy(float)).items()}
     diverged = int((runs["status"] == "diverged").sum())
     counts = {"solve_rate": float(runs["solved"].mean()), "diverged_runs": diverged, "runs": len(runs)}
-    return counts | ({f"score_{name}": value for name, value in over_seeds(scores).items()} if len(scores) else {})
+    return counts | {name: value for name, value in found.items() if np.isfinite(value)}

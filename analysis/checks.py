@@ -32,7 +32,7 @@ def stale(runs: pd.DataFrame) -> str:
 
 
 def scored(runs: pd.DataFrame) -> pd.DataFrame:
-    """The reported runs that have a score: the finished, and the diverged at the chance level."""
+    """The reported runs that have a score: the finished, and the diverged, which is worse than every other."""
     chosen = reported(runs)
     return chosen[chosen["status"].isin(COUNTED)]
 

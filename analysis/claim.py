@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from omegaconf import MISSING
@@ -28,7 +28,9 @@ class Claim:
     knob: for `share`: a factor or searched setting; over a grid also `interactions`, all that main effects leave.
     expect: `higher`, `lower` or `same`.
     margin: the bound. `higher` and `lower`: the least factor (default 1) or difference (0); `same`: the largest
-        (default: a factor of 2 in score, 1.5 in steps, a difference of .02).
+        (default: a factor of 2 in loss or score, 1.5 in steps, a difference of .02). A study has one scale of effects:
+        what is `higher` or `lower` is so by the margin of its `same` at least (`on_one_scale`).
+    reason: why the margin of `same` is wider than the default.
     """
 
     sentence: str = MISSING
@@ -42,15 +44,19 @@ class Claim:
     against: str | None = None
     knob: str | None = None
     margin: float | None = None
+    reason: str | None = None
+
+    @property
+    def size(self) -> float:
+        """The margin as one writes it: a factor for a ratio, else a difference."""
+        if self.margin is not None:
+            return self.margin
+        return EQUIVALENT[self.metric, self.scale] if self.expect == "same" else float(self.scale == "ratio")
 
     @property
     def bound(self) -> float:
         """The margin in the unit of d: a log for a ratio."""
-        if self.margin is None:
-            size = EQUIVALENT[self.metric, self.scale] if self.expect == "same" else float(self.scale == "ratio")
-        else:
-            size = self.margin
-        size = math.log(size) if self.scale == "ratio" else size
+        size = math.log(self.size) if self.scale == "ratio" else self.size
         return -size if self.expect == "lower" and self.metric != "share" else size
 
 
@@ -69,11 +75,35 @@ class Comparison(NamedTuple):
         return f"{self.arm} vs {self.claim.baseline}, {self.task}{against}"
 
 
-def comparisons(claims: Iterable[Claim], tasks: Sequence[str]) -> list[Comparison]:
-    """Every comparison that the claims ask for, a task at a time."""
+def comparisons(claims: Sequence[Claim], tasks: Sequence[str]) -> list[Comparison]:
+    """Every comparison that the claims ask for, a task at a time, on the one scale of effects of their study."""
     return [
         Comparison(claim, task, arm)
-        for claim in claims
+        for claim in on_one_scale(claims)
         for task in claim.tasks or [task for task in tasks if task != claim.against]
         for arm in ([str(claim.knob)] if claim.metric == "share" else claim.arms)
     ]
+
+
+def on_one_scale(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims, what they call higher or lower being so by the margin of `same` at least: nothing is both."""
+    return [replace(claim, margin=max(least_margin(claim, claims), claim.margin or 0.0) or None) for claim in claims]
+
+
+def least_margin(claim: Claim, claims: Iterable[Claim]) -> float:
+    """The margin of the study's `same` on the scale of a claim that something is higher or lower; 0 without one."""
+    if claim.expect == "same" or claim.metric == "share":  # of a share the bound is no distance from an equal one
+        return 0.0
+    return max((one.size for one in claims if one.expect == "same" and scale_of(one) == scale_of(claim)), default=0.0)
+
+
+def scale_of(claim: Claim) -> tuple[str, str, bool]:
+    """What two claims share if they measure effects on one scale; the ratio of scores is that of losses."""
+    metric = "loss" if (claim.metric, claim.scale) == ("score", "ratio") else claim.metric
+    return metric, claim.scale, claim.against is not None
+
+
+def wide(claim: Claim) -> bool:
+    """Whether the margin of a claim of `same` is wider than the default, and has to say why."""
+    usual = EQUIVALENT.get((claim.metric, claim.scale), 0.0)
+    return claim.expect == "same" and claim.metric != "share" and claim.margin is not None and claim.margin > usual

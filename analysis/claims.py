@@ -1,29 +1,31 @@
 """Claims: what a study was frozen to decide, and the verdict on it from the run records.
 
 A study's `study.json` (written before its first confirmation run) holds the claims, what they compare and on which
-seeds; nothing else decides. A comparison of two arms has one value per seed: d = arm - baseline (of logs for a ratio).
+seeds; nothing else decides. A comparison of two arms has one outcome per seed, d = arm - baseline, of logs for a ratio.
 
     reproduced   d lies on the claimed side of the bound, Holm-adjusted p <= alpha; "same": inside the margin
     refuted      the same for the other side; "same": outside the margin
-    undecided    neither
-    not run      a confirmation run of the comparison is missing, or the pairs did not see the same data
+    undecided    neither, or not for all that diverged and censored runs may be; `reason` says why
+    not run      a confirmation run of the comparison is missing, or the pairs cannot be compared
 
 Holm goes over all comparisons of the study. A study with a declared extension looks twice, each time at half the alpha.
 """
 
+import bisect
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import checks, stats
-from analysis.claim import Comparison, comparisons
-from analysis.comparing import NotRunError, Paired, paired
-from analysis.frozen_study import SHARED, FrozenStudy
+from analysis.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
+from analysis.comparing import Arms, Finding, NotRunError, decide, gathered, tasks_of
+from analysis.frozen_study import CHOICES, SHARED, FrozenStudy
 from analysis.runs import Records
-from analysis.stats import Estimate
 
 ALPHA = 0.05
 
@@ -33,8 +35,11 @@ class Verdict:
     """What the runs say about one comparison of a claim.
 
     estimate, low, high: the difference (`unit` says of what; a ratio is arm / baseline) with its paired interval at
-    .95; p_adjusted: the p after Holm, for the side that is nearer: exact where paired, approximate (jackknife) for
-    shares over a random search. NaN where nothing was run. seeds: those of the look that gave the verdict.
+    .95, of this comparison alone; infinite where runs diverged. size: the estimate as it is printed: of censored runs a
+    bound, "at least 3", the number in it being `estimate`, which is NaN without information. p_adjusted: the p after
+    Holm, for the side that is nearer: exact where paired, approximate (jackknife) for shares. NaN where nothing was
+    run. supports: of a claim of `same` the smallest margin that it would have been reproduced with, else NaN. reason:
+    why it is undecided, where p alone does not say it. seeds: those of the look that gave the verdict.
     """
 
     sentence: str
@@ -49,6 +54,9 @@ class Verdict:
     note: str
     unit: str
     seeds: tuple[int, ...]
+    size: str
+    supports: float
+    reason: str
 
 
 def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Verdict]:
@@ -82,48 +90,145 @@ def look(
     runs: pd.DataFrame, frozen: Mapping[str, Any], wanted: Sequence[Comparison], seeds: Sequence[int], alpha: float
 ) -> list[Verdict]:
     """The verdicts on some seeds; a comparison that is not run keeps its place in Holm's count, with p = 1."""
-    found: list[Paired | str] = []
     confirmed = runs[(runs["phase"] == "confirm") & runs["seed"].isin(seeds)]
     arms = {str(arm): group.set_index("seed") for arm, group in confirmed.groupby("arm")}
-    for comparison in wanted:
-        try:
-            found.append(paired(arms, frozen, comparison, seeds))
-        except NotRunError as reason:
-            found.append(str(reason))
-    adjusted = stats.holm([1.0 if isinstance(one, str) else one.p for one in found])
+    found = [finding(arms, frozen, comparison, seeds) for comparison in wanted]
+    p = [1.0 if isinstance(one, str) else one.p for one in found]
+    adjusted = stats.holm(p)
     return [
-        verdict(frozen, comparison, one, float(p), alpha, seeds)
-        for comparison, one, p in zip(wanted, found, adjusted, strict=True)
+        not_run(frozen, comparison, one, seeds)
+        if isinstance(one, str)
+        else verdict(frozen, comparison, one, float(adjusted[place]), supported(one, p, place, alpha), alpha, seeds)
+        for place, (comparison, one) in enumerate(zip(wanted, found, strict=True))
     ]
+
+
+def finding(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Finding | str:
+    """What the runs say about a comparison, or why they cannot yet."""
+    try:
+        return decide(comparison, gathered(arms, frozen, comparison, seeds), frozen)
+    except NotRunError as reason:
+        return str(reason)
+
+
+def supported(found: Finding, p: Sequence[float], place: int, alpha: float) -> float:
+    """The smallest margin, in the unit of d, with which a claim of `same` is reproduced; NaN if there is none.
+
+    place: that of the comparison among the p of the study, which Holm goes over. Its own p changes only where the
+    margin passes a Walsh average, and falls from there on.
+    """
+    if found.d is None:
+        return math.nan
+    below, above = stats.walsh_averages(found.d)
+    ends = np.concatenate([[0.0], -below, above])
+    margins = np.unique(ends[np.isfinite(ends) & (ends >= 0)]) * (1 + 1e-9) + 1e-12
+    d = found.d
+
+    def shown(margin: float) -> bool:
+        return bool(stats.holm([*p[:place], stats.equivalence_p(d, margin), *p[place + 1 :]])[place] <= alpha)
+
+    first = bisect.bisect_left(margins, True, key=shown)
+    return float(margins[first]) if first < len(margins) else math.nan
+
+
+def not_run(frozen: Mapping[str, Any], comparison: Comparison, why: str, seeds: Sequence[int]) -> Verdict:
+    nothing = Finding(math.nan, "not run", math.nan, math.nan, math.nan, math.nan, reason=why)
+    return verdict(frozen, comparison, nothing, math.nan, math.nan, 1.0, seeds)
 
 
 def verdict(
     frozen: Mapping[str, Any],
     comparison: Comparison,
-    found: Paired | str,
+    found: Finding,
     p: float,
+    margin: float,
     alpha: float,
     seeds: Sequence[int],
 ) -> Verdict:
+    """The verdict on a comparison. p: after Holm; margin: the smallest that its runs support, in the unit of d."""
     claim = comparison.claim
-    if isinstance(found, str):
-        word, note, p, shown = "not run", found, math.nan, Estimate(math.nan, math.nan, math.nan)
-    else:
-        word, shown = found.side if p <= alpha else "undecided", found.shown
-        note = "; ".join([*found.notes, *edges(frozen, comparison)])
-    study, counted = str(frozen["study"]), unit(frozen, comparison)
-    return Verdict(claim.sentence, claim.source, study, word, *shown, p, comparison.text, note, counted, tuple(seeds))
+    word = found.side if not p > alpha else "undecided"
+    reason = found.reason if word in ("undecided", "not run") else ""
+    size = math.exp(margin) if claim.scale == "ratio" else margin
+    notes = [] if word == "not run" else [*scale(claim, size), *found.notes, *edges(frozen, comparison)]
+    return Verdict(
+        sentence=claim.sentence,
+        source=claim.source,
+        study=str(frozen["study"]),
+        verdict=word,
+        estimate=found.estimate.value,
+        low=found.low,
+        high=found.high,
+        p_adjusted=p,
+        comparison=comparison.text,
+        note="; ".join(filter(None, [reason, *notes])),
+        unit=unit(frozen, comparison),
+        seeds=tuple(seeds),
+        size=found.size,
+        supports=size,
+        reason=reason,
+    )
+
+
+def scale(claim: Claim, supports: float) -> list[str]:
+    """The bound that a claim was judged by, and of `same` the smallest margin that the runs support."""
+    if claim.expect != "same":
+        counted = claim.metric != "share" and claim.bound != 0
+        return [f"{claim.expect} counts from {amount(claim.scale, claim.size)} on"] if counted else []
+    smallest = "none" if math.isnan(supports) else f"{amount(claim.scale, rounded_up(supports))}, of the pseudomedian"
+    return [f"same counts within {amount(claim.scale, claim.size)}; smallest margin that the runs support: {smallest}"]
+
+
+def amount(scale: str, size: float) -> str:
+    return f"a factor of {size:.4g}" if scale == "ratio" else f"{size:.3g}"
+
+
+def rounded_up(size: float) -> float:
+    """The next number of three significant digits, so that what is printed is supported."""
+    step = 10.0 ** (math.floor(math.log10(size)) - 2)
+    return math.ceil(size / step - 1e-6) * step
 
 
 def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:
     """Marks an arm whose best tuned value is the last of the grid: a wider grid might have served it better."""
     marks = []
-    for name in (comparison.arm, comparison.claim.baseline):
-        chosen = [one for one in frozen["cells"] if (one["task"], one["arm"]) == (comparison.task, name)]
+    for task, name in itertools.product(tasks_of(comparison), (comparison.arm, comparison.claim.baseline)):
+        chosen = [one for one in frozen["cells"] if (one["task"], one["arm"]) == (task, name)]
         at = [f"{key}={one['chosen'][key]}" for one in chosen for key in one["edge"]]
+        place = name if task == comparison.task else f"{name}, {task}"
         if at:
-            marks.append(f"{name}: tuned to the edge of the grid ({', '.join(at)})")
+            marks.append(f"{place}: tuned to the edge of the grid ({', '.join(at)})")
     return marks
+
+
+def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
+    """The runs with what the claims of their study say of their task, for figures (analysis/effects.py).
+
+    claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
+    of higher and lower; claim.margin: that of the same, as one writes them; claim.own: whether a claim compares the
+    arm. Missing for runs of no frozen study.
+    """
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for study in studies:
+        wanted = comparisons(study.claims, list(study.tasks))
+        for cell in study.cells:
+            about = [one for one in wanted if cell.task in tasks_of(one) and one.claim.metric != "share"]
+            own = [one for one in about if cell.arm in (one.arm, one.claim.baseline)]
+            identities = {cell.at(choice).identity for choice in CHOICES} if about else set()
+            for identity in identities:
+                found[study.study, identity] = (*said((own or about)[0].claim, wanted), bool(own))
+    keys = zip(runs["study"], runs["arm"], strict=True)
+    rows = [found.get(key, (None, None, math.nan, math.nan, None)) for key in keys]
+    columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own"]
+    return runs.join(pd.DataFrame(rows, columns=columns, index=runs.index))
+
+
+def said(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
+    """The metric and scale of a claim, the bound of higher and lower, the margin of the same."""
+    same = [one.claim.size for one in wanted if one.claim.expect == "same" and scale_of(one.claim) == scale_of(claim)]
+    least = max(same, default=claim.size)
+    usual = EQUIVALENT.get((claim.metric, claim.scale), least)
+    return claim.metric, claim.scale, least, max(same, default=max(usual, least))
 
 
 def unit(frozen: Mapping[str, Any], comparison: Comparison) -> str:

@@ -1,84 +1,148 @@
-"""One comparison of a claim on the runs of its arms: its estimate, and the p of the side that the runs are on."""
+"""One comparison of a claim on the runs of its arms: its estimate, and the p of the side that the runs are on.
+
+`decide` is a pure function of a comparison and its runs. It knows nothing of the other comparisons of the study, which
+`analysis/claims.py` adjusts its p for.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import aggregates, settings, stats
-from analysis.claim import INTERACTIONS, Claim, Comparison
-from analysis.measures import MEMORY, budget, difference
-from analysis.stats import Array, Estimate
+from analysis import measures, settings, stats
+from analysis.claim import Claim, Comparison
+from analysis.measures import LOSS, MEMORY, budget, difference, learned, measured
+from analysis.outcomes import Flags, Outcomes
+from analysis.shares import Shares, over_grid, over_search
+from analysis.stats import Estimate
 
-
-class Paired(NamedTuple):
-    """The values of one comparison: d per seed, its estimate on the claim's scale, and what a reader should know."""
-
-    d: Array
-    p: float  # of the nearer side: exact where paired, approximate for a random search
-    side: str  # the verdict if p is small enough
-    shown: Estimate
-    notes: list[str]
-
+SENSITIVE = 0.75  # the share of seeds on which baseline and arm have to show that they can do the task, for `same`
 
 Arms = Mapping[str, pd.DataFrame]  # the confirmation runs of each arm by its identity, one row per seed
+Cells = Mapping[
+    tuple[str, str], pd.DataFrame
+]  # the runs by task and the arm's name, one row per seed, seeds in one order
 
 
 class NotRunError(Exception):
     """Why a comparison cannot be made yet."""
 
 
-def paired(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Paired:
-    """The differences of a comparison and what they say; raises NotRunError if a run is missing or unpaired."""
+@dataclass(frozen=True)
+class Finding:
+    """What the runs say about one comparison by itself.
+
+    p: of the nearer side, before Holm: exact where paired, approximate for shares. side: the verdict if p is small
+    enough. least, most: the bounds of the estimate on the claim's scale, equal where it is known; low, high: its
+    interval at .95, of this comparison alone. reason: why it is undecided, if it is and p alone does not say it. d: the
+    differences of a claim of `same` that the study could have seen to fail, else None.
+    """
+
+    p: float
+    side: str
+    least: float
+    most: float
+    low: float
+    high: float
+    notes: list[str] = field(default_factory=list)
+    reason: str = ""
+    d: Outcomes | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        """The estimate with its interval; of one between bounds the end that is informative, NaN if neither is."""
+        one_sided = self.least if self.most == math.inf else self.most
+        value = self.least if self.least == self.most else one_sided
+        nothing = self.most == math.inf and self.least in (0.0, -math.inf)
+        return Estimate(math.nan if nothing else value, self.low, self.high)
+
+    @property
+    def size(self) -> str:
+        """The estimate as a reader should read it."""
+        if self.least == self.most:
+            return written(self.least)
+        if self.most == math.inf:
+            return "no information" if math.isnan(self.estimate.value) else f"at least {written(self.least)}"
+        if self.least in (0.0, -math.inf):
+            return f"at most {written(self.most)}"
+        return f"{written(self.least)} to {written(self.most)}"
+
+
+def written(value: float) -> str:
+    """A size with three digits; a diverged run makes it infinite."""
+    if math.isnan(value):
+        return "–"
+    return f"{'-' if value < 0 else ''}infinite" if math.isinf(value) else f"{value:.3g}"
+
+
+def gathered(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> dict[Any, Any]:
+    """The runs that a comparison is made of; NotRunError if one is missing.
+
+    frozen: `cells` says which identity an arm has on a task.
+    """
+    cells = cells_of(frozen, comparison)
+    if not frozen.get("search"):
+        return {(one["task"], one["arm"]): values(arms, one, seeds) for one in cells}
+    found = {(one["task"], one["arm"]): arms[one["identity"]] for one in cells if one["identity"] in arms}
+    if len(found) < len(cells):
+        raise NotRunError(f"{comparison.task}: {len(found)} of {len(cells)} runs of the search")
+    return found
+
+
+def cells_of(frozen: Mapping[str, Any], comparison: Comparison) -> list[Mapping[str, Any]]:
+    """What was frozen for every arm on every task that a comparison is about; NotRunError if a part is missing."""
     claim = comparison.claim
-    if claim.metric == "share" and frozen.get("search"):
-        return over_search(arms, frozen, comparison)
+    cells = [one for one in frozen["cells"] if one["task"] in (comparison.task, claim.against)]
     if claim.metric == "share":
-        return by_rank(over_grid(arms, frozen, comparison, seeds), claim, [])
-    first = values(arms, frozen, comparison.task, comparison.arm, seeds)
-    second = values(arms, frozen, comparison.task, claim.baseline, seeds)
-    same_data(first, second)
-    notes = cautions(claim, {comparison.arm: first, claim.baseline: second})
-    if claim.metric == "solved":
-        return by_sign(first["solved"], second["solved"], claim, notes)
-    if claim.metric == "memory" and not all(MEMORY in arm and arm[MEMORY].notna().all() for arm in (first, second)):
-        raise NotRunError("dc_T / dc_0 was not measured: train.steps=0")
-    d = difference(first, second, claim)
-    if claim.against:
-        one, two = (values(arms, frozen, claim.against, name, seeds) for name in (comparison.arm, claim.baseline))
-        same_data(one, two)
-        d = d - difference(one, two, claim)
-    return by_rank(d, claim, notes)
+        return [one for one in cells if one["task"] == comparison.task]
+    wanted = [(task, arm) for task in tasks_of(comparison) for arm in (comparison.arm, claim.baseline)]
+    known = {(one["task"], one["arm"]): one for one in cells}
+    if absent := [key for key in wanted if key not in known]:
+        raise NotRunError(f"{absent[0][1]}, {absent[0][0]}: not a part of the study")
+    return [known[key] for key in wanted]
 
 
-def values(arms: Arms, frozen: Mapping[str, Any], task: str, arm: str, seeds: Sequence[int]) -> pd.DataFrame:
+def tasks_of(comparison: Comparison) -> list[str]:
+    return [comparison.task, *([comparison.claim.against] if comparison.claim.against else [])]
+
+
+def values(arms: Arms, cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
     """The runs of an arm on a task, one row per seed in the order of `seeds`."""
-    identity = cell(frozen, task, arm)["identity"]
-    found = arms.get(identity)
+    found = arms.get(cell["identity"])
     if found is None or len(found) < len(seeds):
-        raise NotRunError(f"{arm}, {task}: {0 if found is None else len(found)} of {len(seeds)} confirmation runs")
+        place, count = f"{cell['arm']}, {cell['task']}", 0 if found is None else len(found)
+        raise NotRunError(f"{place}: {count} of {len(seeds)} confirmation runs")
     return pd.DataFrame(found.loc[list(seeds)])
-
-
-def cell(frozen: Mapping[str, Any], task: str, arm: str) -> Mapping[str, Any]:
-    """What was frozen for an arm on a task: its settings, what tuning chose and the arm's identity."""
-    for one in frozen["cells"]:
-        if (one["task"], one["arm"]) == (task, arm):
-            return dict(one)
-    raise NotRunError(f"{arm}, {task}: not a part of the study")
 
 
 def identities(frozen: Mapping[str, Any], comparison: Comparison) -> set[str]:
     """The arms whose runs a comparison is made of."""
+    return {one["identity"] for one in cells_of(frozen, comparison)}
+
+
+def decide(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Finding:
+    """What the runs of a comparison say; NotRunError if they cannot say it.
+
+    runs: those of arm and baseline on the task, and on `against`; of a share those of every cell of its task.
+    design: of a share the `factors` of its grid, or the `search`.
+    """
     claim = comparison.claim
-    names = {comparison.arm, claim.baseline}
-    return {
-        one["identity"]
-        for one in frozen["cells"]
-        if one["task"] in (comparison.task, claim.against) and (claim.metric == "share" or one["arm"] in names)
-    }
+    if claim.metric == "share":
+        return of_share(comparison, runs, design)
+    pairs = [(runs[task, comparison.arm], runs[task, claim.baseline]) for task in tasks_of(comparison)]
+    for first, second in pairs:
+        same_data(first, second)
+        measurable(claim, first, second)
+    if claim.metric == "solved":
+        return by_sign(*pairs[0], claim, cautions(comparison, runs))
+    differences = [difference(first, second, claim) for first, second in pairs]
+    d = differences[0] if len(differences) == 1 else differences[0] - differences[1]
+    if claim.expect == "same":
+        return by_equivalence(d, comparison, runs)
+    return by_rank(d, claim, cautions(comparison, runs))
 
 
 def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:
@@ -89,81 +153,141 @@ def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:
         raise NotRunError(f"the runs of seed {seeds} did not see the same data")
 
 
-def by_rank(d: Array, claim: Claim, notes: list[str]) -> Paired:
-    """The verdict of the signed ranks of d."""
-    bound = claim.bound
-    if claim.expect == "same":
-        inside, outside = stats.equivalence_p(d, bound), stats.outside_p(d, bound)
-        side, p = ("reproduced", inside) if inside <= outside else ("refuted", outside)
-    else:
-        p = stats.signed_rank_p(d, bound)
-        above = stats.signed_rank_p(d, bound, "greater") <= stats.signed_rank_p(d, bound, "less")
-        side = "reproduced" if above == (claim.expect == "higher") else "refuted"
-    shown = stats.paired_difference(d)
-    if claim.scale == "ratio":
-        shown = Estimate(*(math.exp(min(value, 700)) for value in shown))
-    return Paired(d, p, side, shown, notes)
+def measurable(claim: Claim, *arms: pd.DataFrame) -> None:
+    """Raise NotRunError unless the claim's metric has a value for every run, and a ratio where one is asked for."""
+    for runs in arms:
+        if claim.metric == "solved":
+            continue
+        if claim.scale == "ratio" and claim.metric == "score" and runs["task.direction"].iloc[0] == "max":
+            metric = runs.get("task.metric", pd.Series(["score"])).iloc[0]
+            raise NotRunError(f"a ratio of {metric}, of which more is better, is no scale: scale=difference")
+        name = {"memory": MEMORY, "loss": LOSS}.get(claim.metric)
+        if name and not (name in runs and (runs[name].notna() | (runs["status"] == "diverged")).all()):
+            raise NotRunError(
+                "dc_T / dc_0 was not measured: train.steps=0" if name == MEMORY else "the loss was not recorded"
+            )
+        if claim.scale == "ratio" and (measured(runs, claim, budget(runs)).low < 0).any():
+            raise NotRunError(f"a ratio of {claim.metric} needs values of 0 or more: scale=difference")
 
 
-def by_sign(first: "pd.Series[Any]", second: "pd.Series[Any]", claim: Claim, notes: list[str]) -> Paired:
-    """The verdict of McNemar's test on solved or not."""
-    shown = stats.solve_difference(first, second)
-    side = "reproduced" if (shown.value > 0) == (claim.expect == "higher") else "refuted"
-    d = first.to_numpy(dtype=float) - second.to_numpy(dtype=float)
-    return Paired(d, stats.mcnemar_p(first, second), side, shown, notes)
+def by_rank(d: Outcomes, claim: Claim, notes: list[str]) -> Finding:
+    """What the signed ranks of d say of a claim that it is higher or lower than a bound."""
+    less, greater = (stats.signed_rank_p(d, claim.bound, side) for side in ("less", "greater"))
+    side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
+    return Finding(min(1.0, 2 * min(less, greater)), side, *shown(d, claim), notes, between_bounds(d))
 
 
-def over_grid(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Array:
-    """The share of the variance of the score (the log of a loss) that a knob explains over a grid, one per seed."""
-    factors: Mapping[str, list[Any]] = frozen["factors"]
-    cells = [one for one in frozen["cells"] if one["task"] == comparison.task]
-    runs = pd.concat([values(arms, frozen, comparison.task, one["arm"], seeds) for one in cells])
-    table = settings.response(runs).to_numpy(dtype=float).reshape(len(cells), len(seeds))
-    grids = table.T.reshape(len(seeds), *map(len, factors.values()))
-    return np.array(
-        [share(dict(zip(factors, aggregates.main_shares(grid), strict=True)), comparison) for grid in grids]
-    )
+def by_equivalence(d: Outcomes, comparison: Comparison, runs: Cells) -> Finding:
+    """What the signed ranks of d say of a claim of `same`, in which pairs that show nothing count against it."""
+    claim = comparison.claim
+    able = {key: learned(one, claim, budget(*runs.values())) for key, one in runs.items()}
+    informed = d if claim.metric == "memory" else d.where(shows_something(comparison, able))
+    blind = [] if claim.metric == "memory" else insensitive(able, claim)
+    inside, outside = stats.equivalence_p(informed, claim.bound), stats.outside_p(d, claim.bound)
+    inside = 1.0 if blind else inside
+    side, p = ("reproduced", inside) if inside <= outside else ("refuted", outside)
+    reason = f"the study could not have seen a difference: {', '.join(blind)}" if blind else between_bounds(informed)
+    found = shown(d, claim)
+    return Finding(p, side, *found, cautions(comparison, runs), reason, None if blind else informed)
 
 
-def share(shares: Mapping[str, float], comparison: Comparison) -> float:
-    """Of the shares of every knob alone that of the comparison's, or what they all leave to interactions."""
-    return 1 - sum(shares.values()) if comparison.arm == INTERACTIONS else shares[comparison.arm]
+def shows_something(comparison: Comparison, able: Mapping[tuple[str, str], Flags]) -> Flags:
+    """The seeds, shape (n,), on which arm or baseline could do the task, on every task of the comparison."""
+    pairs = [able[task, comparison.arm] | able[task, comparison.claim.baseline] for task in tasks_of(comparison)]
+    both: Flags = np.logical_and.reduce(pairs)
+    return both
 
 
-def over_search(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison) -> Paired:
-    """The share of the variance of the score (of its log for losses) that a knob explains over a random search."""
-    search: Mapping[str, Mapping[str, Any]] = frozen["search"]
-    cells = [one for one in frozen["cells"] if one["task"] == comparison.task]
-    found = [arms[one["identity"]] for one in cells if one["identity"] in arms]
-    if len(found) < len(cells):
-        raise NotRunError(f"{comparison.task}: {len(found)} of {len(cells)} runs of the search")
-    runs = pd.concat(found)
-    knobs = {key: runs[f"config.resolved.{key}"].astype(float) for key in search}
-    table = pd.DataFrame({key: np.log(knobs[key]) if search[key]["log"] else knobs[key] for key in search})
-    table["score"] = settings.response(runs)
+def insensitive(able: Mapping[tuple[str, str], Flags], claim: Claim) -> list[str]:
+    """The arms that could do the task on too few seeds for a study of `same`, in words."""
+    what = "solved" if claim.metric == "steps" else "beat chance"
+    return [
+        f"{arm} {what} on {int(flags.sum())} of {len(flags)} seeds of {task}"
+        for (task, arm), flags in able.items()
+        if flags.mean() < SENSITIVE
+    ]
+
+
+def between_bounds(d: Outcomes) -> str:
+    """Why a verdict on differences that are not all known is undecided; nothing where they are."""
+    if d.exact.all():
+        return ""
+    parts = []
+    if unknown := int(d.unknown.sum()):
+        parts.append(f"{unknown} of {len(d)} pairs carry no information")
+    if bounded := int((~d.exact & ~d.unknown).sum()):
+        parts.append(f"{bounded} of {len(d)} pairs are known as a bound only")
+    return f"{', '.join(parts)}, and it does not hold for all that they may be"
+
+
+def shown(d: Outcomes, claim: Claim) -> tuple[float, float, float, float]:
+    """The bounds of the estimate and its interval, on the claim's scale."""
+    estimate = (*stats.pseudomedian(d), *stats.paired_difference(d)[1:])
+    least, most, low, high = (power(value) for value in estimate) if claim.scale == "ratio" else estimate
+    return least, most, low, high
+
+
+def power(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+def by_sign(first: pd.DataFrame, second: pd.DataFrame, claim: Claim, notes: list[str]) -> Finding:
+    """What McNemar's test says of solved or not."""
+    if claim.against:
+        raise NotRunError("solve rates are compared on one task: against is for other metrics")
+    value, low, high = stats.solve_difference(first["solved"], second["solved"])
+    side = "reproduced" if (value > 0) == (claim.expect == "higher") else "refuted"
+    return Finding(stats.mcnemar_p(first["solved"], second["solved"]), side, value, value, low, high, notes)
+
+
+def of_share(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Finding:
+    """What the jackknife says of a share of variance, at both ends of what diverged runs may be."""
+    cells = list(runs.values())
+    every = pd.concat(cells)
+    responses = settings.responses(every)
     try:
-        whole = aggregates.importance(table, "score", list(search))
-        parts = aggregates.importance_without(table, "score", list(search))
+        if design.get("search"):
+            found = [over_search(every, response, design["search"], comparison.arm) for response in responses]
+        else:
+            shape = [-1, *(len(values) for values in design["factors"].values())]
+            tables = [response.reshape(len(cells), -1).T.reshape(shape) for response in responses]
+            found = [over_grid(table, list(design["factors"]), comparison.arm) for table in tables]
     except ImportError:
         raise NotRunError("functional ANOVA needs optuna: pip install 'gates[importance]'") from None
-    value, without = whole.shares[comparison.arm], [part[comparison.arm] for part in parts]
-    claim, notes = comparison.claim, [f"{len(runs)} runs, out-of-bag R2 {whole.fit:.2f}"]
-    if diverged := int((runs["status"] == "diverged").sum()):
-        notes.append(f"{diverged} of {len(runs)} diverged")
-    less, greater = (stats.jackknife_p(value, without, claim.bound, side) for side in ("less", "greater"))
-    side = "reproduced" if (greater < less) == (claim.expect == "higher") else "refuted"
-    p = min(1.0, 2 * min(less, greater)) if whole.decided else 1.0
-    return Paired(np.array(without), p, side, stats.jackknife(value, without), notes)
+    diverged = int((every["status"] == "diverged").sum())
+    notes = [*found[0].notes, *([f"{diverged} of {len(every)} diverged"] if diverged else [])]
+    chance = measures.column(every, "task.chance")
+    blind = not np.isnan(chance).any() and not learned(every, comparison.claim, budget(every)).any()
+    return by_jackknife(found, comparison.claim, notes, "no run beat chance" if blind else "")
 
 
-def cautions(claim: Claim, arms: Mapping[str, pd.DataFrame]) -> list[str]:
+def by_jackknife(found: Sequence[Shares], claim: Claim, notes: list[str], blind: str) -> Finding:
+    """The verdict on a share that the jackknife gives, at both ends; it has to hold at each."""
+    less, greater = (max(one.p(claim.bound, side) for one in found) for side in ("less", "greater"))
+    if claim.expect == "same":
+        inside = max(max(one.p(-claim.bound, "greater"), one.p(claim.bound, "less")) for one in found)
+        side, p = ("reproduced", inside) if inside <= greater else ("refuted", min(1.0, 2 * greater))
+    else:
+        side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
+        p = min(1.0, 2 * min(less, greater))
+    intervals = [one.interval for one in found]
+    least, most = (end(one.value for one in intervals) for end in (min, max))
+    low, high = min(one.low for one in intervals), max(one.high for one in intervals)
+    blind = blind or next((one.reason for one in found if one.reason), "")
+    apart = "it depends on what the diverged runs count as" if len(found) > 1 else ""
+    return Finding(1.0 if blind else p, side, least, most, low, high, notes, blind or apart)
+
+
+def cautions(comparison: Comparison, runs: Cells) -> list[str]:
     """What to know about the runs of a comparison: diverged ones, and budgets that cut steps off."""
     notes = []
-    for name, runs in arms.items():
-        diverged, unsolved = int((runs["status"] == "diverged").sum()), int((~runs["solved"]).sum())
+    for (task, arm), cell in runs.items():
+        name = arm if task == comparison.task else f"{arm}, {task}"
+        diverged = int((cell["status"] == "diverged").sum())
+        unsolved = int((~cell["solved"] & (cell["status"] != "diverged")).sum())
         if diverged:
-            notes.append(f"{name}: {diverged} of {len(runs)} diverged")
-        if claim.metric == "steps" and unsolved:
-            least = ", so its steps are a lower bound" if 2 * unsolved >= len(runs) else ""
-            notes.append(f"{name}: {unsolved} of {len(runs)} unsolved at {budget(runs):.0f} steps{least}")
+            notes.append(f"{name}: {diverged} of {len(cell)} diverged")
+        if comparison.claim.metric == "steps" and unsolved:
+            least = ", so its steps are a lower bound" if 2 * unsolved >= len(cell) else ""
+            notes.append(f"{name}: {unsolved} of {len(cell)} unsolved at {budget(cell):.0f} steps{least}")
     return notes

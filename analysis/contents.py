@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis import checks, claims, tables, theme
 from analysis.claims import Verdict
+from analysis.comparing import written
 from analysis.escaping import tidy
 from analysis.runs import Records
 
@@ -60,8 +61,8 @@ def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 
 def estimate(verdict: Verdict) -> str:
-    low, high = tables.number(verdict.low), tables.number(verdict.high)
-    return f"{tables.number(verdict.estimate)} [{low}, {high}]" if verdict.estimate == verdict.estimate else "–"
+    """The estimate with its interval, as a reader should read it."""
+    return "–" if verdict.verdict == "not run" else f"{verdict.size} [{written(verdict.low)}, {written(verdict.high)}]"
 
 
 def listings(records: Records) -> list[dict[str, Any]]:
@@ -86,9 +87,9 @@ def listings(records: Records) -> list[dict[str, Any]]:
 
 TUNED = "Each variant has its own value, chosen among those tried on other seeds than the ones reported."
 UNFINISHED = (
-    "A diverged run is in the figures, at the chance level. A failed, interrupted or still running one is missing from "
-    "them until it has been run again; so is a stale one, whose numbers another version of cell, task or trainer made "
-    "(retry=stale makes it again)."
+    "A diverged run is in the figures, as worse than every other. A failed, interrupted or still running one is "
+    "missing from them until it has been run again; so is a stale one, whose numbers another version of cell, task or "
+    "trainer made (retry=stale makes it again)."
 )
 ABSENT = "Other variants have run these seeds of the task."
 SKIPPED = "These are in no figure and no table."

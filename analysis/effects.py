@@ -1,27 +1,35 @@
 """Every variant against the complete LSTM, on every task: what the heat map and the probability of improvement draw.
 
-These are descriptions of a whole report; what was frozen to be decided is in `analysis/claims.py`.
+These describe a whole report, by the metric and the margin that the study's claims state for a task; what was frozen
+to be decided is in `analysis/claims.py`.
 """
 
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis import checks, stats, theme
-from analysis.claim import EQUIVALENT, Claim
-from analysis.measures import difference
+from analysis import checks, measures, stats, theme
+from analysis.claim import EQUIVALENT, Claim, Comparison
+from analysis.comparing import Finding, NotRunError, decide
+from analysis.outcomes import Outcomes
 
-COLUMNS = ["task", "name", "baseline", "pairs", "scale", "effect", "low", "high", "better", "worse", "p", "p_same"]
-COLUMNS += ["p_adjusted", "p_same_adjusted", "verdict"]
+COLUMNS = ["task", "name", "baseline", "metric", "scale", "margin", "claimed", "pairs", "effect", "size", "low", "high"]
+COLUMNS += ["better", "worse", "p", "p_adjusted", "verdict"]
+CLAIMED = {"metric": "claim.metric", "scale": "claim.scale", "least": "claim.least", "margin": "claim.margin"}
+OWN = "claim.own"  # whether a claim compares the arm on its task; these columns come from claims.marked
+HIGHER_IS_BETTER = ("solved",)
+DRAWN = ("score", "loss", "steps", "solved")  # metrics of which there is a better
 
 
 def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per task and variant that shares seeds, on the same data, with the LSTM.
 
-    effect, low, high: the paired difference variant - LSTM, for losses the ratio variant / LSTM (`scale`), with its
-    exact 95 % interval. better, worse: seeds on which the variant is. p: exact Wilcoxon, p_same: equivalence at the
-    default margin; both are adjusted by Holm over the table, and make the verdict.
+    effect, low, high: the paired difference variant - LSTM in `metric`, or the ratio variant / LSTM (`scale`), with its
+    exact 95 % interval, of this cell alone; size: the effect as it is printed, infinite or a bound where runs diverged
+    or were censored. better, worse: seeds on which the variant certainly is. p: of the nearer of better or worse, and
+    the same within `margin`; p_adjusted: after Holm over the table, of which the verdict is made. claimed: whether a
+    frozen claim compares the variant on the task.
     """
     scored = checks.scored(runs)
     rows = []
@@ -30,12 +38,11 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
         for name in cells:
             baseline = opposite(panel, name)
             if baseline is not None:
-                rows.append(
-                    {"task": task, "name": name, **compared(cells[name], cells[baseline]), "baseline": baseline}
-                )
+                row = compared(cells[name], cells[baseline], stated(cells[name], panel))
+                rows.append({"task": task, "name": name, "baseline": baseline, **row})
     found = pd.DataFrame([row for row in rows if row.get("pairs")], columns=COLUMNS)
-    found = found.assign(p_adjusted=stats.holm(found["p"]), p_same_adjusted=stats.holm(found["p_same"]))
-    return found.assign(verdict=[verdict(row) for _, row in found.iterrows()])
+    found = found.assign(p_adjusted=stats.holm(found["p"]))
+    return found.assign(verdict=found["verdict"].where(found["p_adjusted"] <= 1 - stats.LEVEL, "undecided"))
 
 
 def opposite(panel: pd.DataFrame, name: str) -> str | None:
@@ -47,32 +54,71 @@ def opposite(panel: pd.DataFrame, name: str) -> str | None:
     return next((row for row in base if row.partition(" (")[2] == suffix), base[0] if len(base) == 1 else None)
 
 
-def compared(cell: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, object]:
+def stated(cell: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
+    """What the claims of its study say of a row's task, `{}` if they say nothing; `own` if they compare the row."""
+    if OWN not in panel:
+        return {}
+    rows = [part for part in (cell, panel) if part[CLAIMED["metric"]].notna().any()]
+    if not rows:
+        return {}
+    known = rows[0].loc[rows[0][CLAIMED["metric"]].first_valid_index()]
+    return {**{key: known[column] for key, column in CLAIMED.items()}, "own": (cell[OWN] == True).any()}  # noqa: E712
+
+
+def compared(cell: pd.DataFrame, baseline: pd.DataFrame, said: dict[str, Any]) -> dict[str, Any]:
     """The paired difference of two rows of one task; nothing if no seed of theirs saw the same data."""
     both = cell.merge(baseline[["seed", "data_digest"]].dropna(), on=["seed", "data_digest"])[["seed"]]
-    if both.empty:
+    if both.empty or said.get("metric", "score") not in DRAWN:
         return {}
     first, second = (rows.set_index("seed").loc[both["seed"]] for rows in (cell, baseline))
     lower = cell["task.direction"].iloc[0] == "min"
-    scale = "ratio" if lower and min(first["score"].min(), second["score"].min()) > 0 else "difference"
-    d = difference(first, second, Claim(metric="score", scale=scale))
-    estimate = np.array(stats.paired_difference(d))
-    low = np.exp(np.clip(estimate, -700, 700)) if scale == "ratio" else estimate
+    positive = lower and min(first["score"].min(), second["score"].min()) > 0
+    scale = "ratio" if positive else "difference"
     margin = EQUIVALENT["score", scale]
-    better = d < 0 if lower else d > 0
+    said = said or {"metric": "score", "scale": scale, "least": margin, "margin": margin, "own": False}
+    try:
+        word, found, d = judged(first, second, said)
+    except NotRunError:
+        return {}
+    fewer_is_better = lower if said["metric"] == "score" else said["metric"] not in HIGHER_IS_BETTER
+    below, above = int((d.high < 0).sum()), int((d.low > 0).sum())
+    better, worse = (below, above) if fewer_is_better else (above, below)
+    word = {"lower": "better" if fewer_is_better else "worse", "higher": "worse" if fewer_is_better else "better"}.get(
+        word, word
+    )
     return {
+        **{key: said[key] for key in ("metric", "scale", "margin")},
+        "claimed": said["own"],
         "pairs": len(d),
-        "scale": scale,
-        **dict(zip(("effect", "low", "high"), low, strict=True)),
-        "better": int(better.sum()),
-        "worse": int((d != 0).sum() - better.sum()),
-        "p": stats.signed_rank_p(d),
-        "p_same": stats.equivalence_p(d, float(np.log(margin)) if scale == "ratio" else margin),
+        "effect": found.estimate.value,
+        "size": found.size,
+        "low": found.low,
+        "high": found.high,
+        "better": better,
+        "worse": worse,
+        "p": found.p,
+        "verdict": word,
     }
 
 
-def verdict(row: "pd.Series[Any]") -> str:
-    """better, worse, same or undecided, at .05 after Holm."""
-    if row["p_adjusted"] <= 1 - stats.LEVEL:
-        return "better" if row["better"] > row["worse"] else "worse"
-    return "same" if row["p_same_adjusted"] <= 1 - stats.LEVEL else "undecided"
+def judged(first: pd.DataFrame, second: pd.DataFrame, said: dict[str, Any]) -> tuple[str, Finding, Outcomes]:
+    """Whether the first is higher, lower or the same, if p is small enough: the nearer of them, with its finding."""
+    runs = {("", "first"): first, ("", "second"): second}
+    margin, metric, scale = said["margin"], said["metric"], said["scale"]
+
+    def asked(expect: str, size: float) -> Finding:
+        claim = Claim(expect=expect, metric=metric, scale=scale, baseline="second", margin=size)
+        return decide(Comparison(claim, "", "first"), runs, {})
+
+    found = {expect: asked(expect, said["least"]) for expect in ("higher", "lower")}
+    found = {expect: one for expect, one in found.items() if one.side == "reproduced"}
+    if metric == "solved":
+        solved = [arm["solved"].to_numpy(dtype=float) for arm in (first, second)]
+        d = Outcomes(solved[0] - solved[1], solved[0] - solved[1])
+    else:
+        found["same"] = asked("same", margin)
+        d = measures.difference(first, second, Claim(metric=metric, scale=scale))
+        if found["same"].side != "reproduced":
+            del found["same"]
+    word = min(found, key=lambda expect: found[expect].p, default="undecided")
+    return word, found.get(word) or replace(asked("higher", said["least"]), p=1.0), d

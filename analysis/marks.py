@@ -16,10 +16,11 @@ from analysis.figures import Panel
 Looks = dict[str, theme.Style]
 
 
-def shown(scores: "pd.Series[float]", of: "pd.Series[float]") -> "pd.Series[float]":
-    """Where scores are drawn: an infinite one (diverged, and no chance level to fall to) at the worst finite one."""
-    finite = of[of.abs() < math.inf]
-    return scores.clip(finite.min(), finite.max()) if len(finite) else scores
+def shown(scores: "pd.Series[float]", of: "pd.Series[float]", runs: pd.DataFrame) -> "pd.Series[float]":
+    """Where scores are drawn: that of a diverged run, which is infinite, at the worst of those `of` and of chance."""
+    levels = pd.concat([of, runs["task.chance"]]).astype(float)
+    finite = levels[levels.abs() < math.inf]
+    return scores.clip(finite.min(), finite.max()) if len(finite) else scores.clip(1, 1)
 
 
 def reference(ax: Axes, runs: pd.DataFrame, along: str) -> None:
@@ -86,10 +87,10 @@ def medians(on: Panel, x: str) -> None:
         own = rows[rows["name"] == name]
         line = own.drop_duplicates(x).sort_values(x)
         points: Any = {"s": 5, "color": look.colour, "alpha": 0.6, "linewidths": 0, "gid": f"seeds:{name}"}
-        ax.scatter(own[x], shown(own["value"], rows["value"]), **points)
+        ax.scatter(own[x], shown(own["value"], rows["value"], on.runs), **points)
         ax.plot(
             line[x],
-            shown(line["median"], rows["value"]),
+            shown(line["median"], rows["value"], on.runs),
             color=look.colour,
             dashes=look.dashes,
             linewidth=1,
@@ -115,7 +116,9 @@ def against(on: Panel, label: str) -> Axes:
     ax, rows = on.ax, on.rows
     for name, look in on.looks.items():
         own = rows[rows["name"] == name]
-        own = own.assign(value=shown(own["value"], rows["value"]), median=shown(own["median"], rows["value"]))
+        own = own.assign(
+            value=shown(own["value"], rows["value"], on.runs), median=shown(own["median"], rows["value"], on.runs)
+        )
         ax.scatter(own["cost"], own["value"], s=5, color=look.colour, alpha=0.6, linewidths=0, gid=f"seeds:{name}")
         middle = own.iloc[:1]
         style: Any = {"color": look.colour, "marker": look.marker, "edgecolors": "white", "linewidths": 0.4}

@@ -10,6 +10,7 @@ Where the runs of a row are of several studies, these are joined by `+`. A name 
 """
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.claims import Verdict
+from analysis.comparing import written
 
 HEAD = r"""% One macro per number: \gates{study/task/row/column}
 \providecommand{\gates}[1]{\ifcsname gates/#1\endcsname\csname gates/#1\endcsname%
@@ -78,7 +80,9 @@ def numbers(
         for column in CLAIM:
             value = float(asdict(verdict)[column])
             if not pd.isna(value):
-                yield f"{place}/{column}", spelled(value)
+                yield f"{place}/{column}", spelled(value, "infinite")
+        if verdict.size != written(verdict.estimate):
+            yield f"{place}/size", verdict.size
 
 
 def numbered(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
@@ -89,8 +93,10 @@ def numbered(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
         yield f"{key([verdict.study])}/claim/{counts[verdict.study]}", verdict
 
 
-def spelled(value: float) -> str:
-    """Three digits as LaTeX writes them, in text or in a formula; whole numbers in full."""
+def spelled(value: float, infinite: str = "diverged") -> str:
+    """Three digits as LaTeX writes them, in text or in a formula; whole numbers in full, infinite ones as a word."""
+    if math.isinf(value):
+        return infinite
     text = f"{value:.0f}" if value.is_integer() else tables.number(value)
     mantissa, e, exponent = text.partition("e")
     return rf"\ensuremath{{{mantissa}\times10^{{{int(exponent)}}}}}" if e else text

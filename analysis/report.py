@@ -11,6 +11,7 @@ python -m analysis.report study=outputs/demo why=scores:LSTM/adding     the runs
 """
 
 import base64
+import dataclasses
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -76,7 +77,8 @@ def report(options: Options) -> None:
         made.refuse_foreign(out, options.out, PAGES)
     decided = frozen(options.study)
     everything = runs.load(options.study, options.strict)
-    records = choose(everything, options.variants, options.labels, options.tasks)
+    chosen = choose(everything, options.variants, options.labels, options.tasks)
+    records = dataclasses.replace(chosen, runs=claims.marked(chosen.runs, decided))
     if options.why:
         print(explain(records, options.why, decided))
         return

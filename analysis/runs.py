@@ -6,7 +6,8 @@
     record   study folder / run folder
     task     the panel: the task's name, with what differs between tasks of that name     (arms.py)
     name     the row: the variant's label, with what differs between its arms             (arms.py)
-    score    `results.score`; the chance level for a diverged run; NaN for a run that has not ended
+    score    `results.score`; worse than every other for a diverged run, which is inf where less is better, else -inf;
+             NaN for a run that has not ended
     solved   whether a finished run solved its task; a diverged run never did
     stale    what of a run has another version today (versions.py), "cell, trainer"; its `status` is then `stale`
 
@@ -122,9 +123,8 @@ def frame(rows: pd.DataFrame) -> pd.DataFrame:
     runs = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *NUMBERS, "results.solved"])))
     runs = runs.astype(dict.fromkeys(NUMBERS, float))
     worst = pd.Series(np.where(runs["task.direction"] == "min", np.inf, -np.inf), runs.index)
-    chance = runs["task.chance"].fillna(worst)  # a task without a chance level: diverged is worse than any score
     runs["score"] = runs["results.score"].where(runs["status"] == "finished", np.nan)
-    runs["score"] = runs["score"].where(runs["status"] != "diverged", chance)
+    runs["score"] = runs["score"].where(runs["status"] != "diverged", worst)
     runs["solved"] = [solved is True for solved in runs["results.solved"]]
     runs["solved"] &= runs["status"] == "finished"
     return arms.named(runs)

@@ -4,15 +4,26 @@ import numpy as np
 import pandas as pd
 
 from analysis import arms
+from analysis.outcomes import Array
 
 FEEDS = ".feeds"
 MOST = 4  # factors whose interactions can still be read
 
 
-def response(runs: pd.DataFrame) -> "pd.Series[float]":
-    """What variance is taken of, of the runs of one task: the log of a loss, the score otherwise."""
-    logs = runs["task.direction"].iloc[0] == "min" and runs["score"].min() > 0
-    return np.log(runs["score"]) if logs else runs["score"]
+def responses(runs: pd.DataFrame) -> list[Array]:
+    """What variance is taken of, of the runs of one task: the log of a loss, the score otherwise; shape (n,) each.
+
+    Where runs diverged it is taken twice, at both ends of what they may be: as bad as the worst that did not, and so
+    bad that nothing counts but which did.
+    """
+    diverged = (runs["status"] == "diverged").to_numpy()
+    scores = runs["score"].to_numpy(dtype=float)
+    if diverged.all():
+        return [np.zeros(len(runs))]
+    lower, known = runs["task.direction"].iloc[0] == "min", scores[~diverged]
+    scores = np.where(diverged, known.max() if lower else known.min(), scores)
+    values = np.log(scores) if lower and known.min() > 0 else scores
+    return [values, diverged.astype(float)] if diverged.any() else [values]
 
 
 def varied(runs: pd.DataFrame) -> list[str]:

@@ -27,8 +27,8 @@ REFERENCES = {"chance": "chance", "solved from": "solved_from"}  # the last rows
 NOTE = (
     "Median over seeds of the task's own measure at the end of training; n is the number of seeds. In round brackets "
     f"the smallest and largest seed, where n is below {ENOUGH}; in square brackets the exact 95 % interval of the "
-    f"median, from n = {ENOUGH} on. A diverged run scores chance and counts as never solved. Parameters: those of the "
-    "recurrent layers."
+    f"median, from n = {ENOUGH} on. A diverged run is worse than every other and never solves. Parameters: those of "
+    "the recurrent layers."
 )
 
 

@@ -17,7 +17,7 @@ from tabulate import tabulate
 from analysis import checks, claims, figures, tables
 from analysis.claim import comparisons
 from analysis.commandline import CommandError, nearest
-from analysis.comparing import identities
+from analysis.comparing import identities, written
 from analysis.frozen_study import FILE, SHARED, FrozenStudy
 from analysis.prose import numbered
 from analysis.runs import Records
@@ -76,7 +76,9 @@ def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: 
     one, comparison, verdict = rows[row]
     runs = records.runs[(records.runs["study"] == one.study) & (records.runs["phase"] == "confirm")]
     runs = runs[runs["arm"].isin(identities(one.at(SHARED), comparison)) & runs["seed"].isin(verdict.seeds)]
-    numbers = "\n".join(f"{name}: {tables.text(getattr(verdict, name))}" for name in NUMBERS)
+    said = {name: tables.text(getattr(verdict, name)) for name in NUMBERS}
+    said |= {"estimate": verdict.size, "low": written(verdict.low), "high": written(verdict.high)}
+    numbers = "\n".join(f"{name}: {text}" for name, text in said.items())
     frozen_as = f"frozen as {one.hash} in {one.study}/{FILE}"
     head = f"{verdict.sentence} ({verdict.source})\n{verdict.comparison}: {verdict.unit}\n{frozen_as}"
     return f"{head}\n{numbers}\n{verdict.note}\n\n{behind(runs)}"

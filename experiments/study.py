@@ -24,6 +24,7 @@ from analysis import claims, report, runs, stats
 from analysis.claim import comparisons
 from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
+from analysis.comparing import written
 from analysis.frozen_study import FrozenStudy
 from experiments.configs import Job, explain, layer_parameters, use_extensions
 from experiments.freezing import freeze
@@ -192,7 +193,7 @@ def made(jobs: Sequence[Job], launcher: StackedLauncher) -> bool:
 
 def line(verdict: Verdict) -> str:
     """A verdict as one line."""
-    shown = f"{verdict.estimate:.3g} [{verdict.low:.3g}, {verdict.high:.3g}], p = {verdict.p_adjusted:.2g}"
+    shown = f"{verdict.size} [{written(verdict.low)}, {written(verdict.high)}], p = {verdict.p_adjusted:.2g}"
     note = f" ({verdict.note})" if verdict.note else ""
     numbers = "" if verdict.verdict == "not run" else f": {verdict.unit} {shown}"
     return f"{verdict.verdict}: {verdict.sentence} {verdict.comparison}{numbers}{note}"

@@ -13,7 +13,7 @@ from analysis import claims, measures, runs, stats
 from analysis.claim import Claim
 from analysis.commandline import CommandError
 from analysis.frozen_study import FrozenCell
-from analysis.stats import Array
+from analysis.outcomes import Array
 from experiments.configs import Job
 from experiments.protocol import Cell, Protocol, Study
 
@@ -94,11 +94,11 @@ def grid_point(protocol: Protocol, cell: Cell, point: Mapping[str, Any], tuned: 
 
 def tuning_values(done: pd.DataFrame, claim: Claim) -> GridPoint:
     """The claim's metric of some runs, small being good, on the scale of its differences: logs for a ratio."""
-    steps = stats.log_steps(done["results.steps_to_solve"].where(done["solved"]), measures.budget(done))
+    steps = measures.log_steps(done)
     if claim.metric == "solved":
         values = -done["solved"].to_numpy(dtype=float)
     else:
-        values = measures.on_scale(measures.measured(done, claim, measures.budget(done)), claim)
+        values = measures.on_scale(measures.measured(done, claim, measures.budget(done)), claim).low
         values = values * (-1 if claim.metric == "score" and done["task.direction"].iloc[0] == "max" else 1)
     return GridPoint(np.clip(values, -LARGEST, LARGEST), float(np.median(steps)))
 

@@ -8,8 +8,8 @@ from analysis.aggregates import (
     anova,
     importance,
     importance_without,
-    main_shares,
     probability_of_improvement,
+    replicated_shares,
 )
 from analysis.stats import jackknife, jackknife_p
 
@@ -40,12 +40,30 @@ def test_the_sums_of_squares_by_hand():
     assert table["F"].iloc[0] == pytest.approx(16 / 2)
 
 
-def test_main_shares_are_those_of_the_anova():
-    cells = grid(1).pivot(index="train.lr", columns="gate", values="y").to_numpy()
-    twice = pd.concat([grid(1), grid(1)])
-    assert main_shares(cells) == pytest.approx(anova(twice, "y", ["train.lr", "gate"])["share"].tolist()[:2])
-    assert main_shares([[0, 0], [1, 1]]) == [1, 0]
-    assert main_shares([[1, 1], [1, 1]]) == [0, 0]
+def replicated(noise: float, seeds: int, block: float = 0.0) -> np.ndarray:
+    """3 a + b + a b over a, b in {-1, 1}: shares 9, 1, 1 of 11 and of what the seeds add; shape (seeds, 2, 2)."""
+    rng = np.random.default_rng(2)
+    a, b = np.array([[-1.0], [1.0]]), np.array([[-1.0, 1.0]])
+    alike = block * rng.normal(size=(seeds, 1, 1))  # what a seed adds to all cells
+    return 3 * a + b + a * b + noise * rng.normal(size=(seeds, 2, 2)) + alike
+
+
+@pytest.mark.parametrize(("noise", "block"), [(0.0, 0.0), (2.0, 0.0), (1.0, 2.0)])
+def test_shares_over_a_replicated_grid_leave_the_seeds_theirs(noise, block):
+    whole = 11 + noise**2 + block**2
+    shares = replicated_shares(replicated(noise, 4000, block))
+    assert shares == pytest.approx([9 / whole, 1 / whole, 1 / whole], abs=0.02)
+
+
+def test_noise_is_no_interaction():
+    rng = np.random.default_rng(0)
+    found = [replicated_shares(rng.normal(size=(8, 4, 3)))[2] for _ in range(400)]
+    assert np.mean(found) == pytest.approx(0, abs=0.005)
+    plain = replicated(0.5, 6)
+    rows = [(a, b, plain[seed, a, b]) for seed in range(6) for a in range(2) for b in range(2)]
+    table = anova(pd.DataFrame(rows, columns=["a", "b", "y"]), "y", ["a", "b"])
+    assert replicated_shares(plain) == pytest.approx(table["share"].tolist()[:3], abs=0.02)
+    assert replicated_shares(np.ones((3, 2, 2))) == [0, 0, 0]
 
 
 def test_an_unbalanced_grid_is_refused():

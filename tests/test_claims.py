@@ -148,7 +148,7 @@ def test_an_interaction_is_the_change_of_the_difference_between_tasks(tmp_path):
     frozen = copy.deepcopy(frozen) | {"tasks": {"adding": [], "digits": []}}
     for variant, factor in (("lstm", 1.0), ("gru", 2.0)):
         for seed in SEEDS:
-            arm = put(tmp_path / "s", variant, "digits", seed, results__score=0.1 * factor)
+            arm = put(tmp_path / "s", variant, "digits", seed, results__score=0.1 * factor, task__direction="min")
         cell = {"task": "digits", "arm": variant, "identity": arm, "unit": "share", "edge": [], "chosen": {}}
         frozen["cells"].append(cell)
     (verdict,) = judge(load([tmp_path / "s"]), frozen)

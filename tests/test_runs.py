@@ -137,11 +137,11 @@ def test_the_folder_above_studies_names_them(study, capsys):
     assert f"study={study}" in capsys.readouterr().err
 
 
-def test_diverged_scores_chance_and_the_unfinished_have_no_score(study):
+def test_diverged_is_worse_than_any_score_and_the_unfinished_have_none(study):
     for seed, status in enumerate(("finished", "diverged", "failed", "interrupted", "running", "stale")):
         records.write(study, seed=seed, status=status)
     loaded = runs.load([study]).runs.set_index("status")
-    assert loaded.loc["diverged", "score"] == records.TASKS["adding"]["chance"]
+    assert loaded.loc["diverged", "score"] == np.inf
     assert not loaded.loc["diverged", "solved"]
     assert loaded.loc[["failed", "interrupted", "running", "stale"], "score"].isna().all()
     assert set(checks.scored(runs.load([study]).runs)["status"]) == {"finished", "diverged"}
@@ -149,6 +149,8 @@ def test_diverged_scores_chance_and_the_unfinished_have_no_score(study):
     assert list(listed["status"]) == ["diverged", "failed", "interrupted", "running", "stale"]
     (cell,) = tables.scores(runs.load([study]).runs).to_dict("records")
     assert (cell["n"], cell["diverged"], cell["missing"]) == (2, 1, 3)  # the stale one is neither
+    assert (cell["median"], cell["largest"]) == (np.inf, np.inf)
+    assert tables.cell(runs.pd.Series(cell))[0] == "diverged"
 
 
 def test_a_diverged_run_without_a_chance_level_is_worse_than_any_score(study):

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import PermutationMethod, binomtest, rankdata, ttest_1samp, wilcoxon
+from scipy.stats import PermutationMethod, binom, binomtest, multinomial, norm, rankdata, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from analysis.stats import (
@@ -185,11 +185,45 @@ def test_mcnemar_by_hand():
     first = [True] * 10 + [False] * 2 + [True] * 5
     second = [False] * 10 + [True] * 2 + [True] * 5
     assert mcnemar_p(first, second) == pytest.approx(2 * 79 / 4096)  # P(Binomial(12, 1/2) <= 2) = 79 / 4096
-    value, low, high = solve_difference(first, second)
-    exact = binomtest(10, 12).proportion_ci(0.95)
-    assert (value, low, high) == pytest.approx((8 / 17, (2 * exact.low - 1) * 12 / 17, (2 * exact.high - 1) * 12 / 17))
     assert mcnemar_p(first, first) == 1
-    assert solve_difference(first, first) == (0, 0, 0)
+
+
+def paired_solves(both: int, gained: int, lost: int, neither: int) -> tuple[list[bool], list[bool]]:
+    counts = (both, gained, lost, neither)
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+Z2 = norm.ppf(0.975) ** 2
+
+
+@pytest.mark.parametrize(
+    ("gained", "n", "low", "high"),  # where the formula has a closed form
+    [(0, 12, -Z2 / (12 + Z2), Z2 / (12 + Z2)), (12, 12, (12 - Z2) / (12 + Z2), 1)],
+)
+def test_the_interval_of_a_solve_difference_by_hand(gained, n, low, high):
+    assert solve_difference(*paired_solves(0, gained, 0, n - gained)) == pytest.approx((gained / n, low, high))
+
+
+def test_the_interval_of_a_solve_difference_inverts_the_score_test():
+    gained, lost, n = 9, 2, 20
+    for end in solve_difference(*paired_solves(4, gained, lost, n - 4 - gained - lost))[1:]:
+        rates = np.linspace(max(0, -end), (1 - end) / 2, 200_001)[1:-1]  # of the seeds that only the second solved
+        likely = gained * np.log(rates + end) + lost * np.log(rates) + (n - gained - lost) * np.log(1 - end - 2 * rates)
+        rate = rates[likely.argmax()]
+        score = (gained - lost - n * end) ** 2 / (n * (2 * rate + end * (1 - end)))
+        assert score == pytest.approx(Z2, rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [8, 12, 20])
+def test_the_interval_of_a_solve_difference_covers_the_truth_at_small_differences_too(n):
+    tables = [(a, b, c, n - a - b - c) for a in range(n + 1) for b in range(n + 1 - a) for c in range(n + 1 - a - b)]
+    ends = np.array([solve_difference(*paired_solves(*table))[1:] for table in tables])
+    for second, difference in itertools.product((0.05, 0.5, 0.9), (0, 0.02, 0.05, 0.1)):
+        first = second + difference
+        for both in (second * first, 0.9 * second + 0.1 * second * first):
+            rates = [both, first - both, second - both, 1 - first - second + both]
+            covered = (ends[:, 0] <= difference + 1e-9) & (difference - 1e-9 <= ends[:, 1])
+            assert multinomial(n, rates).pmf(tables)[covered].sum() >= 0.94
 
 
 def test_steps_beyond_the_budget_count_the_budget():
@@ -203,4 +237,12 @@ def test_kaplan_meier_by_hand():
     assert rows[:, 1] == pytest.approx([1, 0.75, 0.5, 0.25])
     assert (rows[:, 2] <= rows[:, 1]).all()
     assert (rows[:, 3] >= rows[:, 1]).all()
-    assert unsolved_curve([math.nan, math.nan], 40).tolist() == [[0, 1, 1, 1]]
+    assert unsolved_curve([math.nan, math.nan], 40) == pytest.approx(np.array([[0, 1, math.sqrt(0.025), 1]]))
+
+
+@pytest.mark.parametrize("unsolved", [0.01, 0.05, 0.5, 0.97])
+@pytest.mark.parametrize("n", [6, 12])
+def test_a_solve_curve_covers_the_truth_near_0_and_1_too(n, unsolved):
+    curves = [unsolved_curve([10.0] * (n - left) + [math.nan] * left, 40)[-1] for left in range(n + 1)]
+    covered = [left for left, (_, _, low, high) in enumerate(curves) if low <= unsolved <= high]
+    assert binom(n, unsolved).pmf(covered).sum() >= 0.95

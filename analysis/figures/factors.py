@@ -8,13 +8,15 @@ from analysis import checks, settings
 from analysis.aggregates import anova
 from analysis.figures import Layout, Panel
 from analysis.marks import shares
+from analysis.stats import holm
 
 LAYOUT = Layout(order=60, base=0.7, row=0.22)
 CAPTION = (
     "Exact analysis of variance over the balanced grid of settings, the seeds of a cell being its replicates: the "
     "share of the variance of the final score (of its log for losses) that each setting explains alone, and that "
     "settings explain only together (`a × b`). What a gate sees counts as three settings, x, h and b. Grey: what "
-    "is left to the seeds. p: of the F test, not adjusted. A diverged run scores chance."
+    "is left to the seeds. p: of the F test, after Holm over the effects of a panel. A diverged run counts as the "
+    "worst that did not."
 )
 COLUMNS = ["task", "name", "effect", "runs", "df", "share", "F", "p", "said"]
 REST = "seeds"
@@ -30,8 +32,8 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 def effects(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per effect, largest share first, the seeds last; nothing if the runs are no such grid."""
     grid = settings.factors(runs)
-    names, values = list(grid.columns), settings.response(runs)
-    if not 2 <= len(names) <= settings.MOST or not np.isfinite(values).all():
+    names, values = list(grid.columns), settings.responses(runs)[0]
+    if not 2 <= len(names) <= settings.MOST:
         return pd.DataFrame()
     try:
         table = anova(grid.assign(score=values), "score", names)
@@ -39,6 +41,8 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     table = table.rename_axis("effect").reset_index().replace({"effect": {"residual": REST}})
     table = table.sort_values("share", ascending=False).sort_values("effect", key=lambda e: e == REST, kind="stable")
+    tested = table["p"].notna()
+    table.loc[tested, "p"] = holm(table.loc[tested, "p"])
     pairs = zip(table["share"], table["p"], strict=True)
     said = [f"{share:.0%}" + ("" if np.isnan(p) else f", p={p:.2g}") for share, p in pairs]
     return table.assign(name=table["effect"], runs=len(runs), said=said)

@@ -1,5 +1,6 @@
 """What does each variant gain or lose against the complete LSTM, and is that more than chance?"""
 
+import math
 import warnings
 from typing import Any
 
@@ -11,15 +12,18 @@ from analysis import theme
 from analysis.arms import natural
 from analysis.effects import against_baseline
 from analysis.figures import Layout, Panel
+from analysis.stats import seeds_needed
 
 LAYOUT = Layout(order=10, base=0.9, row=0.26)
 CAPTION = (
-    "Each variant against the complete LSTM, seed by seed on the same data. The number is the Hodges-Lehmann "
-    "estimate of the paired difference of the final scores, for losses of their ratio (×2: twice the loss). The "
-    "colour is the share of seeds on which the variant did better, less those on which it did worse. ▲ better and "
-    "▼ worse: exact Wilcoxon test, p at most .05 after Holm over all cells; = the same: equivalence within a "
-    "factor of 2 in loss or .02 in score, tested likewise; ? neither. This describes all runs at hand; the claims "
-    "were frozen beforehand, with comparisons of their own."
+    "Each variant against the complete LSTM, seed by seed on the same data, by the metric and the margin of the "
+    "study's claims about the task; without claims by the final score and the margin of a factor of 2 in loss or .02. "
+    "The number is the Hodges-Lehmann estimate of the paired difference, of losses and steps as a ratio (×2: twice "
+    "the loss); ∞: runs that diverged, ≥ and ≤: a bound, of runs that had not solved at their budget. The colour is "
+    "the share of seeds on which the variant did better, less those on which it did worse. ▲ better and ▼ worse than "
+    "the claims' bound: exact Wilcoxon test; = the same: equivalence within the margin; ? neither. p at most .05 after "
+    "Holm over all cells. In brackets: in no frozen claim, so a description; the claims were frozen beforehand, with "
+    "comparisons of their own."
 )
 ALL = "all tasks"
 SIGNS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?"}
@@ -47,13 +51,34 @@ def draw(on: Panel) -> Axes:
     ax.set_xticklabels([theme.folded(column) for column in columns], rotation=30, ha="right")
     ax.set_yticklabels([theme.folded(name) for name in rows], rotation=0)
     ax.tick_params(length=0)
+    if not numbers["claimed"].all():
+        ax.set_xlabel(unclaimed(numbers), fontsize=7)
     return ax
 
 
+def unclaimed(numbers: pd.DataFrame) -> str:
+    """How many cells no claim is about, and how many seeds a study would take that claims as many comparisons."""
+    cells, free = len(numbers), int((~numbers["claimed"].astype(bool)).sum())
+    return f"({free} of {cells} cells are in no claim: one about {cells} takes {seeds_needed(cells)} seeds or more)"
+
+
 def texts(numbers: pd.DataFrame) -> list[str]:
-    """The effect of each cell and the sign of its verdict."""
-    rows = zip(numbers["effect"], numbers["scale"], numbers["verdict"], strict=True)
-    return [f"{f'×{size:.3g}' if scale == 'ratio' else plus(size)} {SIGNS[word]}" for size, scale, word in rows]
+    """The effect of each cell and the sign of its verdict, in brackets where no claim is about it."""
+    rows = numbers[["effect", "size", "scale", "verdict", "claimed"]].itertuples(index=False)
+    return [
+        f"{amount(size, text, scale)} {SIGNS[word] if claimed else f'({SIGNS[word]})'}"
+        for size, text, scale, word, claimed in rows
+    ]
+
+
+def amount(size: float, text: str, scale: str) -> str:
+    """An effect in few letters."""
+    if text == "no information":
+        return "–"
+    bound = "≥ " if text.startswith("at least") else "≤ " if text.startswith("at most") else ""
+    if math.isinf(size):
+        return "∞" if size > 0 else "-∞"
+    return bound + (f"×{size:.3g}" if scale == "ratio" else plus(size))
 
 
 def plus(size: float) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -16,7 +15,7 @@ CAPTION = (
     f"How much of the variance of the final score (of its log for losses) each knob of a random search explains "
     f"alone, by functional ANOVA of a random forest; what the bars leave is what knobs explain together. Below "
     f"{ENOUGH_RUNS} runs a task or an out-of-bag R² of {ENOUGH_FIT} the shares are undecided. They depend on the "
-    f"ranges that were searched, which stand beside the knobs."
+    f"ranges that were searched, which stand beside the knobs. A diverged run counts as the worst that did not."
 )
 FEWEST = 50  # runs of a task below which a random search is not looked at
 COLUMNS = ["task", "name", "effect", "share", "low", "high", "runs", "fit", "decided", "said"]
@@ -30,8 +29,8 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def knobs(runs: pd.DataFrame) -> pd.DataFrame:
-    values = settings.response(runs)
-    found = settings.searched(runs) if len(runs) >= FEWEST and np.isfinite(values).all() else None
+    values = settings.responses(runs)[0]
+    found = settings.searched(runs) if len(runs) >= FEWEST else None
     if found is None or found.shape[1] < 2:
         return pd.DataFrame()
     try:

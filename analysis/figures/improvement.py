@@ -14,7 +14,8 @@ LAYOUT = Layout(order=30, base=0.7, row=0.24)
 CAPTION = (
     "The share of all pairs of one run of the variant and one of the complete LSTM in which the variant's has the "
     "better final score, a tie counting half (Agarwal et al. 2021). Small points: one task each; large markers: "
-    "the mean over these tasks. It says how often, not by how much; a diverged run scores chance."
+    "the mean over these tasks. It says how often, not by how much; a diverged run loses against every other, and two "
+    "of them tie."
 )
 ALL = "all tasks"
 COLUMNS = ["task", "name", "baseline", "of", "runs", "baseline_runs", "probability", "mean"]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis import checks, theme
+from analysis import checks
 from analysis.figures import Layout, Panel
 from analysis.marks import legend, mark, reference, scale, shown
 
@@ -16,8 +16,8 @@ LAYOUT = Layout(order=40, together=1)
 CAPTION = (
     "The task's own measure on its fixed evaluation set, at every evaluation during training: one thin line per "
     "seed, no smoothing and no averaging; the variant's marker ends the line. Dashed: what "
-    "chance scores. Dotted: the threshold from which the task counts as solved. A cross on the chance line marks "
-    "the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30. "
+    "chance scores. Dotted: the threshold from which the task counts as solved. A cross, at the worst value drawn, "
+    "marks the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30. "
     "Where there are many variants each has its own panel, with the complete LSTM behind it."
 )
 
@@ -33,7 +33,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(on: Panel) -> Axes:
-    """One thin line per seed; a cross on the chance line where a run diverged."""
+    """One thin line per seed; a cross where a run diverged."""
     ax, rows, scored, looks = on.ax, on.rows, on.runs, on.looks
     for name, look in looks.items():
         curves = by_run(rows[rows["name"] == name])
@@ -42,7 +42,7 @@ def draw(on: Panel) -> Axes:
         ends = np.array([curve[-1] for curve in curves])
         ax.plot(*ends.T, linestyle="", marker=look.marker, color=look.colour, markersize=3.5, gid=f"ends:{name}")
     ax.autoscale_view()
-    crossed = crosses(ax, rows, looks)
+    crossed = crosses(on)
     reference(ax, scored, "y")
     scale(ax, scored, rows["value"], "y")
     ax.set_xlabel("training steps")
@@ -56,10 +56,13 @@ def by_run(rows: pd.DataFrame) -> list[NDArray[np.float64]]:
     return np.split(rows[["step", "value"]].to_numpy(dtype=float), starts[1:])
 
 
-def crosses(ax: Axes, rows: pd.DataFrame, looks: dict[str, theme.Style]) -> bool:
-    """Mark each diverged run, on the chance line, where its record ends; whether there was one."""
+def crosses(on: Panel) -> bool:
+    """Mark each diverged run where its record ends, at the worst value drawn; whether there was one."""
+    ax, rows, looks = on.ax, on.rows, on.looks
     ended = rows[rows["status"] == "diverged"].groupby("run_id")[["name", "step", "score"]].last()
-    for name, step, level in zip(ended["name"], ended["step"], shown(ended["score"], rows["value"]), strict=True):
+    for name, step, level in zip(
+        ended["name"], ended["step"], shown(ended["score"], rows["value"], on.runs), strict=True
+    ):
         look: Any = {"color": looks[name].colour, "markersize": 6, "markeredgecolor": "white", "mew": 0.4}
         ax.plot(step, level, "X", gid="diverged", **look)
     return len(ended) > 0

@@ -7,14 +7,15 @@ from matplotlib.axes import Axes
 
 from analysis import arms, checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, logarithmic, mark, medians, reference, scale
+from analysis.marks import legend, logarithmic, mark, medians, reference, scale, shown
 
 LAYOUT = Layout(order=80, together=8)
 CAPTION = (
     "The task's own measure at the end of training against the learning rate: lines join the medians over "
     "seeds, small points are the seeds. Of a study that was tuned these are its tuning runs, other seeds than "
     "those reported elsewhere; a ring marks the rate with which the variant is reported. A ring at the end of a "
-    "line says that a wider grid might have served the variant better. A diverged run scores chance."
+    "line says that a wider grid might have served the variant better. A diverged run is worse than every other: it "
+    "stands at the worst of the others and of chance."
 )
 MARKED = 6  # learning rates that are marked on the axis, at most
 RATE = "config.resolved.train.lr"
@@ -41,9 +42,10 @@ def draw(on: Panel) -> Axes:
     ax, rows, scored, looks = on.ax, on.rows, on.runs, on.looks
     medians(on, "learning_rate")
     chosen = rows[rows["learning_rate"] == rows["chosen"]].drop_duplicates("name")
-    for _, row in chosen.iterrows():
+    levels = shown(chosen["median"], rows["value"], scored)
+    for level, (_, row) in zip(levels, chosen.iterrows(), strict=True):
         colour = looks[row["name"]].colour
-        ax.plot(row["learning_rate"], row["median"], "o", ms=8, mfc="none", mec=colour, gid=f"chosen:{row['name']}")
+        ax.plot(row["learning_rate"], level, "o", ms=8, mfc="none", mec=colour, gid=f"chosen:{row['name']}")
     reference(ax, scored, "y")
     scale(ax, scored, rows["value"], "y")
     logarithmic(ax, "x")

@@ -11,8 +11,8 @@ LAYOUT = Layout(order=70, together=8)
 CAPTION = (
     "The task's own measure at the end of training on evaluation sets of other lengths than the one it was "
     "trained on, which the thick vertical line marks. Lines join the medians over seeds; small points are the "
-    "seeds. A diverged run scores chance at every length. Dashed: chance, and dotted: the solved threshold, "
-    "both as stated for the length of training."
+    "seeds. A diverged run is worse than every other at every length. Dashed: chance, and dotted: the solved "
+    "threshold, both as stated for the length of training."
 )
 COLUMNS = ["task", "name", "seed", "run_id", "status", "length", "value", "median"]
 PREFIX = "results.final.eval@"

@@ -10,10 +10,11 @@ from analysis.marks import legend, logarithmic, medians
 
 LAYOUT = Layout(order=68, together=8)
 CAPTION = (
-    "Left: the task's own measure at the end of training; right: training steps until the task is solved, a run that "
-    "never does counting its budget. Each against the length of the sequences that the runs were trained on: lines "
-    "join the medians over seeds, small points are the seeds. Where a study tuned settings, each length has its own. "
-    "Dashed: what chance scores. A diverged run scores chance and never solves."
+    "Left: the task's own measure at the end of training; right: training steps until the task is solved, of a run "
+    "that never does its budget, which is the least that it takes. Each against the length of the sequences that the "
+    "runs were trained on: lines join the medians over seeds, small points are the seeds. Where a study tuned "
+    "settings, each length has its own. Dashed: what chance scores. A diverged run is worse than every other and "
+    "never solves."
 )
 LENGTH = f"{arms.TASK}length"
 COLUMNS = ["task", "name", "variant", "seed", "run_id", "status", "length", "value", "median", "chance", "label"]
@@ -51,7 +52,7 @@ def draw(on: Panel) -> Axes:
     lengths = on.rows.drop_duplicates("length").sort_values("length")
     if lengths["chance"].notna().any():
         on.ax.plot(lengths["length"], lengths["chance"], color="#767676", linewidth=1, dashes=(5, 3), label="chance")
-    values = on.rows["value"].replace(np.inf, np.nan).dropna()
+    values = on.rows["value"][np.isfinite(on.rows["value"])]
     if values.min() > 0 and values.max() > 30 * values.min():
         logarithmic(on.ax, "y")
     if lengths["length"].max() > 10 * lengths["length"].min():

@@ -14,7 +14,7 @@ CAPTION = (
     f"means one set of data, has the same height in every row. The bar is the median of the seeds. The thin line "
     f"is their range where there are fewer than {ENOUGH}, and from {ENOUGH} the exact 95 % interval of the median. "
     f"Dashed: what chance scores. Dotted: the threshold from which the task counts as solved. A cross is a run "
-    f"that diverged; it scores chance."
+    f"that diverged: it counts as worse than every other, and stands at the worst of the others and of chance."
 )
 SPREAD = 0.5  # the height over which the seeds of one row are spread, of the distance between rows
 
@@ -31,7 +31,7 @@ def draw(on: Panel) -> Axes:
     """One row per variant: a point per seed, a bar for the median, a line for the range or interval."""
     ax, rows, scored, looks = on.ax, on.rows.copy(), on.runs, on.every  # a row for all, so that panels share them
     for column in ("median", "low", "high", "score"):
-        rows[column] = shown(rows[column], rows["score"])
+        rows[column] = shown(rows[column], on.rows["score"], scored)
     ranks = rows["seed"].rank(method="dense")
     rows["offset"] = SPREAD * (ranks - (ranks.max() + 1) / 2) / max(ranks.max(), 5)
     for place, (name, look) in enumerate(looks.items()):
