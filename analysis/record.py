@@ -100,9 +100,10 @@ def check(content: dict[str, Any]) -> None:
         if not isinstance(value, kinds) or isinstance(value, bool):
             legal = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
             raise UnreadableError(f"run.json: {path} is {value!r}, expected {legal}")
-    sources = content.get("sources", {})
-    if not isinstance(sources, dict) or not all(isinstance(path, str) for path in sources.values()):
-        raise UnreadableError(f"run.json: sources is {sources!r}, expected the path of a file each")
+    texts = {"sources": content.get("sources", {}), "task.content": content["task"].get("content", {})}
+    for path, value in texts.items():
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise UnreadableError(f"run.json: {path} is {value!r}, expected texts by name")
     if content["status"] not in checks.STATUSES:
         raise UnreadableError(
             f"run.json: status is {content['status']!r}, expected one of {', '.join(checks.STATUSES)}"

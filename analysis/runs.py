@@ -118,8 +118,28 @@ def once_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Skipped]]:
     return kept.sort_values(["study", "run_id"]), repeated
 
 
+FILES = "task.content."
+
+
+def one_name_per_file(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs, in which a file has one name, the first of those it goes by, and a name is that of one file.
+
+    A setting that names a file has its content in `task.content.` beside it, which is what makes the run.
+    """
+    for column in [column for column in runs.columns if column.startswith(FILES)]:
+        setting = f"{arms.TASK}{column.removeprefix(FILES)}"
+        known = runs[runs[column].notna()]
+        several = known.groupby(setting)[column].transform("nunique") > 1
+        ambiguous = known[column].isin(known.loc[several, column])
+        name = known.groupby(column)[setting].transform("min")
+        name = name.where(~ambiguous, name + " [" + known[column].str[:8] + "]")
+        runs = runs.assign(**{setting: name.reindex(runs.index).fillna(runs[setting])})
+    return runs
+
+
 def frame(rows: pd.DataFrame) -> pd.DataFrame:
     """The tidy frame of runs, with the columns that this module adds."""
+    rows = one_name_per_file(rows)
     runs = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *NUMBERS, "results.solved"])))
     runs = runs.astype(dict.fromkeys(NUMBERS, float))
     worst = pd.Series(np.where(runs["task.direction"] == "min", np.inf, -np.inf), runs.index)

@@ -13,13 +13,14 @@ import torch
 
 from analysis import versions
 from analysis.record import UnreadableError, read_curves
-from experiments import tasks
+from experiments import ambient, tasks
 from experiments.configs import Job, NotApplicableError, compose, resolve, use_extensions
 from experiments.files import read_tensors
 from experiments.jobs import run_all
 from experiments.record import find, read
 from experiments.settings import ConfigError
 from experiments.stack import Run, refuse_stale
+from experiments.tasks._files import contents
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.spec import flatten
@@ -145,11 +146,13 @@ def _row(point: Mapping[str, Any], ended: Run) -> dict[str, Any]:
     }
 
 
+@ambient.defaults()
 def load_run(folder: str | Path) -> LoadedRun:
     """A run's trained layer, task and configuration, from its directory.
 
     Raises:
-        ConfigError: if there is no finished run with weights, if it is stale, or if they do not fit each other.
+        ConfigError: if there is no finished run with weights, if it is stale, if they do not fit each other, or
+            if the data that it was trained on have been replaced.
     """
     folder = Path(folder)
     record, weights = read(folder / "run.json"), read_tensors(folder / "weights.pt")
@@ -161,6 +164,9 @@ def load_run(folder: str | Path) -> LoadedRun:
         resolved = record["config"]["resolved"]
         settings = {key: value for key, value in resolved["task"].items() if key != "name"}
         task = tasks.load_task(resolved["task"]["name"], settings)
+        data = record["task"].get("content", {})
+        if contents(task.files) != data and data:
+            raise ValueError(f"the files of task.{', task.'.join(data)} have been replaced since")
         spec = CellSpec.from_config(resolved["variant"])
         readout = weights["readout_weight"], weights["readout_bias"]
         sizes = (task.output_size, record["parameters"]["hidden_size"], resolved["model"]["layers"])

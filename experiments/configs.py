@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments import tasks
 from experiments.identity import digest, nested_difference, slug, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
+from experiments.tasks._files import contents
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, Init, cells, engines, make_cell
 from lstm_variants.spec import CONF, DESCRIPTION, complete_lstm
@@ -93,8 +94,14 @@ class Job:
     arm: str
     run_id: str
     difference: dict[str, Any]
+    contents: dict[str, str]
     hidden_size: int
     reference_parameters: int
+
+    @property
+    def split(self) -> str:
+        """The split of real data on which the run is evaluated."""
+        return split_of(self.phase)
 
     @property
     def folder(self) -> Path | None:
@@ -107,6 +114,11 @@ class Job:
         run_id = _run_id(self.task_name, self.variant, seed, self.difference)
         resolved = {**self.resolved, "seed": seed}
         return replace(self, seed=seed, phase=phase, said=said, resolved=resolved, run_id=run_id)
+
+
+def split_of(phase: str | None) -> str:
+    """Tuning reads the validation split, everything else the test split."""
+    return "validation" if phase == "tune" else "test"
 
 
 def register_schema() -> None:
@@ -324,7 +336,8 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
     resolved = {key: plain[key] for key in ("variant", "init", "task", "model", "train", "seed")}
     resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}
     resolved["task"] = {"name": name, **plain["task"]}
-    difference = _difference(spec, name, task, plain)
+    data = contents(task.files)
+    difference = _difference(spec, name, task, plain, data)
     return Job(
         variant=variant,
         init=_init(plain["init"], task, cell, hidden_size),
@@ -345,6 +358,7 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
         arm=digest(difference),
         run_id=_run_id(name, variant, root.seed, difference),
         difference=difference,
+        contents=data,
         hidden_size=hidden_size,
         reference_parameters=reference,
     )
@@ -417,10 +431,13 @@ def _hidden_size(model: Model, cell: Any, task: Task) -> tuple[int, int]:
     return min((abs(parameters(size) - reference), size) for size in (max(1, above - 1), above))[1], reference
 
 
-def _difference(spec: CellSpec, task_name: str, task: Task, plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs from the defaults, the content of a run's identity."""
+def _difference(
+    spec: CellSpec, task_name: str, task: Task, plain: Mapping[str, Any], data: Mapping[str, str]
+) -> dict[str, Any]:
+    """What differs from the defaults, the content of a run's identity; for a file its content, not its name."""
     init, default_init = (vars(Init.from_config(c)) for c in (plain["init"], config_file("init", "default")))
     settings = {f.name: getattr(task, f.name) for f in fields(task)} | {"eval_lengths": list(task.eval_lengths)}
+    settings |= data
     return {
         "variant": spec.difference(),
         "init": {k: v for k, v in nested_difference(init, default_init).items() if k != "needs_gate"},

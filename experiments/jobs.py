@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import sys
 from collections import Counter
@@ -16,6 +18,7 @@ from analysis import resources
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.files import storing, write_json
+from experiments.record import read
 from experiments.settings import ConfigError, refuse
 from experiments.stack import Event, Run, stacks, standing
 from experiments.workers import run_here, run_in_processes
@@ -168,6 +171,8 @@ def run_all(
     plan = make_plan(jobs, workers, largest)
     if show:
         print(plan, file=sys.stderr)
+        if replaced := sum(map(_replaces, plan.todo)):
+            print(f"{replaced} of these have a record of other data under the same name; it stays", file=sys.stderr)
     if not plan.groups:
         return []
     _prepare_engines(plan, show)
@@ -194,6 +199,18 @@ def _prepare_engines(plan: Plan, show: bool) -> None:
         engines.choose(job.engine, make_cell(job.variant.spec), device, torch.float32)
     if show and any(job.device == "cuda" for job in plan.todo):
         print("device=cuda: not measured on this hardware; the CPU's native engine may be faster", file=sys.stderr)
+
+
+def _replaces(job: Job) -> bool:
+    """Whether the study has the same run on files of another content, as before they were replaced."""
+    if job.study is None or not job.contents:
+        return False
+    for path in job.study.glob(f"{job.run_id.rpartition('-')[0]}-*/run.json"):
+        with contextlib.suppress(ConfigError):
+            record = read(path)
+            if record["config"]["resolved"] == json.loads(json.dumps(job.resolved)) and path.parent != job.folder:
+                return True
+    return False
 
 
 def announce(plan: Plan) -> None:

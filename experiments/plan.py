@@ -19,6 +19,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from analysis import resources
+from experiments import ambient
 from experiments.configs import Job
 from experiments.jobs import Plan, make_plan
 from experiments.stack import structure
@@ -63,7 +64,8 @@ def estimate(plan: Plan) -> list[Row]:
         groups[f"{group[0].variant.name} {group[0].task_name} H={group[0].hidden_size}"].append(group)
     before = torch.get_num_threads()
     shown = tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None)
-    rows = [_row(name, same) for name, same in shown]
+    with ambient.defaults():
+        rows = [_row(name, same) for name, same in shown]
     torch.set_num_threads(before)
     return rows
 

@@ -147,6 +147,7 @@ def _opening(job: Job) -> dict[str, Any]:
             "chance_loss": task.chance_loss,
             "solved": task.solved,
             "unit": task.unit,
+            "content": job.contents,
         },
         "seed": job.seed,
         "config": {"said": list(job.said), "resolved": job.resolved},

@@ -17,12 +17,14 @@ from filelock import Timeout
 
 from analysis import resources
 from analysis.versions import Version, outdated, today
-from experiments import tasks
-from experiments.configs import Job, layer_parameters
+from experiments import ambient, tasks
+from experiments.configs import Job, layer_parameters, split_of
 from experiments.files import StorageError, storing
 from experiments.locks import lock
 from experiments.record import RunRecord, fail, find, machine, read_checkpoint
 from experiments.settings import ConfigError
+from experiments.streams import generator
+from experiments.tasks._files import contents
 from experiments.tasks.base import TaskError
 from experiments.train import Progress, Training, results
 from lstm_variants import SpecError, cells, make_cell
@@ -80,7 +82,8 @@ class Run:
 def structure(job: Job) -> tuple[Any, ...]:
     """What two runs must have in common to share a stack: all but seed, initial values and a few numbers."""
     train = tuple(sorted(vars(replace(job.train, **NUMBERS)).items()))  # type: ignore[arg-type]
-    shape = (job.variant.spec, job.task_name, job.task, job.hidden_size, job.model.layers)
+    data = (job.task_name, job.task, tuple(sorted(job.contents.items())))
+    shape = (job.variant.spec, *data, job.hidden_size, job.model.layers)
     checkpoint = read_checkpoint(job, semantics(job))
     step = 0 if checkpoint is None else checkpoint["step"]
     return (*shape, train, job.engine, job.device, job.threads, str(job.study), job.phase, step)
@@ -122,10 +125,11 @@ def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda even
     """Train one stack and keep every job's record. A failure ends in the records, not in an exception.
 
     A run that another process is working on, or has done in the meantime, is left to it. SIGTERM and SIGINT end in a
-    checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves.
+    checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves. What the caller
+    has set in torch (a default dtype or device, autocast ...) changes nothing.
     """
     runs: list[Run] = []
-    with contextlib.ExitStack() as held:
+    with ambient.defaults(), contextlib.ExitStack() as held:
         mine = [job for job in jobs if _claim(job, held)]
         for group in stacks(mine, len(jobs), 1):  # another process may have moved some of them on
             runs += _train(group, on_event)
@@ -162,6 +166,7 @@ class _TooLargeError(Exception):
 def _attempt(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> list[Run]:
     try:
         training = _prepared(jobs)
+        _refuse_replaced(jobs)
         facts = [_facts(training, model) for model in range(len(jobs))]
     except Exception as caught:
         error = _reason(caught, jobs)
@@ -187,6 +192,13 @@ def _prepared(jobs: Sequence[Job]) -> Training:
         with contextlib.suppress(Exception):  # one that does not fit can raise anything
             return Training(jobs, checkpoints)
     return Training(jobs)
+
+
+def _refuse_replaced(jobs: Sequence[Job]) -> None:
+    """Refuse runs whose data, which have been read by now, are others than when the runs were set out."""
+    for job in jobs:
+        if job.contents and contents(job.task.files) != job.contents:
+            raise ConfigError(f"{job.run_id}: the files of task.{', task.'.join(job.contents)} have just been replaced")
 
 
 def _recorded(training: Training, records: Sequence[RunRecord], on_event: Callable[[Event], None]) -> list[Run]:
@@ -308,11 +320,29 @@ def standing(job: Job) -> str:
         return "new"
     if outdated(record["semantics"], semantics(job)) or record["status"] == "stale":
         return "again" if job.retry == "stale" else "stale"
-    if record["status"] in ("finished", "diverged"):
-        return "done"
     if record["status"] == "failed":
         return "again" if job.retry == "failed" else "failed"
-    return "again"
+    _refuse_another_split(job, record)
+    return "done" if record["status"] in ("finished", "diverged") else "again"
+
+
+def _refuse_another_split(job: Job, record: dict[str, Any]) -> None:
+    """Refuse a phase that evaluates on other data than the record: its numbers are no answer, and stay."""
+    phase = record.get("phase")
+    if split_of(phase) == job.split or _evaluated(job, split_of(phase)) == _evaluated(job, job.split):
+        return
+    said, before = ("null" if one is None else one for one in (job.phase, phase))
+    raise ConfigError(
+        f"phase={said}: {job.study}/{record['run_id']} was made with phase={before}, which evaluates on the "
+        f"{split_of(phase)} split, not the {job.split} split: use another study="
+    )
+
+
+def _evaluated(job: Job, split: str) -> list[bytes]:
+    """The evaluation set of a split."""
+    size, length = job.train.eval_size, job.task.length
+    batches = job.task.evaluation_batches(generator(job.seed, "split"), size, size, length, split)
+    return [b"-" if array is None else array.tobytes() for batch in batches for array in batch]
 
 
 def done(job: Job) -> dict[str, Any] | None:

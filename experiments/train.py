@@ -99,9 +99,8 @@ class Training:
 
     def _evaluation_set(self, job: Job, length: int) -> list[Batch]:
         size = self.train.batch_size if self.task.carry else min(EVALUATION_BATCH, self.train.eval_size)
-        split = "validation" if job.phase == "tune" else "test"
         draws = generator(job.seed, f"evaluation/{length}")
-        return self.task.evaluation_batches(draws, size, self.train.eval_size, length, split)
+        return self.task.evaluation_batches(draws, size, self.train.eval_size, length, job.split)
 
     def _batch(self, job: Job, step: int) -> Batch:
         return self.task.training_batch(generator(job.seed, "train", step), self.train.batch_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.tasks import _example
+from experiments.tasks import _example, _files
 from experiments.tasks._batch import (
     LOSSES,
     Array,
@@ -147,6 +147,14 @@ class Task:
     def lag(self) -> int:
         """The longest lag in steps, the T_max of chrono initialisation."""
         return self.length
+
+    @property
+    def files(self) -> Mapping[str, Sequence[Path]]:
+        """The user's files behind each setting that names some. Their content is part of a run, their place is not.
+
+        Unless a task says otherwise: what the settings ``path`` and ``..._path`` name, of a folder every file in it.
+        """
+        return _files.named_by(vars(self))
 
     def is_solved(self, metrics: Mapping[str, float]) -> bool:
         """Whether these metrics reach the threshold."""

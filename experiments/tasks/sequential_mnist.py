@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -53,6 +53,10 @@ class SequentialMnist(PixelTask):
     def folder(self) -> Path:
         """Where the four files are."""
         return user_path(self.path, FETCH, "folder")
+
+    @property
+    def files(self) -> Mapping[str, Sequence[Path]]:
+        return {"path": [_find(self.folder, name) for name in NAMES]}
 
     def read(self) -> Mapping[str, Sequences]:
         train, test = (_labelled_images(self.folder, *names) for names in (NAMES[:2], NAMES[2:]))
