@@ -14,6 +14,11 @@ from analysis.escaping import tidy
 from analysis.figures import Panel
 
 Looks = dict[str, theme.Style]
+SHORTCUT = "task.references."  # a column, followed by a name and `.score`
+LEVELS = (  # of a caption
+    "Dashed: what chance scores. Dash-dotted: the threshold from which the task counts as solved. Dotted, with its "
+    "name: what a shortcut scores, on tasks that state one."
+)
 
 
 def shown(scores: "pd.Series[float]", of: "pd.Series[float]", runs: pd.DataFrame) -> "pd.Series[float]":
@@ -24,11 +29,35 @@ def shown(scores: "pd.Series[float]", of: "pd.Series[float]", runs: pd.DataFrame
 
 
 def reference(ax: Axes, runs: pd.DataFrame, along: str) -> None:
-    """The chance level (dashed) and the solved threshold (dotted) across the score axis `along`, "x" or "y"."""
+    """Levels across the score axis `along`, "x" or "y": chance, the solved threshold, what named shortcuts reach."""
     line = ax.axvline if along == "x" else ax.axhline
-    for column, label, dashes in (("task.chance", "chance", (5, 3)), ("task.solved", "solved", (1, 1.5))):
-        for level in sorted(set(runs[column].dropna())):
+    levels = [("task.chance", "chance", (5, 3)), ("task.solved", "solved", (6, 1.5, 1, 1.5))]
+    named = [column for column in map(str, runs) if column.startswith(SHORTCUT) and column.endswith(".score")]
+    shortcuts = [(column, column.removeprefix(SHORTCUT).removesuffix(".score"), (1, 1.5)) for column in named]
+    for column, label, dashes in [*levels, *shortcuts]:
+        numbers = pd.to_numeric(runs[column], errors="coerce")
+        for level in sorted(set(numbers[numbers.abs() < math.inf])):
             line(level, color=theme.FAINT, linewidth=1, dashes=dashes, label=label, zorder=1)
+            if column in named:
+                beside(ax, level, label, along)
+
+
+def beside(ax: Axes, level: float, name: str, along: str) -> None:
+    """Write what a line across the score axis is beside its end, inside the axes and behind the data."""
+    upright = along == "x"
+    ax.annotate(
+        theme.folded(name),
+        (level, 1) if upright else (1, level),
+        xycoords=ax.get_xaxis_transform() if upright else ax.get_yaxis_transform(),
+        xytext=(-1, -1) if upright else (-1, 1),
+        textcoords="offset points",
+        rotation=90 if upright else 0,
+        ha="right",
+        va="top" if upright else "bottom",
+        fontsize=6,
+        color=theme.FAINT,
+        zorder=1,
+    )
 
 
 def scale(ax: Axes, runs: pd.DataFrame, values: "pd.Series[float]", along: str) -> None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from analysis import checks, figures, theme
 from analysis.figures import Drawing
+from analysis.marks import SHORTCUT
 
 MANY = 8
 FEW = 2  # rows of the complete LSTM up to which it stands in every panel
@@ -50,8 +51,10 @@ class Block(NamedTuple):
 def sheet(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: float = theme.PAGE) -> Figure:
     """A page with every panel of a figure. width: inches."""
     parts = blocks(figure, numbers, runs, width)
-    looks = checks.reported(runs).drop_duplicates(["task", "name", "status", "task.chance", "task.solved"])
+    looks = checks.reported(runs)
     looks = looks.drop(columns=[column for column in looks if str(column).startswith(UNUSED)])
+    levels = ["task.chance", "task.solved", *(column for column in looks if str(column).startswith(SHORTCUT))]
+    looks = looks.drop_duplicates(["task", "name", "status", *levels])
     pieces = {str(task): rows for task, rows in numbers.groupby("task")}
     with theme.applied():
         if parts[0].title:

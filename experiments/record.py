@@ -145,6 +145,7 @@ def _opening(job: Job) -> dict[str, Any]:
             "direction": task.direction,
             "chance": task.chance,
             "chance_loss": task.chance_loss,
+            "references": {name: reference._asdict() for name, reference in task.references.items()},
             "solved": task.solved,
             "unit": task.unit,
             "content": job.contents,

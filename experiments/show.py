@@ -231,17 +231,20 @@ def _line(task: Task, value: float | None) -> str:
 
 
 def task_card(task: Task, name: str, options: Options) -> str:
-    """A sample sequence with its target, as wide as the terminal, the chance line and the solved threshold."""
+    """A sample sequence with its target, as wide as the terminal, its levels: chance, shortcuts, solved."""
     drawn = task.example(options.seed, shutil.get_terminal_size((120, 24)).columns)
     if options.plot:
         try:
             task.plot(Path(options.plot), options.seed)
         except ValueError as error:  # a file name that matplotlib knows no format for
             raise CommandError(f"plot={options.plot}: {error}") from None
-    chance = (
-        f"chance: {_line(task, task.chance) or 'not known'}   solved: {_line(task, task.solved) or 'reported only'}"
-    )
-    return f"{name}: {_summary(name)}\n\n{drawn}\n\n{chance} ({task.unit})"
+    levels = {
+        "chance": _line(task, task.chance) or "not known",
+        **{shortcut: _line(task, reference.score) for shortcut, reference in task.references.items()},
+        "solved": _line(task, task.solved) or "reported only",
+    }
+    foot = "   ".join(f"{level}: {value}" for level, value in levels.items())
+    return f"{name}: {_summary(name)}\n\n{drawn}\n\n{foot} ({task.unit})"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ SMALL = {"task.length": 10}
 CHRONO = {"init": "chrono", "model.hidden_size": 32, "train.lr": 0.02, "train.steps": 4000, "train.schedule": "linear"}
 CASES: dict[str, dict[str, Any]] = {
     "adding": SMALL | {"train.steps": 1000},
-    "adding 1997": CHRONO | {"task": "adding", "task.layout": "'1997'", "task.length": 500},
+    "adding 1997": CHRONO | {"task": "adding", "task.layout": "'1997'", "task.length": 100},
     "multiplication": CHRONO | {"task.length": 100},
     "continual_adding": {"task.shortest": 6, "task.longest": 8, "train.steps": 3000},
     "continual_reber": {"train.steps": 1500},
@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "parity": {"task.length": 5, "model.hidden_size": 8, "train.steps": 1500},
     "counting": {"train.steps": 2000},
-    "timing": CHRONO | {"task.length": 70},
+    "timing": CHRONO | {"task.length": 200},
     "arithmetic": {"task.length": 1, "model.hidden_size": 64, "train.steps": 2000},
     "xml": {"task.length": 1, "model.hidden_size": 32, "train.steps": 1000},
 }

@@ -80,6 +80,28 @@ def test_a_learning_curve_is_its_metrics_csv(loaded):
     assert levels == {"chance": 0.167, "solved": 0.01}
 
 
+@pytest.mark.parametrize("figure", [learning_curves, scores])
+def test_what_a_shortcut_reaches_is_a_dotted_line_with_its_name(figure, tmp_path):
+    """Beside records without one, and with a second level of the same name where a setting moves it."""
+    for seed, level in enumerate((None, 0.125, 0.125, 0.0625, "damaged")):
+        named = {} if level is None else {"task__references": {"half of it, $1": {"score": level, "loss": None}}}
+        records.write(tmp_path / "demo", seed=seed, **named)
+        records.write(tmp_path / "demo", task="digits", seed=seed)
+    loaded = runs.load([tmp_path / "demo"])
+    ax = draw(figure, loaded, task="adding")
+    across = ax.get_xaxis_transform() if figure is scores else ax.get_yaxis_transform()
+    lines = {line for line in ax.lines if line.get_label().startswith("half")}
+    where = "get_xdata" if figure is scores else "get_ydata"
+    assert sorted(getattr(line, where)()[0] for line in lines) == [0.0625, 0.125]
+    assert all(line.get_linestyle() == "--" and line.get_transform() == across for line in lines)
+    assert [text.get_text().replace("\n", " ") for text in ax.texts] == ["half of it, \\$1"] * 2
+    solved, chance = ([line for line in ax.lines if line.get_label() == name] for name in ("solved", "chance"))
+    dashes = {tuple(line._dash_pattern[1]) for line in [*lines, *solved, *chance]}
+    assert len(dashes) == 3
+    assert not draw(figure, loaded, task="digits").texts
+    page.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs).canvas.draw()
+
+
 def test_every_seed_is_a_point_of_the_scores(loaded):
     ax = draw(scores, loaded, task="adding")
     drawn = {points.get_gid(): points.get_offsets() for points in ax.collections if points.get_gid()}

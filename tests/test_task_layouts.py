@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from task_list import build, generator
+from task_list import CASES, IDS, SYNTHETIC, build, generator
 
 from experiments.tasks._reber import Grammar, embedded
 from experiments.tasks.base import Batch, Task
@@ -41,39 +41,29 @@ def adding_2016(inputs: list[Row]) -> list[Row]:
     return only_last(len(inputs), [pytest.approx(inputs[first][0] + inputs[second][0], abs=1e-6)])
 
 
-def marks_1997(inputs: list[Row], low: float) -> tuple[int, int]:
+def marked_1997(inputs: list[Row], low: float) -> tuple[float, float]:
+    """The two marked values."""
     assert 100 <= len(inputs) <= 110
-    assert all(low <= value < 1 for value, _ in inputs)
+    assert all(low <= value < 1 for value, _ in inputs[1:])
     assert inputs[-1][1] == -1
     marked = [t for t, (_, mark) in enumerate(inputs) if mark == 1]
     assert {t for t, (_, mark) in enumerate(inputs) if mark == -1} == {0, len(inputs) - 1} - set(marked)
     assert len(marked) == 2
     assert marked[0] <= 9
     assert marked[1] <= 48
-    return marked[0], marked[1]
+    if marked[0] == 0 and marked[1] > 9:  # else i1 may be the other
+        assert inputs[0][0] == low + 1
+    return inputs[marked[0]][0], inputs[marked[1]][0]
 
 
 def adding_1997(inputs: list[Row]) -> list[Row]:
-    first, second = marks_1997(inputs, -1)
-    both = [0.5 + (inputs[first][0] + inputs[second][0]) / 4, 0.5 + inputs[second][0] / 4]
-    choices = both[:1] if first > 0 else both if second <= 9 else both[1:]  # which of the two is i1 is not shown
-    return only_last(len(inputs), [OneOf(choices)])
+    first, second = marked_1997(inputs, -1)
+    return only_last(len(inputs), [pytest.approx(0.5 + (first + second) / 4, abs=1e-6)])
 
 
 def multiplication(inputs: list[Row]) -> list[Row]:
-    first, second = marks_1997(inputs, 0)
-    both = [inputs[first][0] * inputs[second][0], inputs[second][0]]
-    choices = both[:1] if first > 0 else both if second <= 9 else both[1:]
-    return only_last(len(inputs), [OneOf(choices)])
-
-
-class OneOf(list[float]):
-    """Equal to any of its values."""
-
-    def __eq__(self, other: object) -> bool:
-        return any(other == pytest.approx(value, abs=1e-6) for value in self)
-
-    __hash__ = None  # type: ignore[assignment]
+    first, second = marked_1997(inputs, 0)
+    return only_last(len(inputs), [pytest.approx(first * second, abs=1e-6)])
 
 
 def continual_adding(inputs: list[Row], flag: bool = True) -> list[Row]:
@@ -146,14 +136,14 @@ def continual_temporal_order(inputs: list[Row]) -> list[Row]:
 
 
 def noisy_lag_2a(inputs: list[Row]) -> list[Row]:
-    assert inputs[0] in (2, 3)
-    assert inputs[1:] == list(range(4, 103))
+    assert inputs[0] in (0, 1)
+    assert inputs[1:] == list(range(2, 101))
     return [*inputs[1:], inputs[0]]
 
 
 def noisy_lag_2b(inputs: list[Row]) -> list[Row]:
-    assert inputs[0] in (2, 3)
-    assert all(4 <= s < 103 for s in inputs[1:])
+    assert inputs[0] in (0, 1)
+    assert all(2 <= s < 101 for s in inputs[1:])
     assert len(inputs) == 100
     return [*inputs[1:], inputs[0]]
 
@@ -186,10 +176,10 @@ def counting_of(letters: str) -> Callable[[list[Row]], list[Row]]:
 
 def timing(inputs: list[Row]) -> list[Row]:
     first, second = (t for t, (spike,) in enumerate(inputs) if spike)
-    assert len(inputs) == 100
-    assert first <= 39
+    assert len(inputs) == 200
+    assert first <= 139
     assert 30 <= second - first <= 60
-    return [[pytest.approx((second - first - 30) / 30, abs=1e-6)] if t == second else NONE for t in range(100)]
+    return [[pytest.approx((second - first - 30) / 30, abs=1e-6)] if t == second else NONE for t in range(200)]
 
 
 def arithmetic(inputs: list[Row]) -> list[Row]:
@@ -266,10 +256,38 @@ def test_targets_follow_from_the_inputs(
 
 
 def test_random_fill_leaves_pairs_and_queries_as_they_are(tmp_path: Path) -> None:
+    """And no key of a sequence stands where it is not asked for; every other symbol does."""
+    filled: set[int] = set()
     for inputs, targets in sequences(build("associative_recall", {}, tmp_path)):
         pairs = dict(zip(inputs[:8:2], inputs[1:8:2], strict=True))
         asked = {inputs[t]: target for t, target in enumerate(targets) if target is not NONE}
         assert asked == pairs
+        fill = {inputs[t] for t, target in enumerate(targets) if t >= 8 and target is NONE}
+        assert not fill & set(pairs)
+        filled |= fill
+    assert filled == set(range(128))
+
+
+def test_fill_is_uniform_on_all_other_symbols(tmp_path: Path) -> None:
+    task = build("associative_recall", {"length": 8, "symbols": 10, "pairs": 1}, tmp_path)
+    batch = task.training_batch(generator(), 40_000)
+    fill = np.ma.masked_array(batch.inputs[2:], batch.counts[2:])
+    for key in range(1, 5):
+        shares = np.bincount(fill[:, batch.inputs[0] == key].compressed(), minlength=10) / 5
+        assert shares[key] == 0
+        assert shares / shares.sum() == pytest.approx(np.where(np.arange(10) == key, 0, 1 / 9), abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [pytest.param(*case, id=name) for case, name in zip(CASES, IDS, strict=True) if case[0] in SYNTHETIC],
+)
+def test_every_input_symbol_occurs(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    """But the end of an arithmetic problem, which is predicted and not read."""
+    task = build(name, changes, tmp_path)
+    inputs = task.training_batch(generator(), 1_000).inputs
+    seen = set(np.unique(inputs).tolist()) if inputs.ndim == 2 else set(np.flatnonzero(inputs.any(axis=(0, 1))))
+    assert set(range(task.input_size)) - seen == ({39} if name == "arithmetic" else set())
 
 
 # ---- the Reber grammar ------------------------------------------------------------------------------------------
@@ -468,6 +486,19 @@ def test_the_run_to_the_first_wrong_order_counts_strings(tmp_path: Path) -> None
 
     assert task.probe(right_for_seven_strings, generator()) == {"strings_to_error": 7.0}
     assert task.probe(lambda batch: one_hot(batch.targets, 8), generator()) == {"strings_to_error": 100.0}
+
+
+def test_an_output_of_zero_is_no_answer(tmp_path: Path) -> None:
+    """Neither where a symbol may follow nor where it may not; nor is one that is not a number."""
+    task = build("counting", {}, tmp_path)
+    for nothing in (0.0, -0.0, np.nan):
+
+        def undecided(batch: Batch, value: float = nothing) -> torch.Tensor:
+            outputs = torch.from_numpy(batch.targets) - 0.5
+            outputs[4, 2:, 2] = value  # T is not legal there, but for n = 2, where it is
+            return outputs
+
+        assert task.probe(undecided, generator()) == {"largest_n": 2.0}
 
 
 @pytest.mark.parametrize("letters", [2, 3])

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from analysis import checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, mark, reference, scale, shown
+from analysis.marks import LEVELS, legend, mark, reference, scale, shown
 
 LAYOUT = Layout(order=40, together=1)
 CAPTION = (
     "The task's own measure on its fixed evaluation set, at every evaluation during training: one thin line per "
-    "seed, no smoothing and no averaging; the variant's marker ends the line. Dashed: what "
-    "chance scores. Dotted: the threshold from which the task counts as solved. A cross, at the worst value drawn, "
-    "marks the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30. "
+    f"seed, no smoothing and no averaging; the variant's marker ends the line. {LEVELS} A cross, at the worst value "
+    "drawn, marks the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30. "
     "Where there are many variants each has its own panel, with the complete LSTM behind it."
 )
 

@@ -5,14 +5,14 @@ from matplotlib.axes import Axes
 
 from analysis import checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, logarithmic, medians, reference, scale
+from analysis.marks import LEVELS, legend, logarithmic, medians, reference, scale
 
 LAYOUT = Layout(order=70, together=8)
 CAPTION = (
     "The task's own measure at the end of training on evaluation sets of other lengths than the one it was "
     "trained on, which the thick vertical line marks. Lines join the medians over seeds; small points are the "
-    "seeds. A diverged run is worse than every other at every length. Dashed: chance, and dotted: the solved "
-    "threshold, both as stated for the length of training."
+    "seeds. A diverged run is worse than every other at every length. "
+    f"{LEVELS} All these are stated for the length of training."
 )
 COLUMNS = ["task", "name", "seed", "run_id", "status", "length", "value", "median"]
 PREFIX = "results.final.eval@"

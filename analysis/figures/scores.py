@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from analysis import checks, theme
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, mark, name_rows, reference, scale, shown
+from analysis.marks import LEVELS, legend, mark, name_rows, reference, scale, shown
 from analysis.stats import ENOUGH, median_interval
 
 LAYOUT = Layout(order=20, share_y=True, base=0.75, row=0.27)
@@ -13,8 +13,8 @@ CAPTION = (
     f"The task's own measure on its fixed evaluation set at the end of training. One point per seed; a seed, which "
     f"means one set of data, has the same height in every row. The bar is the median of the seeds. The thin line "
     f"is their range where there are fewer than {ENOUGH}, and from {ENOUGH} the exact 95 % interval of the median. "
-    f"Dashed: what chance scores. Dotted: the threshold from which the task counts as solved. A cross is a run "
-    f"that diverged: it counts as worse than every other, and stands at the worst of the others and of chance."
+    f"{LEVELS} A cross is a run that diverged: it counts as worse than every other, and stands at the worst of the "
+    f"others and of chance."
 )
 SPREAD = 0.5  # the height over which the seeds of one row are spread, of the distance between rows
 

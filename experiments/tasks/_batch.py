@@ -45,6 +45,18 @@ class Batch(NamedTuple):
         return self._replace(targets=self.targets[steps], mask=self.counts[steps], legal=legal)
 
 
+class Reference(NamedTuple):
+    """What a shortcut reaches.
+
+    Attributes:
+        score: the main metric.
+        loss: the loss, None where it is not known.
+    """
+
+    score: float
+    loss: float | None = None
+
+
 class Scores(dict[str, tuple[float, float]]):
     """Metrics of one batch as (sum, count), so that batches add up exactly."""
 

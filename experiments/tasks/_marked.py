@@ -51,7 +51,7 @@ def two_marks(generator: np.random.Generator, lengths: Array) -> tuple[Array, Ar
 def layout_1997(
     generator: np.random.Generator, batch_size: int, length: int, low: float, first: float
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Values U[low, 1] and markers (T, B), the marked X1 and X2, lengths; X1 is ``first`` where it stands at step 0."""
+    """Values U[low, 1] and markers (T, B), the marked X1 and X2, lengths; an X1 that stands at step 0 is ``first``."""
     lengths = generator.integers(length, length + length // 10 + 1, batch_size)
     steps, columns = int(lengths.max()), np.arange(batch_size)
     inside = np.arange(steps)[:, None] < lengths
@@ -59,7 +59,8 @@ def layout_1997(
     i1 = generator.integers(0, 10, batch_size)
     i2 = generator.integers(0, length // 2 - 2, batch_size)
     i2 += i2 >= i1  # uniform on the places other than i1
+    values[0, i1 == 0] = first
     markers = np.zeros((steps, batch_size))
     markers[0] = markers[lengths - 1, columns] = -1
     markers[i1, columns] = markers[i2, columns] = 1
-    return values, markers, np.where(i1 == 0, first, values[i1, columns]), values[i2, columns], lengths
+    return values, markers, values[i1, columns], values[i2, columns], lengths

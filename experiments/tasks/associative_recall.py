@@ -6,22 +6,25 @@ target   .  .  .  .  .  . 12  . 19  . 10  .
 
 V = ``symbols``: keys 1..V/2-1, values V/2..V-1, no repeats in a sequence. k = ``pairs`` pairs fill the first 2k steps;
 then key j stands at 2k + 2 g_j, g distinct in 0..(L-2k)/2-1, drawn with weight (g+1)^(a-1), a = .01; its value is the
-target there. ``fill``: what stands in the other steps, ``blank`` (0) or ``random`` symbols of 0..V-1, as in the
-source's code. ``length`` is L; 4k <= L < V.
+target there. ``fill``: what stands in the other steps, ``blank`` (0) or ``random`` symbols of 0..V-1 as in the source's
+code, but for the sequence's own keys, so that a key stands with its value and where it is asked for, and nowhere else.
+``length`` is L; 4k <= L < V.
 
-Denominator: the k queries. Chance ln(V/2) nats, accuracy 2/V; solved at accuracy > .95.
+Denominator: the k queries. Chance ln(V/2) nats, accuracy 2/V; who knows the k values of the sequence and not which key
+each belongs to reaches ln k and 1/k. Solved at accuracy > .95.
 Source: Arora et al. 2023 (multi-query associative recall, Zoology).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from experiments.tasks.base import Array, Batch, Task
+from experiments.tasks.base import Array, Batch, Reference, Task
 
 POWER = 0.01  # a
 
@@ -69,6 +72,10 @@ class AssociativeRecall(Task):
     def chance(self) -> float:
         return 2 / self.symbols
 
+    @property
+    def references(self) -> Mapping[str, Reference]:
+        return {"values without their keys": Reference(1 / self.pairs, math.log(self.pairs))}
+
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         half, pairs, columns = self.symbols // 2, self.pairs, np.arange(batch_size)
         keys = 1 + _distinct(generator, np.ones(half - 1), pairs, batch_size)
@@ -76,7 +83,7 @@ class AssociativeRecall(Task):
         gaps = _distinct(generator, np.arange(1.0, (length - 2 * pairs) // 2 + 1) ** (POWER - 1), pairs, batch_size)
         inputs = np.zeros((length, batch_size), dtype=np.int64)
         if self.fill == "random":
-            inputs = generator.integers(0, self.symbols, inputs.shape)
+            inputs = _others(generator.integers(0, self.symbols - pairs, inputs.shape), keys)
         inputs[: 2 * pairs : 2], inputs[1 : 2 * pairs : 2] = keys, values
         queries = 2 * pairs + 2 * gaps
         inputs[queries, columns] = keys
@@ -89,3 +96,10 @@ class AssociativeRecall(Task):
 def _distinct(generator: np.random.Generator, weights: Array, count: int, batch_size: int) -> Array:
     """(count, B) distinct indices a column, one after the other by weight: the first arrivals of a race."""
     return generator.exponential(1 / weights[:, None], (len(weights), batch_size)).argsort(axis=0)[:count]
+
+
+def _others(numbers: Array, keys: Array) -> Array:
+    """Numbers (T, B) as places in the list of all symbols but the keys (k, B) of a sequence."""
+    for key in np.sort(keys, axis=0):
+        numbers = numbers + (numbers >= key)
+    return numbers

@@ -16,6 +16,7 @@ from experiments.tasks._batch import (
     LOSSES,
     Array,
     Batch,
+    Reference,
     Scores,
     counted,
     joined,
@@ -29,6 +30,7 @@ __all__ = [
     "LOSSES",
     "Array",
     "Batch",
+    "Reference",
     "Scores",
     "Task",
     "TaskError",
@@ -137,6 +139,11 @@ class Task:
     def chance(self) -> float | None:
         """The best main metric without the long-range information, where it is known."""
         return self.chance_loss
+
+    @property
+    def references(self) -> Mapping[str, Reference]:
+        """What named shortcuts reach, such as knowing a part of what is asked for: figures draw them beside chance."""
+        return {}
 
     @property
     def solved(self) -> float | None:

@@ -95,6 +95,7 @@ class Counting(Task):
     def probe(self, run: Callable[[Batch], Tensor], generator: np.random.Generator) -> dict[str, float]:
         """``largest_n``: every n up to it is accepted; 1..100 are asked for."""
         batch = self._strings(np.arange(1, CAP + 1))
-        right = (run(batch).cpu().numpy() > 0) == (batch.targets > 0)
+        outputs = run(batch).cpu().numpy()
+        right = np.where(batch.targets > 0, outputs > 0, outputs < 0)  # 0 says neither yes nor no
         accepted = (right.all(axis=-1) | ~batch.counts).all(axis=0)
         return {"largest_n": float(np.logical_and.accumulate(accepted).sum())}

@@ -6,9 +6,8 @@ marker    1   0   0   1   0   0   0   0   0   0   0   0   0   0   0   0   0   0 
 target    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   . .98
 
 As adding in the layout of 1997: L ~ U{T..T+T/10} steps, marks (1) at i1 ~ U{0..9} and i2 ~ U{0..T/2-2} other than i1,
-marker -1 at the first and last step where not marked. Values U[0, 1]; X1, the value at i1, counts 1 if i1 = 0; target
-X1 X2. As there, the input does not always tell i1 from i2: the mean is not within .04 in 1.29/(T/2-2) of all sequences
-(2.7 % at T=100), so that least squares needs T=42 or more.
+marker -1 at the first and last step where not marked. Values U[0, 1]; if i1 = 0, its value X1 is 1, in the input as in
+the target; target X1 X2.
 
 Denominator: sequences (the loss stands at the last step). Chance MSE 277/4800, within .04 in 26 %; solved at 93 %
 within .04 (the paper's strict rule, 99.35 %, can be read off ``within_.04``). ``length`` counts steps.
