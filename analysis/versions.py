@@ -16,21 +16,39 @@ import pandas as pd
 
 TRAINER = 1
 CELLS: dict[str, int] = {}  # by file in lstm_variants/cells; `gated` is the gate algebra
-TASKS: dict[str, int] = {}  # by file in experiments/tasks
+TASKS: dict[str, int] = {  # by file in experiments/tasks; with a setting beside it only the runs that have it
+    "adding layout=1997": 2,
+    "arithmetic": 2,
+    "arrays": 2,
+    "associative_recall fill=random": 2,
+    "counting": 2,
+    "multiplication": 2,
+    "noisy_lag layout=2a": 2,
+    "noisy_lag layout=2b": 2,
+    "timing": 2,
+}
 
 PARTS = ("cell", "task", "trainer")
 CELL, GATED = "config.resolved.variant.cell", "gated"
+SETTINGS = sorted({word.partition("=")[0] for words in TASKS for word in words.split()[1:]})
 COLUMNS = [CELL, "task.name", "sources.cell", "sources.task", *(f"semantics.{part}" for part in PARTS)]
+COLUMNS += [f"config.resolved.task.{key}" for key in SETTINGS]
 Version = int | str
 
 
-def today(cell: str, task: str, sources: Mapping[str, str]) -> dict[str, Version]:
+def today(cell: str, task: str, settings: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Version]:
     """The versions that a run made today has, a record's `semantics`.
 
-    cell, task: their names; sources: the files of those of the two that are the user's own.
+    cell, task: their names; settings: the task's; sources: the files of those of the two that are the user's own.
     """
-    listed = {"cell": CELLS.get(cell, 1), "task": TASKS.get(task, 1), "trainer": TRAINER}
+    listed = {"cell": CELLS.get(cell, 1), "task": of_task(task, settings), "trainer": TRAINER}
     return {**listed, **{part: content(Path(path)) for part, path in sources.items()}}
+
+
+def of_task(name: str, settings: Mapping[str, Any]) -> int:
+    """The version of a task with these settings."""
+    words = {name, *(f"{key}={value}" for key, value in settings.items())}
+    return max((version for listed, version in TASKS.items() if {name} <= set(listed.split()) <= words), default=1)
 
 
 def content(path: Path) -> str:
@@ -48,7 +66,8 @@ def outdated_of(row: Mapping[str, Any]) -> list[str]:
 
     A file of the user's own that is no longer where it was, or cannot be read, tells nothing: its part counts as it is.
     """
-    now = today(str(row.get(CELL) or GATED), str(row.get("task.name")), {})
+    settings = {key: row.get(f"config.resolved.task.{key}") for key in SETTINGS}
+    now = today(str(row.get(CELL) or GATED), str(row.get("task.name")), settings, {})
     sources = {part: path for part in PARTS if isinstance(path := row.get(f"sources.{part}"), str)}
     for part, path in sources.items():
         del now[part]

@@ -112,7 +112,7 @@ def _work(group: Sequence[Job]) -> int:
 
 def semantics(job: Job) -> dict[str, Version]:
     """The versions of cell, task and trainer: a change of one alters results."""
-    return today(job.variant.spec.cell, job.task_name, sources(job))
+    return today(job.variant.spec.cell, job.task_name, job.resolved["task"], sources(job))
 
 
 def sources(job: Job) -> dict[str, str]:

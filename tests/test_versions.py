@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import records
+from task_list import build, defaults
 
 import experiments
 from analysis import arm_curves, checks, report, runs, versions, wandb_source, workspace
@@ -47,6 +48,25 @@ def test_what_is_not_listed_has_version_one(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(versions.TASKS, "adding", 7)
     monkeypatch.setattr(versions, "TRAINER", 5)
     assert semantics(job) == {"cell": 3, "task": 7, "trainer": 5}
+
+
+def test_a_setting_beside_a_task_makes_only_its_runs_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "TASKS", {"adding layout=1997": 2})
+    for seed, layout in enumerate(("2016", "1997")):
+        words = ["study=null", "task=adding", f"task.layout={layout}"]
+        assert semantics(resolve(compose(words)))["task"] == seed + 1
+        records.write(tmp_path / "demo", seed=seed, config__resolved__task__layout=layout)
+    records.write(tmp_path / "demo", seed=2)  # a record that does not say
+    found = runs.load([tmp_path / "demo"]).runs.sort_values("seed")
+    assert list(found["stale"]) == ["", "task", ""]
+
+
+def test_every_listed_version_is_of_a_task_and_a_setting_that_exist(tmp_path: Path) -> None:
+    for words, version in versions.TASKS.items():
+        name, *said = words.split()
+        settings = dict(word.split("=") for word in said)
+        build(name, settings, tmp_path)
+        assert versions.of_task(name, defaults(name) | settings) == version
 
 
 def test_stale_runs_are_in_no_number_and_said(

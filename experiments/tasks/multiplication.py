@@ -1,7 +1,7 @@
 """Multiplication: remember two marked values and give their product at the end.
 
 >>> print(Multiplication(length=22).example())
-value   .26 .47 .09 .98 .26 .94 .19 .04 .06 .78 .45 .97 .96 .14 .19 .72 .29 .11 .04 .26 .12 .40
+value     1 .47 .09 .98 .26 .94 .19 .04 .06 .78 .45 .97 .96 .14 .19 .72 .29 .11 .04 .26 .12 .40
 marker    1   0   0   1   0   0   0   0   0   0   0   0   0   0   0   0   0   0   0   0   0  -1
 target    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   . .98
 
