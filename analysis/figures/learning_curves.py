@@ -16,8 +16,8 @@ LAYOUT = Layout(order=40, together=1)
 CAPTION = (
     "The task's own measure on its fixed evaluation set, at every evaluation during training: one thin line per "
     f"seed, no smoothing and no averaging; the variant's marker ends the line. {LEVELS} A cross, at the worst value "
-    "drawn, marks the step after which a run diverged. An axis is logarithmic where losses span more than a factor of 30. "
-    "Where there are many variants each has its own panel, with the complete LSTM behind it."
+    "drawn, marks the step after which a run diverged. An axis is logarithmic where losses span more than a factor of "
+    "30. Where there are many variants each has its own panel, with the complete LSTM behind it."
 )
 
 
