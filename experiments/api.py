@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,16 @@ import torch
 from analysis import versions
 from analysis.record import UnreadableError, read_curves
 from experiments import ambient, tasks
-from experiments.configs import Job, NotApplicableError, compose, resolve, use_extensions
+from experiments.configs import Composer, Job, NotApplicableError, compose, distinct, use_extensions
 from experiments.files import read_tensors
 from experiments.jobs import run_all
+from experiments.python_words import axis, words
 from experiments.record import find, read
-from experiments.settings import ConfigError
+from experiments.settings import LARGEST_SWEEP, ConfigError, refuse
 from experiments.stack import Run, refuse_stale
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
-from lstm_variants.spec import flatten
 
 IN_MEMORY = "study=null"
 
@@ -47,28 +49,29 @@ class LoadedRun:
     record: dict[str, Any]
 
 
-def overrides(settings: Mapping[str, Any]) -> list[str]:
-    """Keyword settings as command-line strings: ``train={"steps": 5}`` and ``{"train.steps": 5}`` are the same."""
-    groups = {k: v for k, v in settings.items() if not isinstance(v, Mapping)}
-    nested = flatten({k: v for k, v in settings.items() if isinstance(v, Mapping)})
-    return [f"{key}={_said(value)}" for key, value in (groups | nested).items()]
+def overrides(*settings: Mapping[str, Any]) -> list[str]:
+    """Keyword settings as command-line strings: ``train={"steps": 5}`` and ``{"train.steps": 5}`` are the same.
+
+    Raises:
+        ConfigError: for what is given twice, and for a value that cannot arrive as it is.
+    """
+    return words(itertools.chain.from_iterable(part.items() for part in settings))
 
 
-def _said(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple | range):
-        return f"[{','.join(_said(v) for v in value)}]"
-    return str(value)
+def _composer(settings: Mapping[str, Any]) -> Composer:
+    """What composes the jobs; the extensions that the settings name are known from here on."""
+    folder = None if settings.get("extensions") is None else str(settings["extensions"])
+    use_extensions(folder)
+    return Composer(functools.partial(compose, extensions=folder))
 
 
-def _job(settings: Mapping[str, Any]) -> Job:
-    said = overrides(settings)
-    use_extensions(settings.get("extensions"))
-    config = compose(said if "study" in settings else [*said, IN_MEMORY], settings.get("extensions"))
-    return resolve(config, said)
+def _words(*settings: Mapping[str, Any]) -> list[str]:
+    """The words of a run, in memory unless a study is given."""
+    said = overrides(*settings)
+    for word in said:
+        if word.startswith("experiment=") and compose([word]).hydra.sweeper.params:
+            raise ConfigError(f"{word}: is a sweep of the command line; give its axes to sweep()")
+    return said if any("study" in part for part in settings) else [*said, IN_MEMORY]
 
 
 def run(**settings: Any) -> Run:
@@ -76,7 +79,8 @@ def run(**settings: Any) -> Run:
 
     Args:
         settings: any key of the command line: ``variant="gru"``, ``task="adding"``, ``seed=3``,
-            ``train={"steps": 200}``, ``**{"variant.forget.feeds": "xb"}``.
+            ``train={"steps": 200}``, ``**{"variant.forget.feeds": "xb"}``. A text arrives as it stands, whatever its
+            characters; numpy's, pandas' and torch's numbers and lists count as plain ones.
 
     Returns:
         The run: ``.score``, ``.metrics`` (a DataFrame), ``.record``.
@@ -85,7 +89,7 @@ def run(**settings: Any) -> Run:
         ConfigError, SpecError, TaskError: naming the key, the value received and what is legal; also for a run that
             an earlier command made and that is stale (docs/record.md).
     """
-    job = _job(settings)
+    job = _composer(settings).job(_words(settings))
     refuse_stale([job])
     ended = run_all([job], workers=1, show=False)
     return ended[0] if ended else _finished(job)
@@ -105,11 +109,12 @@ def _finished(job: Job) -> Run:
     return Run(record, [{**row, "step": int(row["step"])} for row in rows])
 
 
-def sweep(axes: Mapping[str, Any | Sequence[Any]], workers: int | None = 1, **settings: Any) -> pd.DataFrame:
+def sweep(axes: Mapping[str, Any], workers: int | None = 1, **settings: Any) -> pd.DataFrame:
     """Train every combination of the axes, in memory unless ``study=FOLDER`` is given; one row a run.
 
     Args:
-        axes: ``{"variant": ["lstm", "gru"], "train.lr": [1e-3, 1e-2], "seed": range(3)}``.
+        axes: ``{"variant": ["lstm", "gru"], "train.lr": [1e-3, 1e-2], "seed": range(3)}``. An axis is anything with
+            one dimension that can be iterated over; a text or a mapping is one value; sets are sorted.
         workers: processes; 1 runs here, in stacks; None takes one per core.
         settings: what all runs share.
 
@@ -118,19 +123,33 @@ def sweep(axes: Mapping[str, Any | Sequence[Any]], workers: int | None = 1, **se
         Combinations that make no sense are left out.
 
     Raises:
-        ConfigError, SpecError, TaskError: as :func:`run`, before anything is trained.
+        ConfigError, SpecError, TaskError: as :func:`run`, before anything is trained; also if nothing is to run.
     """
-    values = [list(v) if isinstance(v, Sequence | range) and not isinstance(v, str) else [v] for v in axes.values()]
-    points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
-    jobs = []
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise refuse("workers", workers, "a whole number, 1 or more, or None is needed")
+    points = _points(axes)
+    composer, jobs, reason = _composer(settings), [], None
     for point in points:
         try:
-            jobs.append((point, _job({**settings, **point})))
-        except NotApplicableError:
-            continue
+            jobs.append((point, composer.job(_words(settings, point))))
+        except NotApplicableError as why:
+            reason = why
+    if not jobs:
+        raise NotApplicableError(f"nothing to run: none of the {len(points)} combinations makes sense: {reason}")
+    distinct([job for _, job in jobs])
     refuse_stale([job for _, job in jobs])
     by_id = {r.record["run_id"]: r for r in run_all([job for _, job in jobs], workers, show=False)}
     return pd.DataFrame([_row(point, by_id.get(job.run_id) or _finished(job)) for point, job in jobs])
+
+
+def _points(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of the values of the axes."""
+    if "extensions" in axes:
+        raise refuse("extensions", axes["extensions"], "is no axis; all runs of a sweep share it")
+    columns = {key: axis(key, values) for key, values in axes.items()}
+    if (count := math.prod(map(len, columns.values()))) > LARGEST_SWEEP:
+        raise ConfigError(f"{count} runs in a sweep: {LARGEST_SWEEP} at most; parts of it can share a study")
+    return [dict(zip(columns, point, strict=True)) for point in itertools.product(*columns.values())]
 
 
 def _row(point: Mapping[str, Any], ended: Run) -> dict[str, Any]:

@@ -17,15 +17,14 @@ from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments import tasks
+from experiments import tasks, words
 from experiments.identity import digest, nested_difference, slug, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
 from experiments.tasks._files import contents
@@ -55,6 +54,16 @@ Defaults (key=value):
 $CONFIG"""
 PLUGINS = "hydra_plugins.gates"  # Hydra accepts a plugin by this prefix only, see launcher.register
 LARGEST_STACK = 16  # runs that share one batched program
+
+
+@dataclass
+class Stacked:
+    """What ``hydra.launcher.KEY=`` may say."""
+
+    _target_: str = f"{PLUGINS}.StackedLauncher"
+    workers: int | None = None  # processes; None: one per core
+    stack: int | None = LARGEST_STACK  # runs in a stack
+    dry_run: bool = False
 
 
 class NotApplicableError(ConfigError):
@@ -126,9 +135,8 @@ def register_schema() -> None:
     store = ConfigStore.instance().store
     store(name="schema", node=Root)
     store(group="hydra/help", name="gates", node={"app_name": "gates", "header": HELP, "footer": "", "template": PAGE})
-    launcher = {"_target_": f"{PLUGINS}.StackedLauncher", "workers": None, "stack": LARGEST_STACK, "dry_run": False}
-    store(group="hydra/launcher", name="stacked", provider="gates", node=launcher)
-    sweeper = {"_target_": f"{PLUGINS}.StudySweeper", "max_batch_size": None, "params": None}
+    store(group="hydra/launcher", name="stacked", provider="gates", node=Stacked)
+    sweeper = {"_target_": f"{PLUGINS}.StudySweeper", "params": None}
     store(group="hydra/sweeper", name="study", provider="gates", node=sweeper)
 
 
@@ -237,7 +245,11 @@ def _aliases(folders: tuple[Path, ...]) -> dict[str, str]:
 
 
 def expand_aliases(overrides: Sequence[str]) -> list[str]:
-    """Papers' short names (NFG, CIFG ...) in ``variant=`` as file names."""
+    """The words, checked, with papers' short names (NFG, CIFG ...) in ``variant=`` as file names.
+
+    Raises:
+        ConfigError: naming the word and what is legal.
+    """
     aliases = _aliases(tuple(_conf_folders()))
 
     def expand(override: str) -> str:
@@ -248,14 +260,15 @@ def expand_aliases(overrides: Sequence[str]) -> list[str]:
             return override
         return "variant=" + ",".join(aliases.get(name, name) for name in value.split(","))
 
-    return [expand(override) for override in overrides]
+    return [expand(override) for override in words.checked(overrides)]
 
 
 class Composer:
-    """The jobs of a sweep, composed once per structure.
+    """The jobs of a sweep, composed once per structure; each as if it had been composed alone.
 
-    Composing takes Hydra some 70 ms a job. Jobs that say the same keys, and differ only in the values of plain ones
-    (``seed=1``, ``train.lr=.01``), share one composed configuration, in which those values are set, and checked.
+    Composing takes Hydra some 70 ms a job. Jobs that differ only in numbers, texts and truth values (``seed=1``,
+    ``train.lr=.01``) share one composed configuration, in which these are set again for every job, and checked. All
+    else, and whatever one word changes in what another one says, is part of the structure.
 
     Args:
         compose: from overrides to a configuration.
@@ -263,9 +276,7 @@ class Composer:
 
     def __init__(self, compose: Callable[[list[str]], DictConfig]) -> None:
         self._compose = compose
-        self._parser = OverridesParser.create()
         self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._parse = functools.cache(lambda text: self._parser.parse_overrides([text])[0])
 
     def job(self, overrides: Sequence[str]) -> Job:
         """Compose and validate one job.
@@ -273,23 +284,41 @@ class Composer:
         Raises:
             ConfigError, SpecError, TaskError, NotApplicableError: as :func:`resolve`.
         """
-        parsed = [self._parse(override) for override in overrides]
-        plain = [o for o in parsed if o.type is OverrideType.CHANGE and not self._chooses(o.key_or_group)]
-        rest = [text for text, o in zip(overrides, parsed, strict=True) if o not in plain]
-        key = (*rest, *(o.key_or_group for o in plain))
         try:
-            if key not in self._bases:
-                self._bases[key] = self._compose(list(overrides))
-            for override in plain:
-                OmegaConf.update(self._bases[key], override.key_or_group, override.value(), merge=True)
+            config = self._composed(overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error)) from error
-        return resolve(self._bases[key], overrides)
+        return resolve(config, overrides)
 
-    @staticmethod
-    def _chooses(key: str) -> bool:
-        """Whether an override chooses a file of a group, or is Hydra's own."""
-        return key in GROUPS or key.startswith("hydra") or "/" in key or "@" in key
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        plain = [override for override in map(words.parse, overrides) if _is_plain(override, overrides)]
+        keys = {override.key_or_group for override in plain}
+        structure = tuple(w if (key := words.parse(w).key_or_group) not in keys else key for w in overrides)
+        base = self._bases.get(structure)
+        if base is None:
+            config = self._compose(list(overrides))
+            if not _interpolates(config):
+                self._bases[structure] = config
+            return config
+        for override in plain:
+            OmegaConf.update(base, override.key_or_group, override.value())
+        return base
+
+
+def _is_plain(override: Override, overrides: Sequence[str]) -> bool:
+    """Whether a word sets one number, text or truth value that no other word of the job has to do with."""
+    key, value = override.key_or_group, override.value()
+    if override.type is not OverrideType.CHANGE or override.package is not None or key.startswith("hydra"):
+        return False
+    if key in (*GROUPS, "extensions") or isinstance(value, list | dict) or "$" in str(value) or value == "???":
+        return False
+    others = [other for other in (words.parse(word).key_or_group for word in overrides) if words.touch(key, other)]
+    return len(others) == 1
+
+
+def _interpolates(config: DictConfig) -> bool:
+    """Whether a value is computed from others, which may be Hydra's own of the job that was composed."""
+    return "${" in OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
 
 
 def load_spec(name: str, overrides: Sequence[str] = ()) -> CellSpec:
@@ -299,7 +328,18 @@ def load_spec(name: str, overrides: Sequence[str] = ()) -> CellSpec:
         ConfigError, SpecError: naming the key, the value received and what is legal.
     """
     config = compose([f"variant={name}", *overrides])
-    return CellSpec.from_config(OmegaConf.to_container(config.variant, resolve=True))  # type: ignore[arg-type]
+    given: Any = OmegaConf.to_container(config.variant, resolve=True)
+    _described_by_its_file(given, config.hydra.runtime.choices.variant)
+    return CellSpec.from_config(given)
+
+
+def _described_by_its_file(variant: Mapping[str, Any], name: str) -> None:
+    """Refuse a label, citation or alias that is none of the file's: records and figures would not use it."""
+    file = config_file("variant", name)
+    for key in DESCRIPTION:
+        if variant.get(key) != file.get(key):
+            legal = "belongs to a file, conf/variant/NAME.yaml; a difference from a file is called by its knobs"
+            raise refuse(f"variant.{key}", variant.get(key), legal)
 
 
 def describe(spec: CellSpec) -> Variant:
@@ -317,16 +357,22 @@ def _describe(spec: CellSpec, folders: tuple[Path, ...]) -> Variant:
     return Variant(name, name, base.cite, spec)
 
 
-def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None = None) -> Job:
+def resolve(config: DictConfig, said: Sequence[str] = (), choices: Mapping[str, str] | None = None) -> Job:
     """Validate a composed configuration.
+
+    Args:
+        config: the configuration.
+        said: the words that it was composed from.
+        choices: the file chosen of each group, if the configuration comes without Hydra's part.
 
     Raises:
         ConfigError, SpecError, TaskError: naming the key, the value received and what is legal.
         NotApplicableError: for a combination that makes no sense.
     """
     root = _typed(config)
-    name = task_name or str(config.hydra.runtime.choices.task)
-    plain = asdict(root)
+    choices = choices or config.hydra.runtime.choices
+    name, plain = str(choices["task"]), asdict(root)
+    _described_by_its_file(plain["variant"], choices["variant"])
     spec = CellSpec.from_config(plain["variant"])
     variant, cell = describe(spec), make_cell(spec)
     task = tasks.load_task(name, plain["task"])
@@ -347,7 +393,7 @@ def resolve(config: DictConfig, said: Sequence[str] = (), task_name: str | None 
         train=root.train,
         record=root.record,
         seed=root.seed,
-        study=Path(root.study) if root.study else None,
+        study=None if root.study is None else Path(root.study),
         phase=root.phase,
         engine=root.engine,
         device=root.device,
@@ -384,6 +430,32 @@ def _typed(config: DictConfig) -> Root:
     return root
 
 
+def stored(job: Job) -> Job:
+    """The job, unless it is one in memory, of which a command would leave nothing.
+
+    Raises:
+        ConfigError: if it names no folder.
+    """
+    if job.study is None:
+        raise refuse("study", None, "a folder is needed; in memory, runs are made from Python: experiments.run")
+    return job
+
+
+def distinct(jobs: Sequence[Job]) -> None:
+    """Refuse the jobs of a sweep if two are one run in spite of what was said: only one would be done.
+
+    Raises:
+        ConfigError: naming the key and its values.
+    """
+    first: dict[str, Job] = {}
+    for job in jobs:
+        other = first.setdefault(job.run_id, job)
+        for key in ("study", "phase", "engine", "device", "threads", "retry", "record"):
+            mine, theirs = getattr(job, key), getattr(other, key)
+            if mine != theirs:
+                raise refuse(key, f"{theirs},{mine}", f"is no axis: {job.run_id} is one run with either")
+
+
 def _meaningful(root: Root) -> None:
     """Refuse a setting that the rest of the configuration never reads."""
     rule = root.init.get("rule")
@@ -403,8 +475,13 @@ def _init(config: Mapping[str, Any], task: Task, cell: Any, hidden_size: int) ->
     if given.get("rule") == "chrono" and given.get("max_lag") is None:
         given["max_lag"] = task.lag
     init = Init.from_config(given)
+    default = config_file("init", "default")
+    starts_a_gate = (init.rule, init.value) != (default["rule"], default["value"])
+    init = replace(init, needs_gate=init.needs_gate or starts_a_gate)
     if reason := init.not_applicable(cell, hidden_size):
         raise NotApplicableError(reason)
+    if init.recurrent != default["recurrent"] and not any("h" in parts for parts in cell.shapes(1, 1).values()):
+        raise NotApplicableError(f"init.recurrent={init.recurrent} sets recurrent matrices and this variant has none")
     return init
 
 

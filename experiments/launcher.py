@@ -23,11 +23,13 @@ from experiments.configs import (
     Job,
     NotApplicableError,
     compose,
+    distinct,
     expand_aliases,
+    stored,
 )
 from experiments.jobs import run_all
 from experiments.plan import print_plan
-from experiments.settings import ConfigError, refuse
+from experiments.settings import LARGEST_SWEEP, ConfigError, refuse
 from experiments.slurm import Options, run_on_slurm
 from experiments.stack import Run, done
 
@@ -35,7 +37,6 @@ Plugins.instance()  # Hydra's scan must come before its sweeper and its launcher
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # noqa: E402
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
 
-LARGEST_SWEEP = 1_000_000  # runs; their configurations are held in memory
 _stackable: set[Callable[..., Any]] = set()
 
 
@@ -48,6 +49,9 @@ def stackable(task_function: Callable[..., Any]) -> Callable[..., Any]:
 class StudySweeper(BasicSweeper):
     """Hydra's basic sweeper, but all jobs go to the launcher at once, and no folder is made before they are valid."""
 
+    def __init__(self, params: dict[str, str] | None = None) -> None:
+        super().__init__(None, params)
+
     def sweep(self, arguments: list[str]) -> Any:
         """Expand commas, ranges and globs, and launch the whole sweep."""
         from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -58,6 +62,9 @@ class StudySweeper(BasicSweeper):
         overrides = parser.parse_overrides(expand_aliases([*self._parse_config(), *arguments]))
         if (count := math.prod(map(_choices, overrides))) > LARGEST_SWEEP:
             raise ConfigError(f"{count} runs in a sweep: {LARGEST_SWEEP} at most; parts of it can share a study")
+        for override in overrides:
+            if override.is_discrete_sweep() and not any(True for _ in override.sweep_iterator()):
+                raise ConfigError(f"{override.input_line}: no values, so there is nothing to run")
         (batch,) = self.split_arguments(overrides, None)
         returns = self.launcher.launch(batch, initial_job_idx=0)
         failures = [str(job._return_value) for job in returns if job.status == JobStatus.FAILED]
@@ -98,7 +105,10 @@ class StackedLauncher(BasicLauncher):
         setup_globals()
         self.check()
         jobs = self._validated(job_overrides)
-        applicable = [job for job in jobs if job is not None]
+        applicable = [stored(job) for job in jobs if job is not None]
+        distinct(applicable)
+        if not applicable:
+            raise ConfigError(f"nothing to run: none of the {len(jobs)} combinations makes sense")
         if self.dry_run:
             print_plan(applicable, len(jobs) - len(applicable), self.workers, self.stack)
             return []

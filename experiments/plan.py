@@ -119,5 +119,5 @@ def _size(count: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = ["-m", "hydra.launcher.dry_run=true", *sys.argv[1:]]
+    sys.argv[1:] = [*sys.argv[1:], "-m", "hydra.launcher.dry_run=true"]
     runpy.run_module("experiments.run", run_name="__main__", alter_sys=True)

@@ -49,7 +49,7 @@ from analysis import claims
 from analysis.aggregates import ENOUGH_RUNS
 from analysis.claim import Claim
 from analysis.stats import seeds_needed
-from experiments import api
+from experiments import api, words
 from experiments.configs import Composer, Job, NotApplicableError, compose
 from experiments.settings import ConfigError, refuse
 from experiments.streams import generator
@@ -142,8 +142,8 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
     Raises:
         ConfigError: naming the key, the value received and what is legal.
     """
-    said = [f"experiment={name}", *overrides]
-    config = compose(said)
+    chosen = words.readable(f"experiment={name}")
+    config = compose([chosen, *overrides])
     if config.protocol is None:
         return None
     protocol, folder = _typed(config.protocol), str(config.study or "")
@@ -163,7 +163,8 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
             if said_so is not None:
                 raise refuse(f"protocol.{key}", said_so, "a random search has search_runs in place of it")
         protocol.arms = _combinations(protocol) if protocol.factors else _drawn(protocol)
-    cells, skipped = _cells(protocol, [said[0], *settings, f"study={folder}"], overrides)
+    _undone_by_none(protocol, overrides)
+    cells, skipped = _cells(protocol, [chosen, *settings, *api.overrides({"study": folder})], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
     if any(claim.metric == "memory" for claim in protocol.claims) and (trained := _trained(protocol, cells)):
         raise refuse("train.steps", trained, "metric=memory is measured on untrained networks: 0")
@@ -187,8 +188,32 @@ def _typed(node: DictConfig, changed: Mapping[str, Any] | None = None) -> Protoc
 
 def _combinations(protocol: Protocol) -> dict[str, list[str]]:
     """The arms that a balanced grid of factors makes, in the order of its axes."""
-    axes = [[f"{key}={value}" for value in values] for key, values in protocol.factors.items()]
-    return {", ".join(point): list(point) for point in itertools.product(*axes)}
+    points = [dict(zip(protocol.factors, p, strict=True)) for p in itertools.product(*protocol.factors.values())]
+    return {", ".join(f"{key}={value}" for key, value in point.items()): api.overrides(point) for point in points}
+
+
+def _undone_by_none(protocol: Protocol, overrides: Sequence[str]) -> None:
+    """Refuse words of which others leave nothing: each arm, task, point of the grid and seed stays what it is called.
+
+    Raises:
+        ConfigError: naming the word.
+    """
+    grid = [f"{key}=..." for key in protocol.grid]
+    for (task, on), (arm, changed) in itertools.product(protocol.tasks.items(), protocol.arms.items()):
+        own = [(f"protocol.tasks.{task}", word) for word in on] + [(f"protocol.arms.{arm}", word) for word in changed]
+        own += [("protocol.grid", word) for word in grid]
+        for place, (where, word) in enumerate(own):
+            if before := next((there for there, other in own[:place] if _key(other) == _key(word)), None):
+                raise ConfigError(f"{where}: {word} is said in {before} too")
+    fixed = [*protocol.grid, "seed", *(["task"] if any(protocol.tasks.values()) else [])]
+    fixed += [_key(word) for changed in protocol.arms.values() for word in changed]
+    for word in overrides:
+        if any(words.touch(_key(word), key) for key in fixed):
+            raise ConfigError(f"{word}: the study's own arms, tasks, grid and seeds say this")
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0]
 
 
 def _drawn(protocol: Protocol) -> dict[str, list[str]]:
@@ -211,8 +236,8 @@ def _cells(protocol: Protocol, said: Sequence[str], overrides: Sequence[str]) ->
     cells, skipped = [], []
     composer = Composer(compose)
     for (task, on), (arm, changed) in itertools.product(protocol.tasks.items(), protocol.arms.items()):
-        words = {word.partition("=")[0]: word for word in (*said, *on, *changed, *overrides)}
-        cell = Cell(task, arm, tuple(word for key, word in words.items() if not key.startswith("protocol")), composer)
+        last = {_key(word): words.readable(word) for word in (*said, *on, *changed, *overrides)}
+        cell = Cell(task, arm, tuple(word for key, word in last.items() if not key.startswith("protocol")), composer)
         try:
             cell.jobs([0], "confirm", protocol.points()[0])
             cells.append(cell)

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from analysis.commandline import escape_unprintable, one_line
-from experiments import api
-from experiments.configs import expand_aliases, explain, register_schema, resolve, use_extensions
+from experiments import api, words
+from experiments.configs import expand_aliases, explain, register_schema, resolve, stored, use_extensions
 from experiments.jobs import run_all
 from experiments.launcher import register, stackable
 from experiments.settings import ConfigError
@@ -31,15 +33,26 @@ def app(config: DictConfig) -> None:
     """One run; a sweep goes to the launcher instead."""
     hydra_config = HydraConfig.get()
     with errors_in_one_line():
-        if hydra_config.runtime.choices["hydra/launcher"] == "slurm":
-            raise ConfigError("hydra/launcher=slurm: it runs sweeps; add -m")
-        job = resolve(config, hydra_config.overrides.task, hydra_config.runtime.choices["task"])
+        if hydra_config.mode is RunMode.RUN:
+            _no_sweep(hydra_config)
+        job = stored(resolve(config, hydra_config.overrides.task, hydra_config.runtime.choices))
         runs = run_all([job], workers=1)
     for run in runs:
         print(f"{run}  {job.folder}")
         if run.status == "failed":
             print(f"error: {run.record['error']}", file=sys.stderr)
             sys.exit(1)
+
+
+def _no_sweep(hydra_config: HydraConf) -> None:
+    """Refuse what only a sweep obeys."""
+    if hydra_config.runtime.choices["hydra/launcher"] == "slurm":
+        raise ConfigError("hydra/launcher=slurm: it runs sweeps; add -m")
+    for word in hydra_config.overrides.hydra:
+        if word.startswith(words.LAUNCHING):
+            raise ConfigError(f"{word}: has a meaning in a sweep; add -m")
+    if axes := hydra_config.sweeper.params:
+        raise ConfigError(f"hydra.sweeper.params: {', '.join(axes)} make a sweep; add -m")
 
 
 @contextlib.contextmanager
@@ -65,10 +78,14 @@ def main(arguments: list[str]) -> None:
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here
     with errors_in_one_line():
-        folder = next((a.partition("=")[2] for a in arguments if a.startswith("extensions=")), None)
+        flags, said = words.flags_and_words(arguments)
+        said, notes = words.understood(said)
+        words.launching(said)
+        print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
+        folder = next((str(words.parse(word).value()) for word in said if word.startswith("extensions=")), None)
         use_extensions(folder)
         extra = ["--config-dir", os.path.join(folder, "conf")] if folder else []
-        sys.argv[1:] = [*extra, *expand_aliases(arguments)]
+        sys.argv[1:] = [*extra, *flags, *expand_aliases(said)]
         app()
 
 

@@ -11,6 +11,7 @@ from omegaconf import MISSING
 from lstm_variants import engines
 
 MOST_THREADS = 1024  # beyond, starting them fails in the middle of a run
+LARGEST_SWEEP = 1_000_000  # runs; their configurations are held in memory
 
 
 class ConfigError(ValueError):
@@ -127,6 +128,8 @@ class Root:
         """Refuse what is out of range, by name."""
         for part in (self.model, self.train, self.record):
             part.check()
+        if self.study is not None and not self.study.strip():
+            raise refuse("study", self.study, "a folder is needed")
         _one_of("device", self.device, ("auto", "cpu", "cuda"))
         _one_of("engine", self.engine, engines.NAMES)
         _one_of("phase", str(self.phase), ("None", "tune", "confirm"))

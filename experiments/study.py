@@ -26,6 +26,7 @@ from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
 from analysis.comparing import written
 from analysis.frozen_study import FrozenStudy
+from experiments import words
 from experiments.configs import Job, explain, layer_parameters, use_extensions
 from experiments.freezing import freeze
 from experiments.launcher import StackedLauncher, chosen
@@ -63,12 +64,14 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
     """
     if "," in options.experiment:
         raise CommandError(f"experiment={options.experiment}: one study at a time")
-    launching = [word for word in overrides if word.startswith(("hydra/launcher=", "hydra.launcher."))]
-    settings = [word for word in overrides if word not in launching]
-    if options.workers is not None:
-        launching.append(f"hydra.launcher.workers={options.workers}")
     try:
-        use_extensions(next((word.partition("=")[2] for word in overrides if word.startswith("extensions=")), None))
+        overrides, notes = words.understood(overrides)
+        print("".join(f"{note}\n" for note in notes), end="")
+        launching = words.launching(overrides)
+        settings = [word for word in overrides if word not in launching]
+        if options.workers is not None:
+            launching.append(f"hydra.launcher.workers={options.workers}")
+        use_extensions(next((str(words.parse(w).value()) for w in overrides if w.startswith("extensions=")), None))
         study = read(options.experiment, options.scale.name, settings)
         if study is None:
             plain(options, [*launching, *settings])
@@ -201,10 +204,10 @@ def line(verdict: Verdict) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line: the study's own options, and settings of every run."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
     own = {option.name for option in fields(Options)}
-    overrides = [word for word in words if "=" in word and word.partition("=")[0] not in own]
-    known = [word for word in words if word not in overrides]
+    overrides = [word for word in given if "=" in word and word.partition("=")[0] not in own]
+    known = [word for word in given if word not in overrides]
     return command("python -m experiments.study", Options, lambda options: run(options, overrides), known)
 
 

@@ -61,6 +61,8 @@ class Init:
                 raise SpecError(f"init.{key}={getattr(init, key)}: legal are {', '.join(legal)}")
         if isinstance(init.value, bool) or not isinstance(init.value, int | float) or not math.isfinite(init.value):
             raise SpecError(f"init.value={init.value}: a finite number is needed")
+        if not isinstance(init.needs_gate, bool):
+            raise SpecError(f"init.needs_gate={init.needs_gate}: legal are true, false")
         if init.max_lag is not None and (not isinstance(init.max_lag, int) or init.max_lag < 2):
             raise SpecError(f"init.max_lag={init.max_lag}: a whole number of steps, 2 or more, is needed")
         return replace(init, value=float(init.value))
@@ -68,7 +70,8 @@ class Init:
     def not_applicable(self, cell: Cell, hidden_size: int) -> str | None:
         """Why this scheme makes no sense with a cell, or None."""
         if self.needs_gate and not _biased_gates(cell, self):
-            return f"init.rule={self.rule} sets the bias of a forget gate and this variant has none to set"
+            what = f"value={self.value:g}" if self.rule == "constant" else f"rule={self.rule}"
+            return f"init.{what} sets the bias of a forget gate and this variant has none to set"
         if self.rule == "chrono" and self.max_lag is None:
             return "init.rule=chrono needs init.max_lag, the longest lag in steps"
         if self.rule == "uniform_gate" and hidden_size < 2:

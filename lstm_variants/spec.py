@@ -50,7 +50,7 @@ class SpecError(ValueError):
 
 
 def _refuse(key: str, value: object, legal: str) -> SpecError:
-    return SpecError(f"variant.{key}={value}: {legal}")
+    return SpecError(f"variant.{key}={'null' if value is None else value}: {legal}")
 
 
 def _one_of(key: str, value: object, legal: Iterable[object]) -> None:
@@ -157,7 +157,7 @@ class CellSpec:
         """
         given = {key: value for key, value in (config or {}).items() if key not in DESCRIPTION}
         _known_keys("", given, complete_lstm())
-        gates: dict[str, Any] = {slot: _gate(slot, given.get(slot)) for slot in SLOTS}
+        gates: dict[str, Any] = {slot: _gate(slot, given.get(slot, {})) for slot in SLOTS}
         switches = {k: given.get(k, v) for k, v in complete_lstm().items() if k not in SLOTS}
         _one_of("squash", switches["squash"], [name for name in ACTIVATIONS if name != "gumbel"])  # noise is for gates
         if not isinstance(switches["normalise"], bool):
@@ -248,8 +248,6 @@ def _known_keys(prefix: str, given: Mapping[str, Any], legal: Mapping[str, Any])
 
 def _gate(slot: str, given: Any) -> Gate:
     neutral = complete_lstm()[slot]
-    if given is None:
-        given = {}
     if not isinstance(given, Mapping):
         raise _refuse(slot, given, f"a mapping with any of {', '.join(neutral)} is needed")
     _known_keys(f"{slot}.", given, neutral)

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "analysis": {"analysis"},
 }
 ONLY_IN = {
-    "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py"},
+    "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py", "experiments/words.py"},
     "wandb": {
         "experiments/wandb_runs.py",
         "experiments/benchmark/overhead.py",
