@@ -26,6 +26,7 @@ from experiments.stack import Run, refuse_stale
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
+from lstm_variants.spec import flatten
 
 IN_MEMORY = "study=null"
 

@@ -6,7 +6,6 @@ python -m experiments.plan variant=lstm,gru task=adding 'seed=range(0,5)' study=
 from __future__ import annotations
 
 import json
-import runpy
 import sys
 import time
 from collections import defaultdict
@@ -118,6 +117,12 @@ def _size(count: float) -> str:
     return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line of ``run``, as a sweep that is not run."""
+    from experiments.run import main as run  # which imports this module by way of the launcher
+
+    run([*(sys.argv[1:] if argv is None else argv), "-m", "hydra.launcher.dry_run=true"])
+
+
 if __name__ == "__main__":
-    sys.argv[1:] = [*sys.argv[1:], "-m", "hydra.launcher.dry_run=true"]
-    runpy.run_module("experiments.run", run_name="__main__", alter_sys=True)
+    main()

@@ -117,6 +117,8 @@ def checked(words: Iterable[str]) -> list[str]:
         if override.type is not OverrideType.CHANGE:
             legal = f"no key can be added or taken away; {override.key_or_group}=VALUE changes one"
             raise ConfigError(f"{word}: {legal}")
+        if not override.key_or_group:
+            raise ConfigError(f"{word}: KEY=VALUE is needed")
         if override.package is not None:
             raise ConfigError(f"{word}: every group has its one place; {override.key_or_group}=NAME chooses")
         if not word.partition("=")[2].strip():

@@ -50,7 +50,7 @@ class SpecError(ValueError):
 
 
 def _refuse(key: str, value: object, legal: str) -> SpecError:
-    return SpecError(f"variant.{key}={'null' if value is None else value}: {legal}")
+    return SpecError(f"variant.{key}={value}: {legal}")
 
 
 def _one_of(key: str, value: object, legal: Iterable[object]) -> None:

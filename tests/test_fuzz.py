@@ -88,7 +88,7 @@ def test_command_lines_of_run(many: list[str], examples: Callable[[int], setting
     @given(st.lists(words, min_size=1, max_size=3))
     def holds(said: list[str]) -> None:
         if not any(word.startswith(("hydra.launcher.workers=", "extensions=")) for word in said):
-            ends(run_command, [*many, "study=null", *SMALL, *said])
+            ends(run_command, [*many, f"study={away}", *SMALL, *said])
 
     holds()
 
