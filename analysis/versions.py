@@ -81,5 +81,6 @@ def mark(rows: pd.DataFrame) -> pd.DataFrame:
     known = rows.reindex(columns=COLUMNS).astype(object)
     known = known.where(known.notna(), None)
     judged = cache(lambda values: ", ".join(outdated_of(dict(zip(COLUMNS, values, strict=True)))))
-    stale = pd.Series([judged(tuple(values)) for values in known.itertuples(index=False)], rows.index, dtype=object)
+    keys = ([one if one.__hash__ else str(one) for one in row] for row in known.itertuples(index=False))
+    stale = pd.Series([judged(tuple(key)) for key in keys], rows.index, dtype=object)
     return rows.assign(status=rows["status"].where(stale == "", "stale"), stale=stale)

@@ -143,8 +143,9 @@ def test_a_record_whose_versions_are_none_is_named(tmp_path: Path) -> None:
     records.write(tmp_path / "demo", seed=0)
     records.write(tmp_path / "demo", seed=1, semantics={"cell": [1]})
     records.write(tmp_path / "demo", seed=2, sources={"cell": 3})
+    records.write(tmp_path / "demo", seed=3, config__resolved__task__layout=[1])
     loaded = runs.load([tmp_path / "demo"])
-    assert len(loaded.runs) == 1
+    assert list(loaded.runs["status"]) == ["finished", "finished"]
     assert sorted(reason.partition(" is ")[0] for _, reason in loaded.skipped) == [
         "run.json: semantics.cell",
         "run.json: sources",
