@@ -24,6 +24,7 @@ from experiments.files import read_tensors, storing, write_json, write_tensors
 from experiments.identity import folder_name
 from experiments.mirror import Mirror
 from experiments.settings import ConfigError
+from lstm_variants.spec import flatten
 
 SCHEMA = 1
 DONE = ("finished", "diverged", "failed", "stale")
@@ -114,7 +115,7 @@ class RunRecord:
 def read_checkpoint(job: Job, semantics: Mapping[str, Any]) -> dict[str, Any] | None:
     """The point from which a run can go on; None where there is none that can be used."""
     path = None if job.folder is None else job.folder / CHECKPOINT
-    if path is None or not path.is_file():
+    if path is None or not path.is_file() or other_settings(job, find(job) or {}):
         return None
     try:
         checkpoint = read_tensors(path)
@@ -171,6 +172,25 @@ def find(job: Job) -> dict[str, Any] | None:
     own = job.study / job.run_id / "run.json"
     paths = [own] if own.is_file() else sorted(job.study.glob(f"*-{suffix}/run.json"))
     return read(paths[0]) if paths else None
+
+
+def other_settings(job: Job, record: Mapping[str, Any]) -> list[str]:
+    """The settings that the record of a run has otherwise: no hash shows that a default has been edited since."""
+    try:
+        before, now = (_settings(resolved) for resolved in (record["config"]["resolved"], job.resolved))
+    except (KeyError, TypeError, AttributeError):
+        return []
+    files = {f"task.{key}" for key in job.contents}
+    return sorted(key for key in before.keys() & now.keys() - files if not _alike(before[key], now[key]))
+
+
+def _settings(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    return flatten({part: resolved[part] for part in ("task", "model", "train")})
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are two spellings of one: 2016 and "2016", null and an empty list."""
+    return one == other or str(one) == str(other) or (one in (None, []) and other in (None, []))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from experiments import ambient, tasks
 from experiments.configs import Job, layer_parameters, split_of
 from experiments.files import StorageError, storing
 from experiments.locks import lock
-from experiments.record import RunRecord, fail, find, machine, read_checkpoint
+from experiments.record import RunRecord, fail, find, machine, other_settings, read_checkpoint
 from experiments.settings import ConfigError
 from experiments.streams import generator
 from experiments.tasks._files import contents
@@ -318,7 +318,7 @@ def standing(job: Job) -> str:
     record = find(job)
     if record is None:
         return "new"
-    if outdated(record["semantics"], semantics(job)) or record["status"] == "stale":
+    if _other_versions(job, record) or record["status"] == "stale":
         return "again" if job.retry == "stale" else "stale"
     if record["status"] == "failed":
         return "again" if job.retry == "failed" else "failed"
@@ -350,6 +350,11 @@ def done(job: Job) -> dict[str, Any] | None:
     return find(job) if standing(job) == "done" else None
 
 
+def _other_versions(job: Job, record: dict[str, Any]) -> list[str]:
+    """What of a record's run is another today: cell, task or trainer, or a setting whose default was edited."""
+    return [*outdated(record["semantics"], semantics(job)), *other_settings(job, record)]
+
+
 def refuse_stale(jobs: Sequence[Job]) -> None:
     """Refuse to go on where the numbers of stale runs would be used.
 
@@ -358,7 +363,7 @@ def refuse_stale(jobs: Sequence[Job]) -> None:
     """
     stale = [job for job in jobs if standing(job) == "stale"]
     if stale:
-        parts = {part for job in stale for part in outdated((find(job) or {}).get("semantics", {}), semantics(job))}
+        parts = {part for job in stale for part in _other_versions(job, find(job) or {"semantics": {}})}
         why = f"another version of {' and '.join(sorted(parts))} made the numbers" if parts else "as recorded"
         first = f"{stale[0].run_id} is" if len(stale) == 1 else f"{len(stale)} runs, {stale[0].run_id} the first, are"
         raise ConfigError(f"{stale[0].study}: {first} stale ({why}): retry=stale makes them again")

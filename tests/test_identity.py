@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from experiments import api
 from experiments.configs import Job, compose, resolve
 from experiments.jobs import run_all
 from experiments.settings import ConfigError
-from experiments.stack import Run, standing
+from experiments.stack import Run, refuse_stale, standing
 from experiments.tasks._files import contents, named_by
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}
@@ -222,6 +223,22 @@ def test_an_edited_task_of_ones_own_is_stale_until_made_again(tmp_path: Path) ->
     again = experiments.run(**words, retry="stale")
     assert again.record["semantics"] != made.record["semantics"]
     assert list(runs.load([tmp_path / "s"]).runs["status"]) == ["finished"]
+
+
+def test_an_edited_default_makes_a_run_stale(tmp_path: Path) -> None:
+    made = job("task=adding", "task.length=10", f"study={tmp_path}")
+    run_all([made], workers=1, show=False)
+    assert made.folder is not None
+    path = made.folder / "run.json"
+    content = json.loads(path.read_text())
+    content["config"]["resolved"]["train"]["clip"] = 7.0  # what the default was
+    content["config"]["resolved"]["task"]["eval_lengths"] = None  # another spelling of []
+    for status in ("finished", "interrupted"):
+        path.write_text(json.dumps(content | {"status": status}))
+        assert standing(made) == "stale"
+    with pytest.raises(ConfigError, match=r"another version of train\.clip made the numbers"):
+        refuse_stale([made])
+    assert standing(replace(made, retry="stale")) == "again"
 
 
 def test_a_record_without_content_is_read_as_before(tmp_path: Path) -> None:
