@@ -26,7 +26,7 @@ import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, claims, escaping, figures, made, page, resources, runs, tables, theme
+from analysis import checks, claims, escaping, figures, made, own_figures, page, resources, runs, tables, theme
 from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
 from analysis.contents import contents
@@ -65,6 +65,7 @@ class Options:
         default="", metadata=about("print what is behind a number, TABLE:ROW/COLUMN (scores:LSTM/adding); no report")
     )
     strict: bool = field(default=False, metadata=about("stop at a record that cannot be read, instead of listing it"))
+    extensions: list[str] = field(default_factory=list, metadata=about("folders with figures of your own in figures/"))
 
 
 def report(options: Options) -> None:
@@ -76,6 +77,7 @@ def report(options: Options) -> None:
             raise CommandError(f"out={options.out} is the study itself; a report goes into a folder of its own")
         made.refuse_foreign(out, options.out, PAGES)
     decided = frozen(options.study)
+    figures.use_own(options.extensions)
     everything = runs.load(options.study, options.strict)
     chosen = choose(everything, options.variants, options.labels, options.tasks)
     records = dataclasses.replace(chosen, runs=claims.marked(chosen.runs, decided))
@@ -136,17 +138,19 @@ def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str
     workers = min(WORKERS, resources.cores())
     if len(records.runs) < MANY or workers == 1:
         return [draw(folder, records, width, name) for name in names]
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    own = (figures.use_own, (own_figures.folders(),))
+    with ProcessPoolExecutor(workers, get_context("spawn"), *own) as pool:
         return list(pool.map(partial(draw, folder, records, width), names))
 
 
 def draw(folder: Path, records: runs.Records, width: float, name: str) -> dict[str, str]:
     """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
     figure = figures.discover()[name]
-    numbers = figure.numbers(records.runs, records.curves)
-    if numbers.empty or numbers["name"].nunique() > MOST:
-        return {}
-    theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
+    with own_figures.named(name):
+        numbers = figure.numbers(records.runs, records.curves)
+        if numbers.empty or numbers["name"].nunique() > MOST:
+            return {}
+        theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
     tables.write_csv(numbers, folder / f"{name}.csv")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
     variants = set(numbers["name"])

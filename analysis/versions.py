@@ -2,7 +2,8 @@
 
 A change that alters results raises a number here: every record made before it is stale from then on, left out by all
 that reads records, and made again with `retry=stale`. What is not listed has version 1, so that a new cell or task
-edits nothing. A cell or task of a user's own has no number: its version is the content of its file.
+edits nothing. What is a user's own has no number: its version is the content of its files, a cell's with those of the
+activations and the initialisation that it has.
 """
 
 import hashlib
@@ -39,10 +40,12 @@ Version = int | str
 def today(cell: str, task: str, settings: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Version]:
     """The versions that a run made today has, a record's `semantics`.
 
-    cell, task: their names; settings: the task's; sources: the files of those of the two that are the user's own.
+    cell, task: their names; settings: the task's; sources: the user's own files, one a line, of those of the two that
+    rest on some.
     """
-    listed = {"cell": CELLS.get(cell, 1), "task": of_task(task, settings), "trainer": TRAINER}
-    return {**listed, **{part: content(Path(path)) for part, path in sources.items()}}
+    listed: dict[str, Version] = {"cell": CELLS.get(cell, 1), "task": of_task(task, settings), "trainer": TRAINER}
+    own = {part: content(paths) for part, paths in sources.items()}
+    return {**listed, **{part: text if listed[part] == 1 else f"{listed[part]}-{text}" for part, text in own.items()}}
 
 
 def of_task(name: str, settings: Mapping[str, Any]) -> int:
@@ -51,9 +54,9 @@ def of_task(name: str, settings: Mapping[str, Any]) -> int:
     return max((version for listed, version in TASKS.items() if {name} <= set(listed.split()) <= words), default=1)
 
 
-def content(path: Path) -> str:
-    """8 hex digits that change with a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+def content(paths: str | Path) -> str:
+    """8 hex digits that change with the content of files, one a line."""
+    return hashlib.sha256(b"".join(Path(path).read_bytes() for path in str(paths).split("\n"))).hexdigest()[:8]
 
 
 def outdated(semantics: Mapping[str, Any], now: Mapping[str, Version]) -> list[str]:
@@ -67,12 +70,13 @@ def outdated_of(row: Mapping[str, Any]) -> list[str]:
     A file of the user's own that is no longer where it was, or cannot be read, tells nothing: its part counts as it is.
     """
     settings = {key: row.get(f"config.resolved.task.{key}") for key in SETTINGS}
-    now = today(str(row.get(CELL) or GATED), str(row.get("task.name")), settings, {})
-    sources = {part: path for part in PARTS if isinstance(path := row.get(f"sources.{part}"), str)}
-    for part, path in sources.items():
+    facts = str(row.get(CELL) or GATED), str(row.get("task.name")), settings
+    now = today(*facts, {})
+    sources = {part: paths for part in PARTS if isinstance(paths := row.get(f"sources.{part}"), str)}
+    for part, paths in sources.items():
         del now[part]
         with suppress(OSError, ValueError):
-            now[part] = content(Path(path))
+            now[part] = today(*facts, {part: paths})[part]
     return outdated({part: row.get(f"semantics.{part}") for part in PARTS}, now)
 
 

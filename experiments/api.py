@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,16 @@ from analysis import versions
 from analysis.record import UnreadableError, read_curves
 from experiments import ambient, tasks
 from experiments.configs import Composer, Job, NotApplicableError, compose, distinct, use_extensions
+from experiments.extensions import Folders, rewritten
 from experiments.files import read_tensors
 from experiments.jobs import run_all
 from experiments.python_words import axis, words
 from experiments.record import find, read
 from experiments.settings import LARGEST_SWEEP, ConfigError, refuse
-from experiments.stack import Run, refuse_stale
+from experiments.stack import Run, own_sources, refuse_stale
 from experiments.tasks._files import contents
-from experiments.tasks.base import Task
-from lstm_variants import CellSpec, GatedRNN
+from experiments.tasks.base import Task, TaskError
+from lstm_variants import CellSpec, GatedRNN, SpecError
 from lstm_variants.spec import flatten
 
 IN_MEMORY = "study=null"
@@ -61,14 +61,13 @@ def overrides(*settings: Mapping[str, Any]) -> list[str]:
 
 def _composer(settings: Mapping[str, Any]) -> Composer:
     """What composes the jobs; the extensions that the settings name are known from here on."""
-    folder = None if settings.get("extensions") is None else str(settings["extensions"])
-    use_extensions(folder)
-    return Composer(functools.partial(compose, extensions=folder))
+    use_extensions(settings.get("extensions"))
+    return Composer(compose)
 
 
 def _words(*settings: Mapping[str, Any]) -> list[str]:
     """The words of a run, in memory unless a study is given."""
-    said = overrides(*settings)
+    said = rewritten(overrides(*settings))
     for word in said:
         if word.startswith("experiment=") and compose([word]).hydra.sweeper.params:
             raise ConfigError(f"{word}: is a sweep of the command line; give its axes to sweep()")
@@ -167,8 +166,12 @@ def _row(point: Mapping[str, Any], ended: Run) -> dict[str, Any]:
 
 
 @ambient.defaults()
-def load_run(folder: str | Path) -> LoadedRun:
+def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun:
     """A run's trained layer, task and configuration, from its directory.
+
+    Args:
+        folder: the run's.
+        extensions: where the folders of your own are that it needs, if no longer where its record says.
 
     Raises:
         ConfigError: if there is no finished run with weights, if it is stale, if they do not fit each other, or
@@ -176,10 +179,9 @@ def load_run(folder: str | Path) -> LoadedRun:
     """
     folder = Path(folder)
     record, weights = read(folder / "run.json"), read_tensors(folder / "weights.pt")
-    if parts := versions.outdated_of(flatten(record)):
-        raise ConfigError(
-            f"{folder}: stale, another version of {' and '.join(parts)} made it; retry=stale makes it again"
-        )
+    if extensions is None:
+        _refuse_stale(folder, versions.outdated_of(flatten(record)))
+    gone = _use_recorded(record, extensions)
     try:
         resolved = record["config"]["resolved"]
         settings = {key: value for key, value in resolved["task"].items() if key != "name"}
@@ -196,6 +198,30 @@ def load_run(folder: str | Path) -> LoadedRun:
         layer = GatedRNN(spec, task.input_size, *sizes[1:])
         layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
     except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
+        if gone and isinstance(error, SpecError | TaskError):
+            hint = f"{', '.join(gone)} is no longer there; load_run(folder, extensions=DIR) says where it is now"
+            raise ConfigError(f"{folder}: {error}; made with extensions of which {hint}") from None
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{folder}: record and weights do not fit ({reason})") from None
+    if extensions is not None:  # the files are not those that the record names
+        inits = (resolved["init"]["rule"], resolved["init"]["recurrent"])
+        name = resolved["task"]["name"]
+        now = versions.today(spec.cell, name, settings, own_sources(spec, inits, name))
+        _refuse_stale(folder, versions.outdated(record["semantics"], now))
     return LoadedRun(layer, readout, task, resolved, record)
+
+
+def _refuse_stale(folder: Path, parts: Sequence[str]) -> None:
+    if parts:
+        raise ConfigError(
+            f"{folder}: stale, another version of {' and '.join(parts)} made it; retry=stale makes it again"
+        )
+
+
+def _use_recorded(record: Mapping[str, Any], said: Folders | None) -> list[str]:
+    """Make the user's folders known that a run was made with; those that are no longer there."""
+    recorded = record["config"].get("extensions") if isinstance(record.get("config"), Mapping) else None
+    recorded = [str(folder) for folder in recorded] if isinstance(recorded, list) else []
+    there = [folder for folder in recorded if Path(folder).is_dir()]
+    use_extensions(said if said is not None else there or None)
+    return [] if said is not None else [folder for folder in recorded if folder not in there]

@@ -16,23 +16,26 @@ import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments import tasks, words
+from experiments import extensions, tasks, words
 from experiments.identity import digest, nested_difference, slug, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task
-from lstm_variants import CellSpec, Init, cells, engines, make_cell
+from lstm_variants import CellSpec, Init, SpecError, engines, make_cell
+from lstm_variants import extensions as own_files
+from lstm_variants.parameters import RULES
 from lstm_variants.spec import CONF, DESCRIPTION, complete_lstm
 
-_extensions: list[Path] = []
 GROUPS = ("variant", "init", "task", "model", "train", "record", "experiment")
 HELP = """\
 One run = variant x init x task x model x train x seed; a comma or a range makes a sweep of it.
@@ -132,6 +135,7 @@ def split_of(phase: str | None) -> str:
 
 def register_schema() -> None:
     """Give Hydra the types of the root configuration, the help page, and the launcher's and sweeper's settings."""
+    Plugins.instance().register(OwnFolders)
     store = ConfigStore.instance().store
     store(name="schema", node=Root)
     store(group="hydra/help", name="gates", node={"app_name": "gates", "header": HELP, "footer": "", "template": PAGE})
@@ -141,17 +145,21 @@ def register_schema() -> None:
 
 
 @functools.cache
-def _loader(extensions: str | None) -> ConfigLoaderImpl:
+def _loader() -> ConfigLoaderImpl:
     Plugins.instance()
     version.setbase("1.3")
-    search_path = create_config_search_path(str(CONF))
-    if extensions:
-        path = f"file://{Path(extensions).resolve() / 'conf'}"
-        search_path.prepend("extensions", path, anchor="schema")  # Hydra wants its schema source last
-    return ConfigLoaderImpl(config_search_path=search_path)
+    return ConfigLoaderImpl(config_search_path=create_config_search_path(str(CONF)))
 
 
-def compose(overrides: Sequence[str], extensions: str | None = None) -> DictConfig:
+class OwnFolders(SearchPathPlugin):
+    """Lets Hydra look into the user's own folders."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in extensions.conf_folders():
+            search_path.append("extensions", f"file://{folder}")
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
     """The configuration that command-line strings make, without a Hydra application.
 
     Raises:
@@ -159,38 +167,40 @@ def compose(overrides: Sequence[str], extensions: str | None = None) -> DictConf
     """
     register_schema()
     try:
-        config = _loader(extensions or used_extensions()).load_configuration(
-            "config", expand_aliases(overrides), RunMode.RUN
-        )
+        config = _loader().load_configuration("config", expand_aliases(overrides), RunMode.RUN)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     return config
 
 
-def use_extensions(folder: str | None) -> None:
-    """Make a user's own conf, cells and tasks known.
+def use_extensions(folders: extensions.Folders | None) -> None:
+    """Make the user's own folders known, in place of those before; None leaves them, but reads again what has changed.
 
     Raises:
-        ConfigError: if there is no such folder.
+        ConfigError, ExtensionError: naming the folder or file and what is wrong with it.
     """
-    if folder is None:
-        return
-    if not Path(folder).is_dir():
-        raise refuse("extensions", folder, "no such folder")
-    path = Path(folder).resolve()
-    if path not in _extensions:
-        _extensions.append(path)
-        cells.add_extensions(path)
-        tasks.add_extensions(path)
+    if extensions.use(folders):
+        for cache in (_loader, _known_keys, _config_file, _variants, _aliases, _describe):
+            cache.cache_clear()
 
 
-def used_extensions() -> str | None:
-    """The extension folder in use, for worker processes."""
-    return str(_extensions[-1]) if _extensions else None
+def use_own_folders(words: Sequence[str]) -> list[str]:
+    """Make the folders of ``extensions=`` on a command line known; the words as the rest of the program reads them.
+
+    Raises:
+        ConfigError, ExtensionError: naming the folder or file and what is wrong with it.
+    """
+    use_extensions(extensions.said_in(words))
+    return extensions.rewritten(words)
+
+
+def used_extensions() -> list[str]:
+    """The user's own folders in use, for other processes and for records."""
+    return [str(folder) for folder in own_files.folders()]
 
 
 def _conf_folders() -> list[Path]:
-    return [CONF, *(folder / "conf" for folder in _extensions)]
+    return [CONF, *extensions.conf_folders()]
 
 
 def config_file(group: str, name: str) -> dict[str, Any]:
@@ -200,15 +210,20 @@ def config_file(group: str, name: str) -> dict[str, Any]:
 
 @functools.cache
 def _config_file(group: str, name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
-    path = next((p for folder in folders if (p := folder / group / f"{name}.yaml").is_file()), None)
-    if path is None:
-        raise refuse(group, name, _nearest(name, names(group)))
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
+    content = _one_file(group, name, folders)
     merged: dict[str, Any] = {}
-    for base in content.pop("defaults", []):
+    for base in content.get("defaults", []):
         if base != "_self_":
             merged = _merge(merged, config_file(group, base))
-    return _merge(merged, content)
+    return _merge(merged, {key: value for key, value in content.items() if key != "defaults"})
+
+
+def _one_file(group: str, name: str, folders: Sequence[Path]) -> dict[str, Any]:
+    """A YAML without the files that it is a diff of."""
+    path = next((p for folder in folders if (p := folder / group / f"{name}.yaml").is_file()), None)
+    if path is None:
+        raise refuse(group, name, _not_there(group, name))
+    return dict(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {})
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,10 +242,17 @@ def names(group: str) -> list[str]:
 @functools.cache
 def _variants(folders: tuple[Path, ...]) -> dict[str, Variant]:
     files = {name: config_file("variant", name) for name in names("variant")}
-    return {
-        name: Variant(name, str(content["label"]), str(content["cite"]), CellSpec.from_config(content))
-        for name, content in files.items()
-    }
+    return {name: _variant(name, content) for name, content in files.items()}
+
+
+def _variant(name: str, content: Mapping[str, Any]) -> Variant:
+    try:
+        for key in ("label", "cite"):
+            if not isinstance(content.get(key), str):
+                raise refuse(f"variant.{key}", content.get(key), "a text is needed")
+        return Variant(name, content["label"], content["cite"], CellSpec.from_config(content))
+    except (ConfigError, SpecError) as error:
+        raise ConfigError(f"conf/variant/{name}.yaml: {error}") from None
 
 
 def variants() -> dict[str, Variant]:
@@ -240,8 +262,14 @@ def variants() -> dict[str, Variant]:
 
 @functools.cache
 def _aliases(folders: tuple[Path, ...]) -> dict[str, str]:
-    files = {name: config_file("variant", name) for name in names("variant")}
-    return {str(alias): name for name, content in files.items() for alias in content.get("aliases") or []}
+    files = {name: _one_file("variant", name, folders) for name in names("variant")}  # a base's aliases are its own
+    pairs = [(str(alias), name) for name, content in files.items() for alias in content.get("aliases") or []]
+    known = dict.fromkeys(files, "a variant's own name")
+    for alias, name in pairs:
+        if alias in known:
+            raise ConfigError(f"conf/variant/{name}.yaml: the alias {alias} is {known[alias]} too; give it another one")
+        known[alias] = f"an alias of {name}"
+    return dict(pairs)
 
 
 def expand_aliases(overrides: Sequence[str]) -> list[str]:
@@ -460,8 +488,9 @@ def _meaningful(root: Root) -> None:
     """Refuse a setting that the rest of the configuration never reads."""
     rule = root.init.get("rule")
     default = config_file("init", "default")
-    for key, reader in (("value", "constant"), ("max_lag", "chrono")):
-        if rule != reader and root.init.get(key) != default[key]:
+    reads = RULES[rule].reads if rule in RULES else ()
+    for key in ("value", "max_lag"):
+        if key not in reads and root.init.get(key) != default[key]:
             raise refuse(f"init.{key}", root.init.get(key), f"has no meaning with init.rule={rule}")
     momentum = config_file("train", "default")["momentum"]
     if root.protocol is not None:
@@ -472,7 +501,7 @@ def _meaningful(root: Root) -> None:
 
 def _init(config: Mapping[str, Any], task: Task, cell: Any, hidden_size: int) -> Init:
     given = dict(config)
-    if given.get("rule") == "chrono" and given.get("max_lag") is None:
+    if given.get("rule") in RULES and "max_lag" in RULES[given["rule"]].reads and given.get("max_lag") is None:
         given["max_lag"] = task.lag
     init = Init.from_config(given)
     default = config_file("init", "default")
@@ -531,12 +560,18 @@ def explain(error: BaseException) -> str:
     if found := re.search(r"Could not find '([^']*)/([^'/]*)'", text):
         group, name = found.groups()
         hydras = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        return f"{group}={name}: {_nearest(name, names(group) or hydras)}"
+        return f"{group}={name}: {_not_there(group, name, hydras)}"
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"{found[1]}: unknown key; {_nearest(found[1], _siblings(found[1]))}"
     if found := re.search(r"full_key: (\S+)", str(cause)):
         return f"{found[1]}: {str(cause).splitlines()[0]}"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _not_there(group: str, name: str, hydras: Sequence[str] = ()) -> str:
+    if group == "task" and (file := tasks.own_file(name)):
+        return f"{file} needs its settings in {file.parents[1] / 'conf' / 'task' / file.stem}.yaml"
+    return _nearest(name, names(group) or hydras)
 
 
 def _nearest(name: str, legal: Sequence[str]) -> str:
@@ -564,7 +599,7 @@ def _launcher_keys() -> list[str]:
 
 @functools.cache
 def _known_keys() -> list[str]:
-    config = OmegaConf.to_container(_loader(None).load_configuration("config", [], RunMode.RUN))
+    config = OmegaConf.to_container(_loader().load_configuration("config", [], RunMode.RUN))
     assert isinstance(config, dict)
     flat = nested_difference({str(k): v for k, v in config.items() if k != "hydra"}, {})
     return sorted({*flat, *GROUPS, *(f"variant.{key}" for key in [*complete_lstm(), *DESCRIPTION])})

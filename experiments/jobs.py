@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from experiments.settings import ConfigError, refuse
 from experiments.stack import Event, Run, stacks, standing
 from experiments.workers import run_here, run_in_processes
 from lstm_variants import engines, make_cell
+from lstm_variants.engines import native
 
 MEANING = {
     "new": "new",
@@ -60,7 +61,17 @@ class Plan:
         counts = Counter(self.standings.values())
         parts = [f"{counts[key]} {meaning}" for key, meaning in MEANING.items() if counts[key]]
         doing = f"to run: {len(self.todo)}, in stacks: {len(self.groups)}, workers: {self.workers}"
-        return f"{', '.join(parts) or 'no runs'}; {doing}"
+        return "\n".join([f"{', '.join(parts) or 'no runs'}; {doing}", *self._slower()])
+
+    def _slower(self) -> list[str]:
+        """Why some runs do not have the native engine, a line for each reason."""
+        variants: dict[str, set[str]] = defaultdict(set)
+        for job in self.todo:
+            device = torch.device("cpu" if job.device == "auto" else job.device)
+            reason = native.unfit(make_cell(job.variant.spec), device, torch.float32)
+            if job.engine == "auto" and reason:
+                variants[reason].add(job.variant.name)
+        return [f"reference engine for {', '.join(sorted(names))}: {reason}" for reason, names in variants.items()]
 
 
 def make_plan(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy
 import torch
 
-from experiments.configs import Job
+from experiments.configs import Job, used_extensions
 from experiments.files import read_tensors, storing, write_json, write_tensors
 from experiments.identity import folder_name
 from experiments.mirror import Mirror
@@ -152,7 +152,7 @@ def _opening(job: Job) -> dict[str, Any]:
             "content": job.contents,
         },
         "seed": job.seed,
-        "config": {"said": list(job.said), "resolved": job.resolved},
+        "config": {"said": list(job.said), "resolved": job.resolved, "extensions": used_extensions()},
         "status": "running",
         "error": None,
         "results": {},

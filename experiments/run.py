@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from analysis.commandline import escape_unprintable, one_line
 from experiments import api, words
-from experiments.configs import expand_aliases, explain, register_schema, resolve, stored, use_extensions
+from experiments.configs import expand_aliases, explain, register_schema, resolve, stored, use_own_folders
 from experiments.jobs import run_all
 from experiments.launcher import register, stackable
 from experiments.settings import ConfigError
@@ -79,13 +79,10 @@ def main(arguments: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here
     with errors_in_one_line():
         flags, said = words.flags_and_words(arguments)
-        said, notes = words.understood(said)
+        said, notes = words.understood(use_own_folders(said))
         words.launching(said)
         print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
-        folder = next((str(words.parse(word).value()) for word in said if word.startswith("extensions=")), None)
-        use_extensions(folder)
-        extra = ["--config-dir", os.path.join(folder, "conf")] if folder else []
-        sys.argv[1:] = [*extra, *flags, *expand_aliases(said)]
+        sys.argv[1:] = [*flags, *expand_aliases(said)]
         app()
 
 

@@ -121,7 +121,7 @@ class Root:
     device: str = MISSING
     threads: int | None = None
     retry: str | None = None
-    extensions: str | None = None
+    extensions: list[str] | None = None
     protocol: dict[str, Any] | None = None
 
     def check(self) -> None:

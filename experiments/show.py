@@ -29,9 +29,8 @@ from experiments.configs import (
     use_extensions,
     variants,
 )
-from experiments.settings import ConfigError
-from experiments.tasks.base import Task, TaskError
-from lstm_variants import CellSpec, GatedRNN, SpecError
+from experiments.tasks.base import Task
+from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.cell import Cell
 from lstm_variants.cells import make_cell
 
@@ -54,7 +53,9 @@ class Options:
     hidden_size: int = field(default=64, metadata=about("H, for the parameter count"))
     seed: int = field(default=0, metadata=about("seed of a task's sample"))
     plot: str | None = field(default=None, metadata=about("draw a task's sample into this file", example=""))
-    extensions: str | None = field(default=None, metadata=about("a folder with your own conf/, cells/ and tasks/"))
+    extensions: list[str] = field(
+        default_factory=list, metadata=about("folders with your own conf/, cells/, tasks/ ..., separated by commas")
+    )
 
 
 def show(options: Options, settings: Sequence[str] = ()) -> None:
@@ -70,12 +71,12 @@ def show(options: Options, settings: Sequence[str] = ()) -> None:
     if kind not in ("variant", "task"):
         raise CommandError(f"{kind}: legal are variant, task")
     try:
-        use_extensions(options.extensions)
+        use_extensions(options.extensions or None)
         if settings and (kind != "task" or not chosen):
             raise CommandError(f"{settings[0]}: a task must be named")
         cards = show_variants(chosen, options) if kind == "variant" else show_tasks(chosen, options, settings)
         print("\n\n".join(cards))
-    except (ConfigError, SpecError, TaskError) as error:
+    except ValueError as error:
         raise CommandError(str(error)) from None
 
 
@@ -174,6 +175,8 @@ def initial_memory(spec: CellSpec) -> str:
         if not name.endswith(".b"):
             tensor.zero_()
     _, _, values = layer.trace(torch.zeros(3, 1, 2, dtype=torch.float64))
+    if "forget" not in values:
+        return "no forget gate says what is kept"
     keep = values["forget"][-1].mean().item()
     if not 0 < keep < 1:
         return f"keeps {keep:.3g} of the cell each step"

@@ -275,14 +275,14 @@ class Task:
 
     Attributes:
         jobs: pickled apart, since extensions must be known before they are read.
-        extensions: the user's own folder.
+        extensions: the user's own folders.
         largest: runs in a stack.
         memory: bytes that it may use.
         requeue: how often it goes back to the queue.
     """
 
     jobs: bytes
-    extensions: str | None
+    extensions: list[str]
     largest: int
     memory: float | None
     requeue: int

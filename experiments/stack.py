@@ -17,7 +17,7 @@ from filelock import Timeout
 
 from analysis import resources
 from analysis.versions import Version, outdated, today
-from experiments import ambient, tasks
+from experiments import ambient
 from experiments.configs import Job, layer_parameters, split_of
 from experiments.files import StorageError, storing
 from experiments.locks import lock
@@ -27,7 +27,8 @@ from experiments.streams import generator
 from experiments.tasks._files import contents
 from experiments.tasks.base import TaskError
 from experiments.train import Progress, Training, results
-from lstm_variants import SpecError, cells, make_cell
+from lstm_variants import CellSpec, SpecError, make_cell
+from lstm_variants import extensions as own_files
 
 Event = dict[str, Any]
 
@@ -116,9 +117,18 @@ def semantics(job: Job) -> dict[str, Version]:
 
 
 def sources(job: Job) -> dict[str, str]:
-    """The files of a run's cell and task, of those that are the user's own."""
-    files = {"cell": cells.own_file(job.variant.spec.cell), "task": tasks.own_file(job.task_name)}
-    return {part: str(path) for part, path in files.items() if path}
+    """The user's own files that a run rests on, see :func:`own_sources`."""
+    return own_sources(job.variant.spec, (job.init.rule, job.init.recurrent), job.task_name)
+
+
+def own_sources(spec: CellSpec, inits: Sequence[str], task: str) -> dict[str, str]:
+    """The user's own files, one a line, of a task, and of a cell with its activations and its initialisation."""
+    used = {spec.squash, *(spec[slot].activation for slot in spec.learned)}
+    cell = [("cells", spec.cell), *(("activations", name) for name in sorted(used))]
+    cell += [("inits", name) for name in dict.fromkeys(inits)]
+    files = {"cell": cell, "task": [("tasks", task)]}
+    own = {part: [str(path) for one in named for path in own_files.sources(*one)] for part, named in files.items()}
+    return {part: "\n".join(paths) for part, paths in own.items() if paths}
 
 
 def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda event: None) -> list[Run]:

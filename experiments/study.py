@@ -27,7 +27,7 @@ from analysis.commandline import CommandError, about, command
 from analysis.comparing import written
 from analysis.frozen_study import FrozenStudy
 from experiments import words
-from experiments.configs import Job, explain, layer_parameters, use_extensions
+from experiments.configs import Job, explain, layer_parameters, use_own_folders, used_extensions
 from experiments.freezing import freeze
 from experiments.launcher import StackedLauncher, chosen
 from experiments.protocol import Study, read
@@ -65,13 +65,12 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
     if "," in options.experiment:
         raise CommandError(f"experiment={options.experiment}: one study at a time")
     try:
-        overrides, notes = words.understood(overrides)
+        overrides, notes = words.understood(use_own_folders(overrides))
         print("".join(f"{note}\n" for note in notes), end="")
         launching = words.launching(overrides)
         settings = [word for word in overrides if word not in launching]
         if options.workers is not None:
             launching.append(f"hydra.launcher.workers={options.workers}")
-        use_extensions(next((str(words.parse(w).value()) for w in overrides if w.startswith("extensions=")), None))
         study = read(options.experiment, options.scale.name, settings)
         if study is None:
             plain(options, [*launching, *settings])
@@ -106,7 +105,8 @@ def plain(options: Options, overrides: Sequence[str]) -> None:
 
 
 def draw(folder: Path, out: str | None) -> None:
-    report.report(report.Options(study=[str(folder)], out=out or f"reports/{folder.name}"))
+    folders = used_extensions()
+    report.report(report.Options(study=[str(folder)], out=out or f"reports/{folder.name}", extensions=folders))
 
 
 # What there is to do

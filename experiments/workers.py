@@ -143,7 +143,7 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(which, handler)
 
 
-def _serve(pipe: Connection, extensions: str | None) -> None:
+def _serve(pipe: Connection, extensions: list[str]) -> None:
     """A worker's life: it ends with its parent's end of the pipe, or with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells
     keep_freed_memory()

@@ -64,6 +64,7 @@ def _operator(name: str) -> str:
     return rf"\operatorname{{{name}}}"
 
 
+# The one table: an engine that lacks an entry says so and steps aside. Entries of a user's own join it, extensions.py.
 ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": Activation(torch.sigmoid, _same, "1 / (1 + exp(-a))", r"\sigma"),
     "tanh": Activation(torch.tanh, lambda b: np.arctanh(_sigmoid(b)), "tanh(a)", r"\tanh"),
@@ -94,3 +95,23 @@ ACTIVATIONS: dict[str, Activation] = {
     "binary": Activation(_StraightThrough.apply, _same, "[a > 0], sigmoid's slope backward", _operator("binary")),
     "gumbel": Activation(torch.sigmoid, _same, "1 / (1 + exp(-(a + logistic noise)))", _operator("gumbel")),
 }
+
+
+def check_activation(activation: object) -> Activation:
+    """A squashing of the user's own, tried on a few values.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+    if not isinstance(activation, Activation):
+        raise ValueError("Activation(phi, start, text, latex) is needed")
+    b = np.array([-1.0, 0.0, 1.0])
+    with torch.enable_grad():
+        a = torch.tensor(activation.start(b), requires_grad=True)
+        value = activation.phi(a)
+    if value.shape != a.shape or not value.requires_grad:
+        raise ValueError("phi: an element-wise function of a tensor, with a gradient, is needed")
+    hard = set(value.tolist()) <= {0.0, 1.0}  # as binary
+    if not hard and not np.allclose(value.detach().numpy(), _sigmoid(b), atol=1e-4):
+        raise ValueError(f"start: phi(start(b)) = sigmoid(b) is needed; at b = -1, 0, 1 it is {value.tolist()}")
+    return activation

@@ -53,6 +53,9 @@ class Cell:
     """The knobs a cell of one's own reads beside ``cell``, each with the values it takes (none: all legal ones). A spec
     that changes another knob is refused."""
 
+    slots: tuple[str, ...]
+    """The gates that ``step`` shows to its tap; of a cell of one's own they are found out when it is made."""
+
     def __init__(self, spec: CellSpec) -> None:
         self.spec = spec
 
@@ -60,11 +63,6 @@ class Cell:
     def state_fields(self) -> tuple[str, ...]:
         """Fields the state has after h and c."""
         return ()
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """The gates that ``step`` shows to its tap."""
-        return tuple(slot for slot in SLOTS if self.spec[slot].kind != "absent")
 
     @property
     def keep(self) -> tuple[str, float] | None:
@@ -123,6 +121,10 @@ class GatedCell(Cell):
     Input, forget and reset gate see c[t-1] through their peepholes, the output gate sees c[t].
     Source: Hochreiter & Schmidhuber 1997, Gers et al. 2000, Greff et al. 2017; the GRU is Cho et al. 2014.
     """
+
+    def __init__(self, spec: CellSpec) -> None:
+        super().__init__(spec)
+        self.slots = tuple(slot for slot in SLOTS if spec[slot].kind != "absent")
 
     @property
     def state_fields(self) -> tuple[str, ...]:

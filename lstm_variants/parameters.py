@@ -16,8 +16,18 @@ from lstm_variants.activations import ACTIVATIONS, Floats
 from lstm_variants.cell import Cell, Shapes
 from lstm_variants.spec import SpecError
 
-RULES = ("constant", "chrono", "uniform_gate")
-RECURRENT = ("uniform", "orthogonal")
+
+@dataclass(frozen=True)
+class Rule:
+    """How b, the bias of the gate that decides what is kept, starts.
+
+    Attributes:
+        bias: (init, rows, H, generator) -> b (rows,): one for each unit, or one where the gate is shared.
+        reads: which of the settings ``value`` and ``max_lag`` it reads; with another rule they are refused.
+    """
+
+    bias: Callable[[Init, int, int, np.random.Generator], Floats]
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,8 +82,8 @@ class Init:
         if self.needs_gate and not _biased_gates(cell, self):
             what = f"value={self.value:g}" if self.rule == "constant" else f"rule={self.rule}"
             return f"init.{what} sets the bias of a forget gate and this variant has none to set"
-        if self.rule == "chrono" and self.max_lag is None:
-            return "init.rule=chrono needs init.max_lag, the longest lag in steps"
+        if "max_lag" in RULES[self.rule].reads and self.max_lag is None:
+            return f"init.rule={self.rule} needs init.max_lag, the longest lag in steps"
         if self.rule == "uniform_gate" and hidden_size < 2:
             return f"init.rule=uniform_gate draws from U[1/H, 1 - 1/H] and needs 2 units, got {hidden_size}"
         for slot, sign in _biased_gates(cell, self).items() if self.rule == "constant" else ():
@@ -162,8 +172,8 @@ def initial_values(cell: Cell, shapes: Shapes, hidden_size: int, init: Init, gen
         part = path.split(".")[1]
         if part in ("b", "bh", "gates"):
             values[path] = np.zeros(shape)
-        elif part == "h" and init.recurrent == "orthogonal" and shape[0] == shape[1]:
-            values[path] = _orthogonal(shape[0], generator)
+        elif part == "h" and init.recurrent != "uniform" and shape[0] == shape[1]:
+            values[path] = RECURRENT[init.recurrent](shape[0], generator)
         else:
             values[path] = generator.uniform(-bound, bound, shape)
     for path, value in _initial_biases(cell, shapes, hidden_size, init, generator).items():
@@ -178,7 +188,7 @@ def _initial_biases(
         return {}
     keep_slot, _ = cell.keep
     rows = 1 if cell.spec[keep_slot].shared else hidden_size
-    b = _keep_bias(init, rows, hidden_size, generator)
+    b = RULES[init.rule].bias(init, rows, hidden_size, generator)
 
     def start(slot: str, sign: float) -> Floats:
         value = ACTIVATIONS[cell.spec[slot].activation].start(sign * b)
@@ -191,19 +201,62 @@ def _initial_biases(
     return biases
 
 
-def _keep_bias(init: Init, rows: int, hidden_size: int, generator: np.random.Generator) -> Floats:
-    if init.rule == "chrono":
-        assert init.max_lag is not None
-        return np.log(generator.uniform(1, init.max_lag - 1, rows))
-    if init.rule == "uniform_gate":
-        u = generator.uniform(1 / hidden_size, 1 - 1 / hidden_size, rows)
-        return -np.log(1 / u - 1)
-    return np.full(rows, float(init.value))
+def _chrono(init: Init, rows: int, hidden_size: int, generator: np.random.Generator) -> Floats:
+    assert init.max_lag is not None
+    return np.log(generator.uniform(1, init.max_lag - 1, rows))
 
 
-def _orthogonal(size: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def _uniform_gate(init: Init, rows: int, hidden_size: int, generator: np.random.Generator) -> Floats:
+    u = generator.uniform(1 / hidden_size, 1 - 1 / hidden_size, rows)
+    return -np.log(1 / u - 1)
+
+
+def _orthogonal(size: int, generator: np.random.Generator) -> Floats:
     q, r = np.linalg.qr(generator.standard_normal((size, size)))
     return q * np.sign(np.diag(r))
+
+
+def _uniform(size: int, generator: np.random.Generator) -> Floats:
+    return generator.uniform(-1 / math.sqrt(size), 1 / math.sqrt(size), (size, size))
+
+
+# Rules and recurrent matrices of a user's own join these tables, extensions.py.
+RULES: dict[str, Rule] = {
+    "constant": Rule(lambda init, rows, hidden_size, generator: np.full(rows, init.value), ("value",)),
+    "chrono": Rule(_chrono, ("max_lag",)),
+    "uniform_gate": Rule(_uniform_gate),
+}
+RECURRENT: dict[str, Callable[[int, np.random.Generator], Floats]] = {"uniform": _uniform, "orthogonal": _orthogonal}
+
+
+def check_rule(rule: object) -> Rule:
+    """A rule of the user's own, tried once.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+    if not isinstance(rule, Rule) or not {*rule.reads} <= {"value", "max_lag"}:
+        raise ValueError('Rule(bias, reads) is needed; reads: any of "value", "max_lag"')
+    init = replace(DEFAULT_INIT, max_lag=10)
+    _check("bias", np.asarray(rule.bias(init, 3, 3, np.random.default_rng(0))), (3,))
+    return rule
+
+
+def check_recurrent(make: object) -> Callable[[int, np.random.Generator], Floats]:
+    """A function for recurrent matrices of the user's own, tried once.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+    if not callable(make):
+        raise ValueError("a function (size, generator) -> (size, size) is needed")
+    _check("it", np.asarray(make(3, np.random.default_rng(0))), (3, 3))
+    return make
+
+
+def _check(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if values.shape != shape or values.dtype != np.float64 or not np.isfinite(values).all():
+        raise ValueError(f"{name} gives {values.dtype} {values.shape}, finite float64 {shape} is needed")
 
 
 def torch_weights(module: nn.Module, layer: int) -> dict[str, dict[str, Tensor]]:

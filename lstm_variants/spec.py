@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,7 @@ class CellSpec:
         _one_of("squash", switches["squash"], [name for name in ACTIVATIONS if name != "gumbel"])  # noise is for gates
         if not isinstance(switches["normalise"], bool):
             raise _refuse("normalise", switches["normalise"], "legal are true, false")
-        if not str(switches["cell"]).isidentifier():
+        if not re.fullmatch(r"\w[\w -]*", str(switches["cell"])):
             raise _refuse("cell", switches["cell"], "the name of a file in lstm_variants/cells is needed")
         spec = cls(**gates, **switches)
         _check_combination(spec)

@@ -1,5 +1,8 @@
 """Slow tests run at a reduced count unless --slow is given."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 pytest_plugins = ["fuzzing"]
@@ -13,3 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether slow tests run at their full count."""
     return bool(request.config.getoption("--slow"))
+
+
+@pytest.fixture(autouse=True)
+def _no_folders_of_ones_own() -> Iterator[None]:
+    """What a test makes known of a user's own is not known to the next one."""
+    yield
+    if (configs := sys.modules.get("experiments.configs")) and configs.used_extensions():
+        configs.use_extensions([])

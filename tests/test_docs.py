@@ -54,6 +54,7 @@ def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
     monkeypatch.chdir(tmp_path)
     for snippet in blocks(page, "python"):
         exec(compile(snippet.replace('"steps": 200', '"steps": 2'), str(page), "exec"), {})

@@ -31,8 +31,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import shapes
 
-import lstm_variants.cells
-from lstm_variants import CellSpec, SpecError, make_cell
+from lstm_variants import CellSpec, SpecError, extensions, make_cell
 from lstm_variants.spec import FEEDS, READ_BY_KIND, complete_lstm, flatten
 
 random = settings(max_examples=25, deadline=None, derandomize=True)
@@ -267,7 +266,8 @@ class OwnCell(Cell):
         return {"candidate": {"x": (hidden_size, input_size)}}
 
     def step(self, weights, inputs, state, tap):
-        c = self.spec.forget.value * state.c + torch.tanh(F.linear(inputs["x"], weights["candidate"]["x"]))
+        z = tap("candidate", torch.tanh(F.linear(inputs["x"], weights["candidate"]["x"])))
+        c = self.spec.forget.value * state.c + z
         return State(c, c)
 
     def equations(self):
@@ -276,13 +276,13 @@ class OwnCell(Cell):
 
 
 @pytest.fixture
-def extension(tmp_path, monkeypatch):
+def extension(tmp_path):
     """A folder with a cell of the user's own."""
-    monkeypatch.setattr(lstm_variants.cells, "_extensions", [])
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "fading.py").write_text(OWN_FILE)
-    lstm_variants.cells.add_extensions(tmp_path)
-    return {"cell": "fading", "forget": {"kind": "constant", "value": 0.75}}
+    extensions.use([tmp_path])
+    yield {"cell": "fading", "forget": {"kind": "constant", "value": 0.75}}
+    extensions.use([])
 
 
 def test_a_user_s_cell_is_found_and_computes_its_equation(extension):

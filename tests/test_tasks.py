@@ -13,7 +13,7 @@ import pytest
 import torch
 from task_list import CARRIED, CASES, CONF, IDS, REAL, SYNTHETIC, TASKS, WRITERS, build, defaults, equal
 
-import experiments.tasks
+from experiments.configs import use_extensions
 from experiments.streams import generator
 from experiments.tasks import load_task, task_names
 from experiments.tasks.base import Batch, Scores, Task, TaskError, joined
@@ -308,12 +308,11 @@ class Mine(Parity):
 """
 
 
-def test_a_folder_of_ones_own_adds_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments.tasks, "_extensions", [])
+def test_a_folder_of_ones_own_adds_tasks(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "mine.py").write_text(OWN_TASK)
     (tmp_path / "tasks" / "empty.py").write_text("")
-    experiments.tasks.add_extensions(tmp_path)
+    use_extensions(tmp_path)
     task = load_task("mine", {"length": 5, "eval_lengths": [], "target": "each", "depth": 2})
     assert type(task).__name__ == "Mine"
     assert task.training_batch(generator(0, "train"), B).inputs.shape[1] == B
@@ -321,12 +320,11 @@ def test_a_folder_of_ones_own_adds_tasks(tmp_path: Path, monkeypatch: pytest.Mon
         load_task("empty", {})
 
 
-def test_the_task_in_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments.tasks, "_extensions", [])
+def test_the_task_in_the_documentation_works(tmp_path: Path) -> None:
     text = (CONF.parent.parent / "docs" / "tasks.md").read_text()
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "first_symbol.py").write_text(text.split("```python\n")[1].split("```")[0])
-    experiments.tasks.add_extensions(tmp_path)
+    use_extensions(tmp_path)
     task = load_task("first_symbol", {"length": 5, "eval_lengths": []})
     batch = task.training_batch(generator(0, "train"), B)
     assert np.array_equal(batch.targets[-1], batch.inputs[0])

@@ -1,5 +1,5 @@
-"""Every module in this folder is a figure; adding one is adding a file. A figure is a module whose docstring opens with
-the question it answers, and that has
+"""Every module in this folder is a figure, and every one in figures/ of a folder of your own (`extensions=`): adding
+one is adding a file. A figure is a module whose docstring opens with the question it answers, and that has
 
     LAYOUT                                  its place in a report and the sizes of its panels
     CAPTION                                 what was measured and how, for the reader of a report
@@ -12,13 +12,14 @@ the question it answers, and that has
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, cast
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks, theme
+from analysis import checks, own_figures, theme
 
 
 class Layout(NamedTuple):
@@ -56,10 +57,24 @@ class Drawing(Protocol):
     def draw(self, on: Panel) -> Axes: ...
 
 
+def ours() -> list[str]:
+    """The names of the figures in this folder."""
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def use_own(folders: Sequence[str]) -> None:
+    """Draw the user's own figures, FOLDER/figures/NAME.py, too.
+
+    Raises:
+        CommandError: naming the folder or the file that cannot be used, and why.
+    """
+    own_figures.use(folders, ours())
+
+
 def discover() -> dict[str, Drawing]:
     """Figure name -> its module, in the order of a report."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    found = {name: cast(Drawing, importlib.import_module(f"{__name__}.{name}")) for name in names}
+    found = {name: cast(Drawing, importlib.import_module(f"{__name__}.{name}")) for name in ours()}
+    found |= own_figures.found()
     return dict(sorted(found.items(), key=lambda item: (item[1].LAYOUT.order, item[0])))
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import inspect
-import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,23 +12,20 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from experiments.tasks._sharing import shared
-from experiments.tasks.base import Task, TaskError
+from experiments.tasks.base import LOSSES, Task, TaskError
+from lstm_variants import extensions
 
-_extensions: list[Path] = []
+PARTS = (
+    *("input_size", "output_size", "loss_kind", "metric", "direction", "unit", "carry", "chance_loss", "chance"),
+    *("solved", "lag"),
+)
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
-
-
-def add_extensions(folder: Path) -> None:
-    """Also look for tasks in ``folder/tasks``."""
-    if folder not in _extensions:
-        _extensions.append(folder)
 
 
 def task_names() -> list[str]:
     """The names of all tasks."""
-    folders = [Path(__file__).parent, *(folder / "tasks" for folder in _extensions)]
-    found = {path.stem for folder in folders for path in folder.glob("*.py")}
-    return sorted(name for name in found if not name.startswith("_") and name != "base")
+    ours = [path.stem for path in Path(__file__).parent.glob("[!_]*.py") if path.stem != "base"]
+    return sorted([*ours, *extensions.names("tasks")])
 
 
 def load_task(name: str, settings: Mapping[str, Any]) -> Task:
@@ -42,15 +37,68 @@ def load_task(name: str, settings: Mapping[str, Any]) -> Task:
     if name not in task_names():
         raise TaskError(f"task={name}: no such task{_nearest(name, task_names())}")
     kind = _task_class(name)
-    hints = get_type_hints(kind)
-    wanted = {field.name: hints[field.name] for field in fields(kind)}
+    wanted = _settings(kind, name)
     for key in settings:
         if key not in wanted:
-            raise TaskError(f"task.{key}: {name} has no such setting{_nearest(key, list(wanted))}")
+            raise TaskError(f"task.{key}: {_called(name)} has no such setting{_nearest(key, list(wanted))}")
     for key in wanted:
         if key not in settings:
-            raise TaskError(f"task.{key}: {name} needs this setting")
-    return shared(kind, {key: _typed(key, settings[key], hint) for key, hint in wanted.items()})
+            raise TaskError(f"task.{key}: {_called(name)} needs this setting, in conf/task/{name}.yaml")
+    values = {key: _typed(key, settings[key], hint) for key, hint in wanted.items()}
+    return _own_task(kind, values, name) if own_file(name) else shared(kind, values)
+
+
+def _called(name: str) -> str:
+    """A task as an error calls it: by its file, if that is the user's own."""
+    return str(own_file(name) or name)
+
+
+def _settings(kind: type[Task], name: str) -> dict[str, Any]:
+    """The fields of a task's class, with their types."""
+    try:
+        hints = get_type_hints(kind)
+    except Exception as error:
+        raise TaskError(f"{_called(name)}: {type(error).__name__}: {error}") from error
+    wanted = {field.name: hints[field.name] for field in fields(kind)}
+    for key, hint in wanted.items():
+        kinds = get_args(hint)[:1] if get_origin(hint) is tuple else get_args(hint) or (hint,)
+        if not {*kinds} <= {*_KINDS}:
+            legal = "int, float, bool, str, with | None or not, or a tuple of one of them"
+            raise TaskError(
+                f"{_called(name)}: the setting {key} is {inspect.formatannotation(hint)}; legal are {legal}"
+            )
+    return wanted
+
+
+def _own_task(kind: type[Task], settings: Mapping[str, Any], name: str) -> Task:
+    """A task of the user's own that has every part of the contract.
+
+    Raises:
+        TaskError: naming the file and what is missing.
+    """
+    try:
+        task = shared(kind, settings)
+        lacking = [part for part in PARTS if not _has(task, part)]
+    except TaskError:
+        raise
+    except Exception as error:
+        raise TaskError(f"{_called(name)}: {extensions.reason(error, Path(_called(name)))}") from error
+    if all(getattr(kind, part) is getattr(Task, part) for part in ("sample", "training_batch")):
+        lacking.append("sample")
+    if lacking:
+        raise TaskError(f"{_called(name)}: class {kind.__name__} lacks {', '.join(lacking)}")
+    for part, legal in (("loss_kind", LOSSES), ("direction", ("min", "max"))):
+        if getattr(task, part) not in legal:
+            raise TaskError(f"{_called(name)}: {part}={getattr(task, part)}: legal are {', '.join(legal)}")
+    return task
+
+
+def _has(task: Task, part: str) -> bool:
+    try:
+        getattr(task, part)
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -66,32 +114,20 @@ def _task_class(name: str) -> type[Task]:
         if issubclass(kind, Task) and kind.__module__ == module.__name__
     ]
     if len(own) != 1:
-        raise TaskError(f"task={name}: its file must define one class derived from Task, it defines {len(own)}")
+        what = f"task={name}: its file must define one class derived from Task, it defines {len(own)}"
+        raise TaskError(f"{_called(name)}: {what}" if own_file(name) else what)
     return own[0]
 
 
 def own_file(name: str) -> Path | None:
     """The user's own file of a task, None for one that is part of this package."""
-    paths = (folder / "tasks" / f"{name}.py" for folder in _extensions)
-    return next((path for path in paths if path.is_file()), None)
+    return extensions.file("tasks", name)
 
 
 def task_module(name: str) -> types.ModuleType:
     """The file of a task."""
     path = own_file(name)
-    if path:
-        return _load(f"experiments_extension_{name}", path)
-    return importlib.import_module(f"experiments.tasks.{name}")
-
-
-def _load(module_name: str, path: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    return module
+    return extensions.load(path) if path else importlib.import_module(f"experiments.tasks.{name}")
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:

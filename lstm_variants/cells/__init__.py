@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 
+from lstm_variants import extensions
 from lstm_variants.cell import Cell, GatedCell
+from lstm_variants.cells._probe import FaultError, shown
+from lstm_variants.extensions import ExtensionError
 from lstm_variants.spec import CellSpec, SpecError, flatten
-
-_extensions: list[Path] = []
-
-
-def add_extensions(folder: Path) -> None:
-    """Also look for cells in ``folder/cells``."""
-    if folder not in _extensions:
-        _extensions.append(folder)
 
 
 def make_cell(spec: CellSpec) -> Cell:
@@ -24,12 +17,19 @@ def make_cell(spec: CellSpec) -> Cell:
 
     Raises:
         SpecError: if there is no such file, or the cell does not read a knob that the spec changes.
+        ExtensionError: if the file is the user's own and not what a cell has to be.
     """
     if spec.cell == "gated":
         return GatedCell(spec)
     own = _own_class(spec.cell)
     _refuse_what_is_not_read(spec, own)
-    return own(spec)
+    try:
+        gates = shown(own, spec)  # type: ignore[arg-type]
+    except FaultError as fault:
+        raise ExtensionError(f"{own_file(spec.cell) or spec.cell}: cell={spec.cell}: {fault}") from fault.__cause__
+    cell = own(spec)
+    cell.slots = gates
+    return cell
 
 
 def _refuse_what_is_not_read(spec: CellSpec, own: type[Cell]) -> None:
@@ -45,30 +45,20 @@ def _refuse_what_is_not_read(spec: CellSpec, own: type[Cell]) -> None:
 
 def own_file(name: str) -> Path | None:
     """The user's own file of a cell, None for one that is part of this package."""
-    paths = (folder / "cells" / f"{name}.py" for folder in _extensions)
-    return next((path for path in paths if path.is_file()), None)
+    return extensions.file("cells", name)
 
 
 def _own_class(name: str) -> type[Cell]:
-    path = own_file(name)
-    if path:
-        return _load(f"lstm_variants_extension_{name}", path)
     if name not in _available():
         raise SpecError(f"variant.cell={name}: legal are gated, {', '.join(_available())}")
-    module = importlib.import_module(f"lstm_variants.cells.{name}")
-    return module.OwnCell  # type: ignore[no-any-return]
+    path = own_file(name)
+    module = extensions.load(path) if path else importlib.import_module(f"lstm_variants.cells.{name}")
+    own = getattr(module, "OwnCell", None)
+    if not (isinstance(own, type) and issubclass(own, Cell)):
+        raise ExtensionError(f"{path}: a class OwnCell, derived from lstm_variants.Cell, is needed")
+    return own
 
 
 def _available() -> list[str]:
-    folders = [Path(__file__).parent, *(folder / "cells" for folder in _extensions)]
-    return sorted(path.stem for folder in folders for path in folder.glob("*.py") if not path.stem.startswith("_"))
-
-
-def _load(module_name: str, path: Path) -> type[Cell]:
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    return module.OwnCell  # type: ignore[no-any-return]
+    ours = [path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")]
+    return sorted([*ours, *extensions.names("cells")])

@@ -36,10 +36,6 @@ class MutCell(Cell):
     embedded = True  # the paper needs an x that is H wide: x~ = E x, or x~ = x where I = H
 
     @property
-    def slots(self) -> tuple[str, ...]:
-        return "input", "forget", "candidate", "output", "reset"
-
-    @property
     def keep(self) -> tuple[str, float]:
         return "input", -1.0
 

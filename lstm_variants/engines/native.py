@@ -293,6 +293,9 @@ def unfit(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return f"the cell {cell.spec.cell} has a step of its own"
     if cell.spec.noisy:
         return "a squashing adds noise"
+    used = (cell.spec.squash, *(cell.spec[slot].activation for slot in cell.spec.learned))
+    if lacking := sorted({*used} - {*ACTIVATIONS}):
+        return f"native has no activation {', '.join(lacking)}"
     if device.type != "cpu" or dtype != torch.float32:
         unknown = ", not measured on this hardware" if device.type == "cuda" else ""
         return f"{str(dtype).removeprefix('torch.')} on {device.type}{unknown}; native is float32 on the CPU"
