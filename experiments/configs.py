@@ -282,7 +282,7 @@ def expand_aliases(overrides: Sequence[str]) -> list[str]:
 
     def expand(override: str) -> str:
         key, equals, value = override.partition("=")
-        if key in GROUPS and value.strip()[:1] in ("[", "{"):
+        if key in GROUPS and (value.strip()[:1] in ("[", "{") or value.strip().lower() == "null"):
             raise refuse(key, value, "one name is needed, or with -m several separated by commas")
         if key != "variant" or not equals:
             return override

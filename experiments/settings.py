@@ -132,7 +132,8 @@ class Root:
             raise refuse("study", self.study, "a folder is needed")
         _one_of("device", self.device, ("auto", "cpu", "cuda"))
         _one_of("engine", self.engine, engines.NAMES)
-        _one_of("phase", str(self.phase), ("None", "tune", "confirm"))
-        _one_of("retry", str(self.retry), ("None", "failed", "stale"))
+        for key, legal in (("phase", ("tune", "confirm")), ("retry", ("failed", "stale"))):
+            if (value := getattr(self, key)) is not None and value not in legal:
+                raise refuse(key, value, f"legal are {', '.join(legal)}, null")
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
             raise refuse("threads", self.threads, f"1 to {MOST_THREADS} is needed")

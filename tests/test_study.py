@@ -233,6 +233,10 @@ def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path
         ("variant=gru", "variant=no_forget_gate, init=chrono", "gru on short makes no sense"),
         ("  grid", "  grids", "protocol.Key 'grids' not in 'Protocol'"),
         ("variant=gru", "variant=gruu", "variant=gruu: did you mean gru"),
+        ("variant=gru", "variant=gru, train.lr=.1", "train.lr=... is said in protocol.arms.gru too"),
+        ("variant=gru", "variant=gru, variant=mgu", "variant=mgu is said in protocol.arms.gru too"),
+        ("variant=gru", "variant=gru, +variant.new=1", "+variant.new=1: no key can be added"),
+        ("variant=gru", "variant=gru, variant.label=mine", "variant.label=mine: belongs to a file"),
     ],
 )
 def test_a_study_that_cannot_decide_is_refused_when_composed(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -274,6 +278,21 @@ def test_one_study_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert "one study at a time" in capsys.readouterr().err
     assert study.main(["experiment=demo", "phase=tune"]) == 2
     assert "plain sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["variant=mgu", "variant=lstm,gru", "train.lr=.1", "seed=3", "task=copy", "+x=1", "hydra.run.dir=x", "study="],
+)
+def test_a_word_that_a_study_would_not_obey_is_refused(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "outputs"
+    assert run("mine", folder, write_study(tmp_path, MINE), word, phase="plan") == 2
+    error = capsys.readouterr().err
+    assert word.partition("=")[0] in error
+    assert len(error.splitlines()) == 1
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
