@@ -64,7 +64,7 @@ def test_a_comma_separates_values_with_any_characters() -> None:
         ("train@task=default", "train=NAME"),
         ("study=", "a value is needed"),
         ("study= ", "a value is needed"),
-        ("extensions=", "a value is needed"),
+        ("extensions=", "no such folder"),
         ("study=''", "a folder is needed"),
         ("study=null", "a folder is needed"),
         ("gru", "KEY=VALUE is needed"),
