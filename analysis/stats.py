@@ -121,14 +121,21 @@ def signed_rank_p(d: Outcomes | ArrayLike, bound: float = 0.0, side: Side = "two
     known = outcomes(d)
     if side == "two-sided":
         return min(1.0, 2 * min(signed_rank_p(known, bound, "less"), signed_rank_p(known, bound, "greater")))
-    low = one_sided_p(known.low - bound, bound, side)
-    return low if known.exact.all() else max(low, one_sided_p(known.high - bound, bound, side))
+    if known.exact.all():
+        return one_sided_p(known.low - bound, bound, side)
+    ends = (known.low - bound, known.high - bound)
+    return max(one_sided_p(end, bound, side, tied) for end in ends for tied in (True, False))
 
 
-def one_sided_p(x: Array, bound: float, side: Side) -> float:
-    """The one-sided p of differences x, shape (n,), that have been taken from the bound."""
+def one_sided_p(x: Array, bound: float, side: Side, tied: bool = True) -> float:
+    """The one-sided p of differences x, shape (n,), that have been taken from the bound.
+
+    tied: ties share their mean rank, else those against the alternative get the larger ranks: what lies between bounds
+    ties at its ends alone, as all that is infinite there does.
+    """
     x = np.where(np.abs(x) <= ROUNDING * abs(bound), 0.0, x)
-    ranks = rankdata(np.abs(x))
+    against = x > 0 if side == "less" else x < 0
+    ranks = rankdata(np.abs(x)) if tied else 1.0 + np.argsort(np.lexsort((against, np.abs(x))))
     null = signed_rank_null(tuple(ranks[x != 0]))
     seen = round(2 * ranks[x > 0].sum())
     return min(1.0, float(null[: seen + 1].sum() if side == "less" else null[seen:].sum()))
