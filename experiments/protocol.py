@@ -21,6 +21,7 @@
           expect: higher
           baseline: lstm
           arms: [no forget gate]
+          margin: null                          # of `same` 2 in loss, 1.5 in steps, .02 in accuracy, or a `reason:`
       full:                                     # what scale=full changes: settings, and keys of this block
         settings: [train.steps=20000]
         confirmation_seeds: 16
@@ -51,6 +52,7 @@ from analysis.claim import Claim
 from analysis.stats import seeds_needed
 from experiments import api, words
 from experiments.configs import Composer, Job, NotApplicableError, compose
+from experiments.scales import check_scales
 from experiments.settings import ConfigError, refuse
 from experiments.streams import generator
 
@@ -166,9 +168,16 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
     _undone_by_none(protocol, overrides)
     cells, skipped = _cells(protocol, [chosen, *settings, *api.overrides({"study": folder})], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
+    check_scales(protocol.claims, list(protocol.tasks), lambda task: _direction(protocol, cells, task))
     if any(claim.metric == "memory" for claim in protocol.claims) and (trained := _trained(protocol, cells)):
         raise refuse("train.steps", trained, "metric=memory is measured on untrained networks: 0")
     return Study(name, scale, Path(folder), protocol, cells, skipped)
+
+
+def _direction(protocol: Protocol, cells: Iterable[Cell], task: str) -> str:
+    """Whether less ("min") or more ("max") of the score is better on a task."""
+    cell = next(cell for cell in cells if cell.task == task)
+    return str(cell.jobs([0], "confirm", protocol.points()[0])[0].task.direction)
 
 
 def _trained(protocol: Protocol, cells: Iterable[Cell]) -> int:
@@ -315,6 +324,7 @@ def _check_seeds(protocol: Protocol, comparisons: int) -> None:
         return
     alpha = claims.ALPHA / 2 if protocol.extension else claims.ALPHA
     needed = seeds_needed(comparisons, alpha)
-    if not needed <= protocol.confirmation_seeds < FIRST_TUNING_SEED:
+    if not needed <= (protocol.extension or protocol.confirmation_seeds) < FIRST_TUNING_SEED:
         legal = f"with {comparisons} comparisons at {alpha:g}, fewer than {needed} seeds can only read undecided"
-        raise refuse("protocol.confirmation_seeds", protocol.confirmation_seeds, legal)
+        key = "extension" if protocol.extension else "confirmation_seeds"
+        raise refuse(f"protocol.{key}", getattr(protocol, key), legal)

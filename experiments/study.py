@@ -121,7 +121,8 @@ def plan(study: Study) -> list[str]:
     lines = [f"{study.name} ({study.scale}): {len(protocol.arms)} arms, {len(protocol.tasks)} tasks -> {study.folder}"]
     lines += [f"not applicable: {reason}" for reason in study.skipped]
     lines += [f"claim: {claim.sentence} ({claim.source})" for claim in protocol.claims]
-    lines.append(f"comparisons: {len(wanted)}, fewest seeds that can decide them: {stats.seeds_needed(len(wanted))}")
+    fewest = stats.seeds_needed(len(wanted), claims.ALPHA / (2 if protocol.extension else 1))
+    lines.append(f"comparisons: {len(wanted)}, fewest seeds that can decide them: {fewest}")
     for phase, jobs in (("tune", tuning), ("confirm", confirming)):
         counts = Counter(standing(job) for job in jobs)
         states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"

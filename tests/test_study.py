@@ -218,6 +218,12 @@ def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path
     [
         ("confirmation_seeds: 6", "confirmation_seeds: 5", "protocol.confirmation_seeds=5: with 1 comparisons"),
         ("confirmation_seeds: 6", "extension: 12", "protocol.extension=12: more than the 12"),
+        ("confirmation_seeds: 6", "confirmation_seeds: 5\n  extension: 6", "extension=6: with 1 comparisons at 0.025"),
+        (
+            "expect: lower",
+            "expect: same, metric: loss, margin: 4",
+            "protocol.claims.reason=null: a margin wider than 2",
+        ),
         ("grid:", "tuning_seeds: 4\n  grid:", "protocol.tuning_seeds=4: 5 or more"),
         ("expect: lower", "expect: lower, metric: steps", "protocol.tuning_seeds=5: 8 or more"),
         ("expect: lower", "expect: less", "protocol.claims.expect=less: legal are higher, lower, same"),
