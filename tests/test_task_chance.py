@@ -167,6 +167,19 @@ def test_a_clock_alone_measures_some_of_the_time(length: int, tmp_path: Path) ->
         assert means["loss"] == pytest.approx(task.chance_loss, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "loss"), [("parity", {}, 0.633), ("counting", {}, 0.268), ("counting", {"letters": 3}, 0.322)]
+)
+def test_who_counts_the_steps_loses_less(name: str, changes: dict[str, Any], loss: float, tmp_path: Path) -> None:
+    """Below the chance loss, that of the current symbol alone, as docs/tasks.md says."""
+    task = build(name, changes, tmp_path)
+    assert means_of(task, lambda batch: 10 * position(batch) + symbol(batch), 10_000)["loss"] == pytest.approx(
+        loss, rel=0.02
+    )
+    assert task.chance_loss is not None
+    assert loss < 0.95 * task.chance_loss
+
+
 @pytest.mark.parametrize("length", [10, 11, 100])
 def test_a_marked_last_step_helps_a_little(length: int, tmp_path: Path) -> None:
     """Who has only the last value and its mark in view: as adding's file says, below 1/6."""
