@@ -1,4 +1,4 @@
-"""Runs that diverge before their first evaluation: they count, at the chance level, wherever runs are read."""
+"""Runs that diverge before their first evaluation: they count, as worse than any score, wherever runs are read."""
 
 import math
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_run_that_diverges_at_once_is_handed_back_as_it_was(tmp_path: Path, st
     assert (again.record, again.rows) == (first.record, [])
     assert list(experiments.sweep({"seed": [0]}, **settings)["status"]) == ["diverged"]
     (row,) = runs.load([tmp_path / "s"]).runs.to_dict("records")
-    assert (row["status"], row["score"], row["solved"]) == ("diverged", row["task.chance"], False)
+    assert (row["status"], row["score"], row["solved"]) == ("diverged", math.inf, False)
     assert status.look(tmp_path / "s").total["diverged"] == 1
 
 
@@ -66,7 +66,7 @@ def test_it_counts_among_others(tmp_path: Path, text: str | None) -> None:
     assert loaded.skipped == []
     scored = checks.scored(loaded.runs)
     assert len(scored) == 4
-    assert scored["score"].max() == records.TASKS["adding"]["chance"]
+    assert scored["score"].max() == math.inf
     (arm,) = arm_curves.of_arms(loaded)
     assert (arm.summary["runs"], arm.summary["diverged_runs"], arm.summary["solve_rate"]) == (4, 1, 0.75)
 
