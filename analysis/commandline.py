@@ -82,12 +82,22 @@ def escape_unprintable() -> None:
 
 
 def one_line(text: str) -> str:
-    """The text with the characters escaped that would break the line or could not be printed.
+    """The text with the characters escaped that would break the line or could not be printed."""
+    return "".join(
+        letter if letter.isprintable() or letter in JOINERS else repr(letter)[1:-1] for letter in decoded(text)
+    )
 
-    Bytes that Python could not decode, in the words of an ASCII terminal, are read as UTF-8.
-    """
-    whole = re.sub("[\udc80-\udcff]+", lambda found: os.fsencode(found[0]).decode("utf-8", "backslashreplace"), text)
-    return "".join(letter if letter.isprintable() or letter in JOINERS else repr(letter)[1:-1] for letter in whole)
+
+def decoded(text: str) -> str:
+    """The text as UTF-8 has it: what an ASCII terminal left undecoded is decoded, what is no character an escape."""
+    if text.isascii():
+        return text
+    whole = re.sub("[\udc80-\udcff]+", lambda found: undecoded(found[0]).decode("utf-8", "backslashreplace"), text)
+    return whole.encode("utf-8", "backslashreplace").decode()
+
+
+def undecoded(text: str) -> bytes:
+    return text.encode("ascii", "surrogateescape")
 
 
 def parse(schema: type[Options], words: Sequence[str]) -> Options:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from analysis.claim import Claim
 from analysis.commandline import CommandError
+from analysis.record import finite, no_constant
 
 SCHEMA = 2
 FILE, KEPT = "study.json", "study-{}.json"  # a study that is frozen again keeps the earlier file under its hash
@@ -22,6 +23,10 @@ HASHES = ("hash", "hashes")
 POINT = {"identity", "chosen", "edge"}
 SHARED, OWN = CHOICES = ("shared", "own")
 AGAIN = "python -m experiments.study experiment={} study={} refreeze=true freezes it again, for fresh seeds"
+
+
+class UnreadableStudyError(CommandError):
+    """A study.json that is no JSON: a reader of runs can go on without it, and says so."""
 
 
 class Choice(BaseModel):
@@ -98,16 +103,17 @@ class FrozenStudy(BaseModel):
         """The frozen decisions of a study folder, None if it has none.
 
         Raises:
-            CommandError: naming the file and, if that can be known, the key: it cannot be read, was made by another
-                version, or is not what was written.
+            UnreadableStudyError: it is damaged, so that nothing in it can be read.
+            CommandError: naming the file and, if that can be known, the key: it was made by another version, or is not
+                what was written.
         """
         path = Path(folder) / FILE
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_constant, parse_float=finite)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, RecursionError) as error:
-            raise CommandError(f"{path} cannot be read: {error}") from None
+            raise UnreadableStudyError(f"{path} cannot be read: {error}") from None
         check(path, content)
         if (kept := path.with_name(KEPT.format(content["hash"]))).exists():
             raise CommandError(f"{path} is an earlier freezing, kept as {kept.name}: the study was frozen again since")

@@ -30,8 +30,9 @@ from analysis import checks, claims, escaping, figures, made, own_figures, page,
 from analysis.choose import choose
 from analysis.commandline import CommandError, about, command
 from analysis.contents import contents
-from analysis.frozen_study import FrozenStudy
+from analysis.frozen_study import FILE, FrozenStudy, UnreadableStudyError
 from analysis.prose import key, macros
+from analysis.runs import Skipped
 from analysis.why import explain
 
 PAGES = ("index.html", "report.md")
@@ -76,9 +77,10 @@ def report(options: Options) -> None:
         if str(out) in {str(Path(study).resolve()) for study in options.study}:
             raise CommandError(f"out={options.out} is the study itself; a report goes into a folder of its own")
         made.refuse_foreign(out, options.out, PAGES)
-    decided = frozen(options.study)
+    decided, damaged = frozen(options.study, options.strict)
     figures.use_own(options.extensions)
     everything = runs.load(options.study, options.strict)
+    everything = dataclasses.replace(everything, skipped=sorted(everything.skipped + damaged))
     chosen = choose(everything, options.variants, options.labels, options.tasks)
     records = dataclasses.replace(chosen, runs=claims.marked(chosen.runs, decided))
     if options.why:
@@ -99,10 +101,22 @@ def report(options: Options) -> None:
     print(f"\n{Path(options.out) / 'index.html'}")
 
 
-def frozen(studies: Sequence[str]) -> list[FrozenStudy]:
-    """What each study has frozen, in a fixed order; CommandError for a study.json that was changed."""
-    found = [FrozenStudy.read(folder) for folder in sorted({str(Path(study).resolve()) for study in studies})]
-    return [one for one in found if one]
+def frozen(studies: Sequence[str], strict: bool) -> tuple[list[FrozenStudy], list[Skipped]]:
+    """What the studies have frozen, each once, in a fixed order, and which study.json cannot be read.
+
+    Raises CommandError for one that was changed and, if `strict`, for one that cannot be read.
+    """
+    found: dict[str, FrozenStudy] = {}
+    skipped = []
+    for folder in sorted({Path(study).resolve() for study in studies}):
+        try:
+            if one := FrozenStudy.read(folder):
+                found.setdefault(one.hash, one)
+        except UnreadableStudyError as error:
+            if strict:
+                raise
+            skipped.append(Skipped(f"{folder.name}/{FILE}", f"its claims are not judged: {error}"))
+    return list(found.values()), skipped
 
 
 def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], width: float) -> None:

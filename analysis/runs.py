@@ -37,6 +37,9 @@ NUMBERS += ["parameters.hidden_size", "results.score", "results.steps", "results
 NUMBERS += ["results.final.eval/loss", "timing.seconds", "timing.steps_per_second"]
 
 
+MARKS = ("run.json", "metrics.csv", "checkpoint.pt", ".hydra")  # of a run directory
+
+
 class Skipped(NamedTuple):
     record: str
     reason: str
@@ -89,14 +92,20 @@ def directories(study: Path) -> list[str]:
     """The names of the run directories of a study; CommandError if there is none."""
     if not study.is_dir():
         raise CommandError(f"study={study}: there is no such folder")
-    marks = ("run.json", "metrics.csv", "checkpoint.pt", ".hydra")
-    names = sorted(entry.name for entry in os.scandir(study) if entry.is_dir())
-    found = [name for name in names if any(os.path.exists(f"{study}/{name}/{mark}") for mark in marks)]
+    found = sorted(entry.name for entry in os.scandir(study) if is_run(entry))
     if found:
         return found
     inside = sorted({path.parent.parent.name for path in study.glob("*/*/run.json")})
     hint = f"; it holds the studies {', '.join(inside)}: name one, study={study / inside[0]}" if inside else ""
     raise CommandError(f"study={study}: no runs in this folder{hint}")
+
+
+def is_run(entry: "os.DirEntry[str]") -> bool:
+    """Whether this is a run directory, or hides whether it is: a link that leads nowhere, a folder kept from us."""
+    if not os.path.isdir(entry.path):
+        return entry.is_symlink() and not os.path.exists(entry.path) and not entry.name.startswith(".")
+    kept_from_us = not os.access(entry.path, os.X_OK) and not entry.name.startswith(".")
+    return kept_from_us or any(os.path.lexists(f"{entry.path}/{mark}") for mark in MARKS)
 
 
 def stop_if_unusable(skipped: Sequence[Skipped], strict: bool, any_readable: bool) -> None:
@@ -106,15 +115,21 @@ def stop_if_unusable(skipped: Sequence[Skipped], strict: bool, any_readable: boo
 
 
 def once_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Skipped]]:
-    """A run that stands in two places counts once: the finished one, else the first."""
-    ranked = rows.assign(rank=rows["status"].map(checks.STATUSES.index)).sort_values(["rank", "record"])
-    first = ranked.groupby("run_id")["record"].transform("first")
-    again = ranked[ranked["record"] != first]
+    """A run that stands in several places, copies and links, counts once.
+
+    That is the finished one, else the one whose folder has the run's name, else the first. rows: at least the columns
+    run_id, record, status, study.
+    """
+    renamed = rows["record"].str.rpartition("/")[2] != rows["run_id"]
+    ranked = rows.assign(rank=rows["status"].map(checks.STATUSES.index), renamed=renamed)
+    ranked = ranked.sort_values(["rank", "renamed", "record"], kind="stable").drop(columns=["rank", "renamed"])
+    again = ranked[ranked.duplicated("run_id")]
+    kept = ranked.drop(index=again.index)
+    used = dict(zip(kept["run_id"], kept["record"], strict=True))
     repeated = [
-        Skipped(record, f"it is the same run as {used}, which is used")
-        for record, used in zip(again["record"], first[again.index], strict=True)
+        Skipped(record, f"it is the same run as {used[run_id]}, which is used")
+        for record, run_id in zip(again["record"], again["run_id"], strict=True)
     ]
-    kept = ranked.drop(index=again.index).drop(columns="rank")
     return kept.sort_values(["study", "run_id"]), repeated
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
@@ -55,12 +56,14 @@ def view(records: Records, project: str, entity: str) -> Any:
 
 def make(options: Options) -> None:
     """Print view and report, or save them."""
-    if len(options.study) != 1:
+    if len({Path(study).resolve() for study in options.study}) != 1:
         raise CommandError(f"study={','.join(options.study)}: a view is of one study")
-    (study,) = options.study
+    study = options.study[0]
     FrozenStudy.read(study)  # refused if it was changed
     records = runs.load([study])
-    project = re.sub(r"[^A-Za-z0-9_.]+", "-", str(records.runs["study"].iloc[0])).strip("-")  # as the mirror has it
+    project = (
+        re.sub(r"[^A-Za-z0-9_.]+", "-", str(records.runs["study"].iloc[0])).strip("-") or "study"
+    )  # as the mirror has it
     if options.dry_run:
         made = {
             "view": view(records, project, "nobody"),

@@ -24,8 +24,8 @@ from omegaconf import MISSING
 
 from analysis import arm_curves, checks, runs
 from analysis.arm_curves import ArmCurve
-from analysis.commandline import CommandError, about, command
-from analysis.frozen_study import FrozenStudy
+from analysis.commandline import CommandError, about, command, one_line
+from analysis.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.record import read_curves
 from experiments import aggregate_runs, mirror, wandb_content, wandb_failure, wandb_runs
 from experiments.locks import lock
@@ -50,9 +50,11 @@ class Options:
 
 def push(options: Options) -> None:
     """Mirror every study, one after the other."""
-    for name in options.study:
-        study = Path(name)
-        FrozenStudy.read(study)  # refused if it was changed
+    for study in {Path(name).resolve(): Path(name) for name in options.study}.values():
+        try:
+            FrozenStudy.read(study)  # refused if it was changed
+        except UnreadableStudyError as error:
+            print(f"warning: {one_line(str(error))}", file=sys.stderr)
         records = runs.load([study], options.strict)
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter, defaultdict
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from omegaconf import MISSING
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,8 +22,9 @@ from rich.text import Text
 
 from analysis import versions
 from analysis.commandline import CommandError, about, command
-from analysis.frozen_study import FrozenStudy
+from analysis.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.record import UnreadableError, read_curves, read_run
+from analysis.runs import is_run, once_each
 from experiments import cluster
 from experiments.jobs import SWEEP
 from experiments.locks import is_held
@@ -82,15 +85,19 @@ def look(study: Path) -> Standing:
     """
     if not study.is_dir():
         raise CommandError(f"study={study}: no such folder")
-    FrozenStudy.read(study)  # refused if it was changed
     slurm, on_nodes = _slurm(study)
     records, unreadable = _records(study)
+    try:
+        FrozenStudy.read(study)  # refused if it was changed
+    except UnreadableStudyError as error:
+        unreadable.append(str(error))
     for record in records:
         name = record["run_id"]
         if record["status"] == "running" and name not in on_nodes and not is_held(study, name):
             record["status"] = "interrupted"  # killed before it could say so
         if versions.outdated_of(record):
             record["status"] = "stale"
+    records, copies = _once_each(records)
     waiting_for, started = _sweep(study)
     if not records and not unreadable and not waiting_for:
         raise CommandError(f"study={study}: no runs in this folder")
@@ -103,7 +110,11 @@ def look(study: Path) -> Standing:
         waiting=len(waiting_for - {record["run_id"] for record in records}),
         progress=[_progress(study, record) for record in records if record["status"] == "running"],
         rate=_rate(records, started),
-        errors=[*unreadable[-ERRORS_SHOWN:], *(f"{r['run_id']}: {r['error']}" for r in failed[-ERRORS_SHOWN:])],
+        errors=[
+            *unreadable[-ERRORS_SHOWN:],
+            *copies[-ERRORS_SHOWN:],
+            *(f"{r['run_id']}: {r['error']}" for r in failed[-ERRORS_SHOWN:]),
+        ],
         slurm=slurm,
     )
 
@@ -123,12 +134,21 @@ def _slurm(study: Path) -> tuple[str | None, set[str]]:
 def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The records that can be read, and why the others cannot."""
     records, unreadable = [], []
-    for path in sorted(study.glob("*/run.json")):
-        try:
-            records.append(read_run(path.parent))
-        except UnreadableError as reason:
-            unreadable.append(f"{path.parent.name}: {reason}")
+    for entry in sorted(os.scandir(study), key=lambda entry: entry.name):
+        if is_run(entry):
+            try:
+                records.append(read_run(Path(entry.path)) | {"record": entry.name})
+            except UnreadableError as reason:
+                unreadable.append(f"{entry.name}: {reason}")
     return records, unreadable
+
+
+def _once_each(records: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The records of different runs, and which are copies of them."""
+    if not records:
+        return [], []
+    kept, again = once_each(pd.DataFrame(records)[["run_id", "record", "status", "study"]])
+    return [records[place] for place in sorted(kept.index)], [f"{record}: {reason}" for record, reason in again]
 
 
 def _sweep(study: Path) -> tuple[set[str], datetime | None]:
@@ -136,7 +156,7 @@ def _sweep(study: Path) -> tuple[set[str], datetime | None]:
     try:
         content = json.loads((study / SWEEP).read_text(encoding="utf-8"))
         return {str(name) for name in content["run_ids"]}, _instant(content["started"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set(), None
 
 
