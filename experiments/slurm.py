@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments import mirror
+from experiments import mirror, signals
 from experiments.cluster import (
     FOLDER,
     Queued,
@@ -48,7 +48,6 @@ from experiments.workers import run_in_processes
 ENDING = 60.0  # seconds at most that a cancelled task may take to end (Slurm's KillWait and a margin)
 OFTEN, SELDOM = 0.5, 30.0  # seconds between looks at the queue, at first and in the end
 PATIENCE = 20  # looks in a row that may fail: a minute and a half at first, ten in the end
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -96,7 +95,7 @@ def run_on_slurm(jobs: Sequence[Job], options: Options) -> list[Run] | None:
 
     Raises:
         ConfigError: without Slurm or submitit, for an unknown partition, and for what sbatch refuses.
-        InterruptedRunError: on SIGINT or SIGTERM, after the tasks submitted here were cancelled.
+        InterruptedRunError: on SIGINT, SIGTERM or SIGHUP, after the tasks submitted here were cancelled.
     """
     options.check()
     study = _study(jobs)
@@ -224,40 +223,30 @@ def _wait(study: Path, jobs: Sequence[Job]) -> None:
 
 @contextlib.contextmanager
 def _interruptible(names: Sequence[str]) -> Iterator[None]:
-    """SIGTERM and SIGINT cancel these tasks: their runs checkpoint and end."""
+    """A signal that ends the command cancels these tasks: their runs checkpoint and end."""
 
-    def cancel(signum: int, frame: object) -> None:
+    def cancel(signum: int) -> None:
         with contextlib.suppress(ConfigError):
             if names:
                 ask("scancel", *names)
         raise InterruptedRunError(signum)
 
-    with _handled(cancel):
+    with signals.handled(cancel):
         yield
 
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """SIGTERM and SIGINT are acted on afterwards; a program started meanwhile, which is sbatch, does not get them."""
+    """Signals that end the command are acted on afterwards; a program started meanwhile, sbatch, does not get them."""
     came: list[int] = []
-    with _handled(lambda signum, frame: came.append(signum)):
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    with signals.handled(came.append):
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ending())
         try:
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if came:
         signal.raise_signal(came[0])
-
-
-@contextlib.contextmanager
-def _handled(handler: Callable[[int, Any], object]) -> Iterator[None]:
-    before = {which: signal.signal(which, handler) for which in SIGNALS}
-    try:
-        yield
-    finally:
-        for which, earlier in before.items():
-            signal.signal(which, earlier)
 
 
 def _outcome(job: Job) -> Run:

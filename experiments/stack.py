@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from filelock import Timeout
 
 from analysis import resources
 from analysis.versions import Version, outdated, today
-from experiments import ambient
+from experiments import ambient, signals
 from experiments.configs import Job, layer_parameters, split_of
 from experiments.files import StorageError, storing
 from experiments.locks import lock
@@ -34,7 +33,7 @@ Event = dict[str, Any]
 
 
 class InterruptedRunError(KeyboardInterrupt):
-    """SIGINT or SIGTERM came; every run has checkpointed.
+    """SIGINT, SIGTERM or SIGHUP came; every run has checkpointed.
 
     Attributes:
         signum: the signal.
@@ -134,9 +133,9 @@ def own_sources(spec: CellSpec, inits: Sequence[str], task: str) -> dict[str, st
 def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda event: None) -> list[Run]:
     """Train one stack and keep every job's record. A failure ends in the records, not in an exception.
 
-    A run that another process is working on, or has done in the meantime, is left to it. SIGTERM and SIGINT end in a
-    checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves. What the caller
-    has set in torch (a default dtype or device, autocast ...) changes nothing.
+    A run that another process is working on, or has done in the meantime, is left to it. A signal that ends the command
+    ends in a checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves. What the
+    caller has set in torch (a default dtype or device, autocast ...) changes nothing.
     """
     runs: list[Run] = []
     with ambient.defaults(), contextlib.ExitStack() as held:
@@ -216,7 +215,9 @@ def _recorded(training: Training, records: Sequence[RunRecord], on_event: Callab
     training.on_step = _throttled(on_event, training.jobs)
     training.on_checkpoint = lambda model, checkpoint: records[model].checkpoint(checkpoint)
     error = None
-    with _stopping(training):  # until the records are closed: a second signal must not cut that short
+    with signals.handled(
+        lambda signum: setattr(training, "stopping", signum)
+    ):  # until the records are closed: a second signal must not cut that short
         try:
             training.run(training.jobs[0].record.checkpoint_every)
         except Exception as caught:
@@ -242,24 +243,6 @@ def failed(job: Job, error: str) -> Run:
 
 def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
-
-
-@contextlib.contextmanager
-def _stopping(training: Training) -> Iterator[None]:
-    """While training, SIGTERM and SIGINT ask it to checkpoint and stop."""
-
-    def stop(signum: int, frame: object) -> None:
-        training.stopping = signum
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {which: signal.signal(which, stop) for which in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
 
 
 def _close(training: Training, model: int, record: RunRecord, error: str | None) -> Run:

@@ -1,0 +1,100 @@
+"""Worker processes need nothing of the user's script, end when told to, and blame no run for what is not its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_faults import LONGER, NO_MIRROR, ROOT, holder, jobs
+
+from experiments import signals, workers
+from experiments.configs import Job
+from experiments.stack import InterruptedRunError, stacks
+from experiments.workers import WorkerError, run_in_processes
+
+UNENDING = [*LONGER, "train.steps=1000000", "train.eval_every=1000000", NO_MIRROR]
+SCRIPT = """
+import experiments
+print("once")
+settings = {"train.steps": 2, "train.eval_every": 2, "task.length": 10, "model.hidden_size": 4}
+made = experiments.sweep({"seed": range(4)}, workers=2, study=STUDY, task="adding", **settings)
+print(*made["status"])
+"""
+
+
+def test_a_script_without_a_main_guard_runs_once_whether_it_is_a_file_or_typed(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace("STUDY", repr(str(tmp_path / "of a file"))))
+    typed = SCRIPT.replace("STUDY", repr(str(tmp_path / "typed")))
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([sys.executable, *more], env=environment, **pipes) for more in ([script], ["-"])]
+    for process, text in zip(both, ["", typed], strict=True):
+        shown, errors = process.communicate(text, timeout=200)
+        assert (process.returncode, shown.split()) == (0, ["once", *["finished"] * 4]), errors
+
+
+def status_of(job: Job) -> str:
+    assert job.folder is not None
+    return str(json.loads((job.folder / "run.json").read_text())["status"])
+
+
+def ended_by(sent: signal.Signals, many: list[Job], first: Callable[[int], None]) -> None:
+    """Train in workers until the first step; then something happens to a worker, and this process is sent a signal."""
+    seen: list[int] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        if not seen:
+            seen.append(holder(next(job for job in many if job.run_id == event["stack"][0])))
+            first(seen[0])
+            os.kill(os.getpid(), sent)
+
+    with pytest.raises(InterruptedRunError) as caught:
+        run_in_processes(stacks(many, 1, 2), 2, on_event)
+    assert caught.value.signum == sent
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_sweep_though_a_worker_is_stopped(tmp_path: Path, sent: signal.Signals) -> None:
+    (job,) = many = jobs(tmp_path, *UNENDING, seeds=1)
+    ended_by(sent, many, lambda worker: os.kill(worker, signal.SIGSTOP))
+    assert status_of(job) == "interrupted"
+    assert (tmp_path / job.run_id / "checkpoint.pt").is_file()
+
+
+def test_a_worker_that_does_not_answer_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "GRACE", 0.5)
+    monkeypatch.setattr(workers._Worker, "wind_up", lambda worker: None)
+    (job,) = many = jobs(tmp_path, *UNENDING, seeds=1)
+    ended_by(signal.SIGTERM, many, lambda worker: os.kill(worker, signal.SIGSTOP))
+    assert status_of(job) == "running"  # the same command goes on from its last checkpoint
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+def test_what_nohup_rules_out_is_not_heard() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    heard: list[int] = []
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with signals.handled(heard.append):
+            os.kill(os.getpid(), signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with signals.handled(heard.append):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert heard == [signal.SIGHUP]
+
+
+def test_workers_that_cannot_begin_are_no_fault_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "used_extensions", lambda: str(tmp_path / "gone"))
+    with pytest.raises(WorkerError, match=r"^worker processes end before they begin \(exit code 1\).*workers=1"):
+        run_in_processes(stacks(jobs(tmp_path / "s", *UNENDING, seeds=1), 1, 1), 1, lambda event: None)
+    assert not (tmp_path / "s").exists()
