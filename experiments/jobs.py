@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from analysis import resources
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.files import storing, write_json
+from experiments.locks import is_held
 from experiments.record import read
 from experiments.settings import ConfigError, refuse
 from experiments.stack import Event, Run, stacks, standing
@@ -35,6 +37,7 @@ MEANING = {
 }
 WORKER_BYTES = 400_000_000  # of a process that has imported torch and trains little nets
 IMPOSSIBLE = 4  # times the memory of the machine: no estimate is as wrong
+LOOK_AGAIN = 0.5  # seconds between looks at the runs of another process
 SWEEP = "sweep.json"  # what a study's last sweep set out to do, for `status`
 
 
@@ -168,7 +171,9 @@ class Bar:
 def run_all(
     jobs: Sequence[Job], workers: int | None = None, largest: int = LARGEST_STACK, show: bool = True
 ) -> list[Run]:
-    """Run what is not done yet, in stacks shared by worker processes.
+    """Run what is not done yet, in stacks shared by worker processes, until all of it has ended.
+
+    Runs that another process is making are waited for; if it lets go of one before it has ended, it is made here.
 
     Args:
         jobs: validated jobs.
@@ -188,18 +193,38 @@ def run_all(
         return []
     _prepare_engines(plan, show)
     announce(plan)
+    made = _make(plan, show)
+    while left := _left(plan.todo, made):
+        free = _let_go_of(left)
+        made += _make(make_plan(free, workers, largest), show)
+    return made
+
+
+def _make(plan: Plan, show: bool) -> list[Run]:
+    """The runs of a plan that no other process is making."""
     bar = Bar(plan.todo, show)
     try:
         with mirror.sweep():
             here = plan.workers == 1
-            made = run_here(plan.groups, bar) if here else run_in_processes(plan.groups, plan.workers, bar)
+            return run_here(plan.groups, bar) if here else run_in_processes(plan.groups, plan.workers, bar)
     finally:
         bar.bar.close()
+
+
+def _left(jobs: Sequence[Job], made: Sequence[Run]) -> list[Job]:
+    """What was not made here and has not ended."""
     mine = {run.record["run_id"] for run in made}
-    left = [job for job in plan.todo if job.run_id not in mine and standing(job) in ("new", "again")]
-    if left and show:
-        print(f"{len(left)} runs are left to the other command that is making them", file=sys.stderr)
-    return made
+    return [job for job in jobs if job.run_id not in mine and standing(job) in ("new", "again")]
+
+
+def _let_go_of(jobs: Sequence[Job]) -> list[Job]:
+    """Wait until other processes have ended all these runs or let go of some, and return those."""
+    print(f"waiting for {len(jobs)} runs that another process is making", file=sys.stderr)
+    while left := _left(jobs, []):
+        if free := [job for job in left if job.study is None or not is_held(job.study, job.run_id)]:
+            return free
+        time.sleep(LOOK_AGAIN)
+    return []
 
 
 def _prepare_engines(plan: Plan, show: bool) -> None:

@@ -134,8 +134,8 @@ def execute(jobs: Sequence[Job], on_event: Callable[[Event], None] = lambda even
     """Train one stack and keep every job's record. A failure ends in the records, not in an exception.
 
     A run that another process is working on, or has done in the meantime, is left to it. A signal that ends the command
-    ends in a checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves. What the
-    caller has set in torch (a default dtype or device, autocast ...) changes nothing.
+    ends in a checkpoint and the status ``interrupted``. A stack that does not fit in memory is tried in halves.
+    What the caller has set in torch (a default dtype or device, autocast ...) changes nothing.
     """
     runs: list[Run] = []
     with ambient.defaults(), contextlib.ExitStack() as held:

@@ -2,19 +2,24 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from test_faults import LONGER, NO_MIRROR, ROOT, holder, jobs
 
+import experiments
 from experiments import signals, workers
 from experiments.configs import Job
+from experiments.locks import lock
 from experiments.stack import InterruptedRunError, stacks
 from experiments.workers import WorkerError, run_in_processes
 
@@ -98,3 +103,31 @@ def test_workers_that_cannot_begin_are_no_fault_of_a_run(tmp_path: Path, monkeyp
     with pytest.raises(WorkerError, match=r"^worker processes end before they begin \(exit code 1\).*workers=1"):
         run_in_processes(stacks(jobs(tmp_path / "s", *UNENDING, seeds=1), 1, 1), 1, lambda event: None)
     assert not (tmp_path / "s").exists()
+
+
+def test_a_sweep_waits_for_what_another_process_makes_and_takes_up_what_it_leaves(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings: dict[str, Any] = {"task": "adding", "train.steps": 4, "train.eval_every": 2, "task.length": 10}
+    settings |= {"model.hidden_size": 4, "record.wandb.mode": "disabled"}
+    study, seeds = tmp_path / "study", [0, 1, 2]
+    elsewhere = experiments.sweep({"seed": seeds}, study=str(tmp_path / "elsewhere"), **settings)
+    theirs, dropped = elsewhere["run_id"][:2]
+    found: list[pd.DataFrame] = []
+    sweep = threading.Thread(
+        target=lambda: found.append(experiments.sweep({"seed": seeds}, study=str(study), **settings))
+    )
+    with lock(study, theirs), lock(study, dropped):
+        sweep.start()
+        shown = ""
+        while "waiting for 2 runs that another process is making" not in shown:
+            shown += capfd.readouterr().err
+            time.sleep(0.05)
+        shutil.copytree(tmp_path / "elsewhere" / theirs, study / theirs)
+        record = study / theirs / "run.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"notes": ["theirs"]}))
+        assert sweep.is_alive()
+    sweep.join(60)
+    pd.testing.assert_frame_equal(found[0], elsewhere)
+    assert json.loads(record.read_text())["notes"] == ["theirs"]
+    assert json.loads((study / dropped / "run.json").read_text())["notes"] == []
