@@ -17,8 +17,6 @@ Whatever is wrong with a command line or with what it names is a `CommandError`:
 import dataclasses
 import difflib
 import enum
-import io
-import os
 import re
 import signal
 import sys
@@ -28,6 +26,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from analysis import terminal
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -52,33 +52,29 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
     That is 0, 2 for whatever is wrong, or 128 and the number of the signal that ended it.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    escape_unprintable()
+    terminal.prepare()
+    return terminal.finished(program, _status(program, schema, body, words))
+
+
+def _status(program: str, schema: type[Options], body: Callable[[Options], None], words: Sequence[str]) -> int:
     try:
         if {"-h", "--help"} & set(words):
             print(teach(program, schema))
         else:
             body(parse(schema, words))
-        sys.stdout.flush()
     except CommandError as error:
-        print(f"{program}: {one_line(str(error))}", file=sys.stderr)
+        terminal.say(f"{program}: {one_line(str(error))}")
         return 2
     except BrokenPipeError:  # the reader of our output (a pager, head) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(f"{program}: {one_line(said)}", file=sys.stderr)
+        terminal.say(f"{program}: {one_line(said)}")
         return 2
     except KeyboardInterrupt as error:  # SIGINT, or what a sweep makes of a signal
-        print(f"{program}: interrupted", file=sys.stderr)
+        terminal.say(f"{program}: interrupted")
         return 128 + int(getattr(error, "signum", signal.SIGINT))
     return 0
-
-
-def escape_unprintable() -> None:
-    """Have letters that the terminal's encoding lacks written as escapes, on both streams."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def one_line(text: str) -> str:

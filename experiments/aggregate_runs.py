@@ -25,13 +25,13 @@ def described(study: Path, arm: ArmCurve, mark: str) -> dict[str, Any]:
     content = json.loads((study / arm.records[0].rpartition("/")[2] / "run.json").read_text(encoding="utf-8"))
     resolved = {key: value for key, value in content["config"]["resolved"].items() if key != "seed"}
     whole = {"arm": content["arm"], "runs": arm.records, "name": arm.first["name"], "task": arm.first["task"]}
-    stem = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}-{content['arm']}"
-    stem += f"-{content['phase']}" if content["phase"] else ""
+    words = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}"
+    phase = f"-{content['phase']}" if content["phase"] else ""
     unique = hashlib.sha256((wandb_content.token(study) + mark).encode()).hexdigest()[:6]
     return {
         "project": wandb_content.project(study),
-        "id": f"{stem[: wandb_content.LONGEST - 7]}-{unique}",
-        "name": f"{arm.first['task']}/{arm.first['name']}/all {len(arm.records)} seeds"[: wandb_content.LONGEST],
+        "id": wandb_content.shortened(words, f"-{content['arm']}{phase}-{unique}"),
+        "name": wandb_content.shortened(f"{arm.first['task']}/{arm.first['name']}", f"/all {len(arm.records)} seeds"),
         "group": wandb_content.group(content),
         "job_type": AGGREGATE,
         "tags": [*wandb_content.tags(content), AGGREGATE],

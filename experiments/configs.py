@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments import extensions, tasks, words
-from experiments.identity import digest, nested_difference, slug, variant_name
+from experiments.identity import digest, nested_difference, run_name, variant_name
 from experiments.settings import ConfigError, Model, Record, Root, Train, refuse
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task
@@ -439,7 +439,7 @@ def resolve(config: DictConfig, said: Sequence[str] = (), choices: Mapping[str, 
 
 
 def _run_id(task_name: str, variant: Variant, seed: int, difference: Mapping[str, Any]) -> str:
-    return f"{slug(task_name)}-{slug(variant.name)}-s{seed}-{digest({**difference, 'seed': seed})}"
+    return run_name(task_name, variant.name, seed, digest({**difference, "seed": seed}))
 
 
 def _typed(config: DictConfig) -> Root:

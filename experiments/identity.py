@@ -12,6 +12,8 @@ from typing import Any
 
 from lstm_variants.spec import CellSpec, flatten
 
+LONGEST = 255 - len(".lock")  # letters of a run's name: it is a folder's and, with .lock, a file's
+
 
 def digest(difference: Mapping[str, Any]) -> str:
     """Eight hex digits of what differs from the defaults; knobs at their defaults never change it."""
@@ -27,6 +29,12 @@ def folder_name(folder: Path) -> str:
 def slug(text: str) -> str:
     """Letters, digits, ``_``, ``.`` and ``-`` only."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-")
+
+
+def run_name(task: str, variant: str, seed: int, code: str) -> str:
+    """``<task>-<variant>-s<seed>-<code>``; one that no file's name could hold loses the end of its variant."""
+    tail = f"-s{seed}-{code}"
+    return f"{slug(task)}-{slug(variant)}"[: LONGEST - len(tail)] + tail
 
 
 def variant_name(spec: CellSpec, files: Mapping[str, CellSpec]) -> str:

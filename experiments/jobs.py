@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from analysis import resources
+from analysis.terminal import say
 from experiments import mirror
 from experiments.configs import LARGEST_STACK, Job
 from experiments.files import storing, write_json
@@ -186,9 +187,9 @@ def run_all(
     """
     plan = make_plan(jobs, workers, largest)
     if show:
-        print(plan, file=sys.stderr)
+        say(str(plan))
         if replaced := sum(map(_replaces, plan.todo)):
-            print(f"{replaced} of these have a record of other data under the same name; it stays", file=sys.stderr)
+            say(f"{replaced} of these have a record of other data under the same name; it stays")
     if not plan.groups:
         return []
     _prepare_engines(plan, show)
@@ -219,7 +220,7 @@ def _left(jobs: Sequence[Job], made: Sequence[Run]) -> list[Job]:
 
 def _let_go_of(jobs: Sequence[Job]) -> list[Job]:
     """Wait until other processes have ended all these runs or let go of some, and return those."""
-    print(f"waiting for {len(jobs)} runs that another process is making", file=sys.stderr)
+    say(f"waiting for {len(jobs)} runs that another process is making")
     while left := _left(jobs, []):
         if free := [job for job in left if job.study is None or not is_held(job.study, job.run_id)]:
             return free
@@ -234,7 +235,7 @@ def _prepare_engines(plan: Plan, show: bool) -> None:
         device = torch.device("cuda" if job.device == "cuda" else "cpu")
         engines.choose(job.engine, make_cell(job.variant.spec), device, torch.float32)
     if show and any(job.device == "cuda" for job in plan.todo):
-        print("device=cuda: not measured on this hardware; the CPU's native engine may be faster", file=sys.stderr)
+        say("device=cuda: not measured on this hardware; the CPU's native engine may be faster")
 
 
 def _replaces(job: Job) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from analysis.commandline import escape_unprintable
+from analysis import terminal
 
 COMMANDS = {
     "run": ("experiments.run", "run one variant on one task, or with -m a sweep of them"),
@@ -22,12 +22,12 @@ COMMANDS = {
 
 def main() -> None:
     """Run one command."""
-    escape_unprintable()
+    terminal.prepare()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in COMMANDS:
         print("gates COMMAND ...; gates COMMAND --help teaches\n")
         print("\n".join(f"  {command:<10} {text}" for command, (_, text) in COMMANDS.items()))
-        sys.exit(0 if name in ("-h", "--help") else 2)
+        sys.exit(terminal.finished("gates", 0 if name in ("-h", "--help") else 2))
     del sys.argv[1]
     sys.argv[0] = f"gates {name}"
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)

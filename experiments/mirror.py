@@ -12,17 +12,12 @@ marks it.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments import wandb_content, wandb_failure, wandb_runs
 from experiments.configs import Job
-
-
-def resolve_mode(mode: str) -> str:
-    """``auto`` is the environment's WANDB_MODE if set, else offline; anything else is itself."""
-    return os.environ.get("WANDB_MODE", "offline") if mode == "auto" else mode
+from experiments.settings import wandb_mode
 
 
 @contextlib.contextmanager
@@ -41,10 +36,18 @@ class Mirror:
     def __init__(self, job: Job, content: Mapping[str, Any]) -> None:
         self.run: Any = None
         self.study, self.columns = job.study, list[str]()
-        mode = resolve_mode(job.record.wandb.mode)
+        mode = wandb_mode(job.record.wandb.mode)
         if mode != "disabled" and job.study is not None:
-            said = wandb_content.described(content, job.study)
-            self.run = wandb_runs.opened(said, job.study, mode, job.record.wandb.entity)
+            self.run = self._opened(content, mode, job.record.wandb.entity)
+
+    def _opened(self, content: Mapping[str, Any], mode: str, entity: str | None) -> Any:
+        assert self.study is not None
+        try:
+            said = wandb_content.described(content, self.study)
+        except PermissionError as error:  # a colleague's token; what cannot be written is told of by the record
+            wandb_failure.tell_nothing_made(error, self.study)
+            return None
+        return wandb_runs.opened(said, self.study, mode, entity)
 
     def log(self, row: Mapping[str, Any]) -> None:
         """One evaluation."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -27,8 +26,9 @@ from analysis.arm_curves import ArmCurve
 from analysis.commandline import CommandError, about, command, one_line
 from analysis.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.record import read_curves
-from experiments import aggregate_runs, mirror, wandb_content, wandb_failure, wandb_runs
+from experiments import aggregate_runs, wandb_content, wandb_environment, wandb_failure, wandb_runs
 from experiments.locks import lock
+from experiments.settings import ConfigError, wandb_mode
 
 Mode = enum.Enum("Mode", "auto offline online")
 AT_ONCE = 500  # runs that one call of wandb sync is given
@@ -50,6 +50,10 @@ class Options:
 
 def push(options: Options) -> None:
     """Mirror every study, one after the other."""
+    try:
+        online = wandb_mode(options.mode.name) == "online"
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
     for study in {Path(name).resolve(): Path(name) for name in options.study}.values():
         try:
             FrozenStudy.read(study)  # refused if it was changed
@@ -69,7 +73,7 @@ def push(options: Options) -> None:
         made += [aggregated(study, arm, there) for arm in arm_curves.of_arms(records)]
         wandb_runs.settle()
         print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
-        if mirror.resolve_mode(options.mode.name) == "online":
+        if online:
             send(study, options.entity)
         else:
             print(f"to send what is missing: {wandb_failure.sync_line(study)}")
@@ -140,7 +144,7 @@ def send(study: Path, entity: str | None) -> None:
         command += [str(folder) for folder in waiting[at : at + AT_ONCE]]
         limit = 120 + 10 * len(waiting)  # seconds
         try:
-            loud = os.environ | {"WANDB_SILENT": "false"}
+            loud = wandb_environment.plain() | {"WANDB_SILENT": "false"}
             said += subprocess.run(command, capture_output=True, timeout=limit, env=loud).stderr.decode(
                 errors="replace"
             )

@@ -17,7 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from analysis.commandline import escape_unprintable, one_line
+from analysis import terminal
+from analysis.commandline import one_line
+from analysis.terminal import say
 from experiments import api, words
 from experiments.configs import expand_aliases, explain, register_schema, resolve, stored, use_own_folders
 from experiments.jobs import run_all
@@ -61,19 +63,29 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        print(f"error: {one_line(explain(error))}", file=sys.stderr)
+        say(f"error: {one_line(explain(error))}")
         sys.exit(2)
     except InterruptedRunError as interrupted:
-        print("interrupted: the same command goes on from the checkpoints", file=sys.stderr)
+        say("interrupted: the same command goes on from the checkpoints")
         sys.exit(128 + interrupted.signum)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         sys.exit(130)
 
 
 def main(arguments: list[str]) -> None:
     """The command line."""
-    escape_unprintable()
+    terminal.prepare(stdout=True)
+    status: object = 0
+    try:
+        _main(arguments)
+    except SystemExit as ended:
+        status = ended.code
+    if code := terminal.finished("error", status if isinstance(status, int) else 0):
+        sys.exit(code)
+
+
+def _main(arguments: list[str]) -> None:
     register_schema()
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here

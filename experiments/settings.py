@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,26 @@ class Train:
         _at_least("train.weight_decay", self.weight_decay, 0)
 
 
+WANDB_MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
+YES, NO = ("true", "yes", "on", "1"), ("", "false", "no", "off", "0")
+
+
+def wandb_mode(mode: str) -> str:
+    """online, offline or disabled. ``auto`` is the environment's WANDB_MODE or WANDB_DISABLED, else offline.
+
+    Raises:
+        ConfigError: naming the variable, its value and what is legal.
+    """
+    if mode != "auto":
+        return mode
+    said, disabled = (os.environ.get(f"WANDB_{name}", "").strip() for name in ("MODE", "DISABLED"))
+    if said and said not in WANDB_MODES:
+        raise refuse("WANDB_MODE", said, "legal are online, offline, disabled")
+    if disabled.lower() not in (*YES, *NO):
+        raise refuse("WANDB_DISABLED", disabled, "legal are true, false")
+    return WANDB_MODES[said] if said else "disabled" if disabled.lower() in YES else "offline"
+
+
 @dataclass
 class Wandb:
     """How the record is mirrored to wandb."""
@@ -102,6 +123,7 @@ class Record:
         """Refuse what is out of range, by name."""
         _positive("record.checkpoint_every", self.checkpoint_every)
         _one_of("record.wandb.mode", self.wandb.mode, ("auto", "offline", "online", "disabled"))
+        wandb_mode(self.wandb.mode)
 
 
 @dataclass

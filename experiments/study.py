@@ -20,7 +20,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis import claims, report, runs, stats
+from analysis import claims, report, runs, stats, terminal
 from analysis.claim import comparisons
 from analysis.claims import Verdict
 from analysis.commandline import CommandError, about, command
@@ -205,6 +205,7 @@ def line(verdict: Verdict) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line: the study's own options, and settings of every run."""
+    terminal.prepare(stdout=True)  # its runs are made, whoever reads what it says of them
     given = sys.argv[1:] if argv is None else list(argv)
     own = {option.name for option in fields(Options)}
     overrides = [word for word in given if "=" in word and word.partition("=")[0] not in own]

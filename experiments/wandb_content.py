@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.files import atomic
 from experiments.identity import slug
+from experiments.locks import lock
 
 LONGEST = 128  # letters of a name, group or id; a tag may have 64
 TOKEN = ".wandb-token"
@@ -26,12 +26,17 @@ def described(content: Mapping[str, Any], study: Path) -> dict[str, Any]:
     return {
         "project": project(study),
         "id": run_id(content, study),
-        "name": f"{task['name']}/{variant}/s{content['seed']}"[:LONGEST],
+        "name": shortened(f"{task['name']}/{variant}", f"/s{content['seed']}"),
         "group": group(content),
         "job_type": content["phase"] or "train",
         "tags": tags(content),
         "config": configuration(content),
     }
+
+
+def shortened(words: str, tail: str) -> str:
+    """A name or an id that loses the end of its words rather than its tail, which tells it apart."""
+    return words[: LONGEST - len(tail)] + tail
 
 
 def project(study: Path) -> str:
@@ -53,21 +58,17 @@ def token(study: Path) -> str:
     """Six hex digits, drawn once for a study folder and kept in it."""
     path = study / TOKEN
     if not path.is_file():
-        study.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=study, prefix=TOKEN)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(3))
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
-        os.unlink(name)
+        with lock(study, "wandb-token", seconds=-1):
+            if not path.is_file():
+                with atomic(path) as file:
+                    file.write(secrets.token_hex(3).encode())
     return path.read_text().strip()
 
 
 def group(content: Mapping[str, Any]) -> str:
     """Task, length, label and arm: everything but the seed."""
     task = content["task"]
-    words = f"{task['name']}-T{task['length']}-{content['label']}"
-    return f"{words[: LONGEST - 9]}-{content['arm']}"
+    return shortened(f"{task['name']}-T{task['length']}-{content['label']}", f"-{content['arm']}")
 
 
 def tags(content: Mapping[str, Any]) -> list[str]:

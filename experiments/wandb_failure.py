@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+from analysis.terminal import say
 
 PATIENCE = 10  # seconds for a server to say that it is there
 STATE = "GATES_WANDB_STATE"  # a folder that the processes of one sweep share
@@ -37,14 +38,30 @@ def given_up() -> bool:
 
 def tell(error: Exception, study: Path) -> None:
     """Say, once in a sweep, that wandb failed."""
+    words = f"{_reason(error)}; the runs go on offline, their records are whole. To send what is missing:"
+    say_once("failed", f"warning: wandb: {words} {sync_line(study)}")
+
+
+def tell_nothing_made(error: Exception, study: Path) -> None:
+    """Say, once in a sweep, that there are runs without a mirror."""
+    later = f"python -m experiments.push study={study}"
+    words = f"{_reason(error)}; there are runs without a mirror, their records are whole. To make it: {later}"
+    say_once("nothing", f"warning: wandb: {words}")
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return " ".join(lines[: 3 if "validation error" in lines[0] else 1])  # pydantic's first line says nothing
+
+
+def say_once(what: str, text: str) -> None:
+    """A line on the terminal, from whichever process of this sweep comes first."""
     try:
         if folder := os.environ.get(STATE):
-            Path(folder, "failed").touch(exist_ok=False)
-    except FileExistsError:
+            Path(folder, what).touch(exist_ok=False)
+    except OSError:  # it is there; or nothing can be kept there
         return
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    words = f"warning: wandb: {reason}; the runs go on offline, their records are whole. To send what is missing:"
-    print(f"{words} {sync_line(study)}", file=sys.stderr)
+    say(text)
 
 
 def sync_line(study: Path) -> str:

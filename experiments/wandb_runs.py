@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import wandb_failure
+from experiments import wandb_environment, wandb_failure
 
 SETTINGS: dict[str, Any] = {
     "x_disable_stats": True,
@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "disable_git": True,
     "disable_code": True,
     "label_disable": True,
+    "sagemaker_disable": True,
     "symlink": False,
     "silent": True,
     "finish_timeout": 30,
@@ -40,17 +41,23 @@ _closing: list[threading.Thread] = []  # runs that close while others go on
 def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None = None) -> Any:
     """A live wandb run that takes the place of earlier ones of its id; offline if online fails; None without wandb."""
     os.environ.setdefault("WANDB_SILENT", "true")
+    wandb_environment.give_a_home()
+    if unused := wandb_environment.not_used(mode == "online"):
+        wandb_failure.say_once("unused", f"note: wandb: not used: {', '.join(unused)}")
     logging.raiseExceptions = False  # wandb's log lies in the study: a full disk is told of by the record
     if mode == "offline":
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     for attempt in ["online", "offline"] if mode == "online" and not wandb_failure.given_up() else ["offline"]:
         try:
             forget(study, said["id"])
-            run = _init(said, study, attempt, entity)
+            if attempt == "online":
+                wandb_environment.check_server()
+            with wandb_environment.ours():
+                run = _init(said, study, attempt, entity)
             _live.add(said["id"])
             return run
         except Exception as error:  # wandb raises many kinds; none may stop a run
-            wandb_failure.tell(error, study)
+            (wandb_failure.tell if attempt == "online" else wandb_failure.tell_nothing_made)(error, study)
             settle()
     return None
 
@@ -139,9 +146,10 @@ def wait() -> None:
 
 def settle() -> None:
     """End wandb's process unless it has runs in hand: it writes a run's end late, and keeps one it cannot start."""
-    if not _live and "wandb" in sys.modules:
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and not _live and wandb.run is None:  # a user's own script may have a run of its own
         with contextlib.suppress(Exception):
-            sys.modules["wandb"].teardown()
+            wandb.teardown()
 
 
 def _mark_if_sent(folder: Path) -> None:

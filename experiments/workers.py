@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from analysis import terminal
 from experiments import signals
 from experiments.allocator import keep_freed_memory
 from experiments.configs import Job, use_extensions, used_extensions
@@ -183,6 +184,7 @@ class _Worker:
 
 def _serve(pipe: Connection, extensions: list[str]) -> None:
     """A worker's life: it ends with its parent's end of the pipe, or with its parent."""
+    terminal.prepare()
     for which in (signal.SIGINT, signal.SIGHUP):  # the parent hears it and tells
         signal.signal(which, signal.SIG_IGN)
     keep_freed_memory()

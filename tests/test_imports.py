@@ -16,6 +16,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py", "experiments/words.py"},
     "wandb": {
+        "experiments/wandb_environment.py",
         "experiments/wandb_runs.py",
         "experiments/benchmark/overhead.py",
         "analysis/wandb_source.py",
