@@ -47,6 +47,8 @@ from experiments.workers import run_in_processes
 
 ENDING = 60.0  # seconds at most that a cancelled task may take to end (Slurm's KillWait and a margin)
 OFTEN, SELDOM = 0.5, 30.0  # seconds between looks at the queue, at first and in the end
+JOBS = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")  # what describes a job, and what rather says where the cluster is
+CLUSTERS = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT")
 PATIENCE = 20  # looks in a row that may fail: a minute and a half at first, ten in the end
 
 
@@ -169,13 +171,24 @@ def _submit(tasks: Sequence[Sequence[Job]], study: Path, options: Options) -> li
     executor.update_parameters(**_parameters(study, options))
     shared = (used_extensions(), options.stack, options.bytes, options.requeue)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+        with _outside_of_a_job(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
             submitted = executor.submit_array([Task(pickle.dumps(list(task)), *shared) for task in tasks])
     except submitit.core.utils.FailedJobError as error:
         raise ConfigError(f"hydra/launcher=slurm: {last_line(str(error))}") from None
     names = [job.job_id for job in submitted]
     hold(study, {name: [job.run_id for job in task] for name, task in zip(names, tasks, strict=True)})
     return names
+
+
+@contextlib.contextmanager
+def _outside_of_a_job() -> Iterator[None]:
+    """Without the variables of the Slurm job that this command may be in: sbatch and the tasks would take them over."""
+    inherited = [name for name in os.environ if name.startswith(JOBS) and name not in CLUSTERS]
+    before = {name: os.environ.pop(name) for name in inherited}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 def _parameters(study: Path, options: Options) -> dict[str, Any]:

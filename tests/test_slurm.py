@@ -353,3 +353,14 @@ def test_without_slurm_or_submitit_one_line_says_what_is_missing(
 def test_on_slurm_a_single_run_is_refused_rather_than_run_here(tmp_path: Path) -> None:
     code, shown = gates(tmp_path / "s", "hydra/launcher=slurm")
     assert (code, shown) == (2, "error: hydra/launcher=slurm: it runs sweeps; add -m\n")
+
+
+def test_a_job_submitted_inside_a_job_inherits_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = {"SLURM_JOB_ID": "7", "SLURM_MEM_PER_CPU": "100", "SLURM_CPUS_PER_TASK": "1", "SRUN_DEBUG": "3"}
+    kept = {"SLURM_CONF": "/etc/slurm.conf", "SBATCH_ACCOUNT": "mine"}
+    for name, value in (inside | kept).items():
+        monkeypatch.setenv(name, value)
+    with slurm._outside_of_a_job():
+        assert not inside.keys() & os.environ.keys()
+        assert {name: os.environ[name] for name in kept} == kept
+    assert {name: os.environ[name] for name in inside} == inside
