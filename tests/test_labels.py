@@ -1,9 +1,13 @@
 """Whatever a label, a task or a study is called, every format of a report shows that name and nothing else."""
 
 import csv
+import io
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.dom import minidom
 
 import pandas as pd
@@ -13,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis import arms, claims, escaping, figures, page, prose, report, runs, tables, theme
+from analysis import arms, escaping, figures, page, prose, report, runs, tables, theme
 from analysis.figures import scores, solve_curves
 
 HOSTILE = [
@@ -215,5 +219,21 @@ def test_the_numbers_of_two_studies_go_into_one_paper(tmp_path, monkeypatch):
 
 
 def test_claims_are_counted_study_by_study():
-    made = [claims.Verdict("", "", study, "undecided", 1, 1, 1, 1, "", "", "", ()) for study in ("a", "b", "a")]
+    made: Any = [SimpleNamespace(study=study) for study in ("a", "b", "a")]
     assert [place for place, _ in prose.numbered(made)] == ["a/claim/1", "b/claim/1", "a/claim/2"]
+
+
+def test_a_terminal_that_has_ascii_alone_gets_escapes(tmp_path, monkeypatch):
+    """What a command prints in a C locale, where Python would stop at the first other letter."""
+    records.write(tmp_path / "José", label="Zürich 日本")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert runs.main([f"study={tmp_path / 'José'}"]) == 0
+    terminal.flush()
+    said = terminal.buffer.getvalue().decode("ascii")
+    assert "Jos\\xe9: 1 runs" in said
+    assert "Z\\xfcrich \\u65e5\\u672c" in said
+
+
+def test_words_that_an_ascii_terminal_left_undecoded_are_read():
+    assert escaping.tidy("Jos\udcc3\udca9 \udcff \ud800") == "José \\xff \\ud800"
