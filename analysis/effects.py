@@ -4,6 +4,7 @@ These describe a whole report, by the metric and the margin that the study's cla
 to be decided is in `analysis/claims.py`.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +12,16 @@ import pandas as pd
 
 from analysis import checks, measures, stats, theme
 from analysis.claim import EQUIVALENT, Claim, Comparison
-from analysis.comparing import Finding, NotRunError, decide
-from analysis.outcomes import Outcomes
+from analysis.comparing import Finding, NotRunError, by_equivalence, by_sign, measurable
+from analysis.outcomes import Outcomes, outcomes
 
 COLUMNS = ["task", "name", "baseline", "metric", "scale", "margin", "claimed", "pairs", "effect", "size", "low", "high"]
 COLUMNS += ["better", "worse", "p", "p_adjusted", "verdict"]
 CLAIMED = {"metric": "claim.metric", "scale": "claim.scale", "least": "claim.least", "margin": "claim.margin"}
 OWN = "claim.own"  # whether a claim compares the arm on its task; these columns come from claims.marked
 HIGHER_IS_BETTER = ("solved",)
+USED = (measures.BUDGET, measures.LOSS, measures.MEMORY, "results.steps_to_solve")
+UNUSED = ("config.", "environment.", "results.", "timing.", "parameters.", "semantics.")
 DRAWN = ("score", "loss", "steps", "solved")  # metrics of which there is a better
 
 
@@ -32,6 +35,7 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     frozen claim compares the variant on the task.
     """
     scored = checks.scored(runs)
+    scored = scored[[column for column in scored if not str(column).startswith(UNUSED) or column in USED]]
     rows = []
     for task, panel in scored.groupby("task"):
         cells = {str(name): cell for name, cell in panel.groupby("name")}
@@ -103,22 +107,17 @@ def compared(cell: pd.DataFrame, baseline: pd.DataFrame, said: dict[str, Any]) -
 
 def judged(first: pd.DataFrame, second: pd.DataFrame, said: dict[str, Any]) -> tuple[str, Finding, Outcomes]:
     """Whether the first is higher, lower or the same, if p is small enough: the nearer of them, with its finding."""
-    runs = {("", "first"): first, ("", "second"): second}
-    margin, metric, scale = said["margin"], said["metric"], said["scale"]
-
-    def asked(expect: str, size: float) -> Finding:
-        claim = Claim(expect=expect, metric=metric, scale=scale, baseline="second", margin=size)
-        return decide(Comparison(claim, "", "first"), runs, {})
-
-    found = {expect: asked(expect, said["least"]) for expect in ("higher", "lower")}
-    found = {expect: one for expect, one in found.items() if one.side == "reproduced"}
-    if metric == "solved":
+    claim = Claim(expect="same", metric=said["metric"], scale=said["scale"], baseline="second", margin=said["margin"])
+    if claim.metric == "solved":
+        found = by_sign(first, second, claim, [])
         solved = [arm["solved"].to_numpy(dtype=float) for arm in (first, second)]
-        d = Outcomes(solved[0] - solved[1], solved[0] - solved[1])
-    else:
-        found["same"] = asked("same", margin)
-        d = measures.difference(first, second, Claim(metric=metric, scale=scale))
-        if found["same"].side != "reproduced":
-            del found["same"]
-    word = min(found, key=lambda expect: found[expect].p, default="undecided")
-    return word, found.get(word) or replace(asked("higher", said["least"]), p=1.0), d
+        return "higher" if found.least > 0 else "lower", found, outcomes(solved[0] - solved[1])
+    measurable(claim, first, second)
+    d = measures.difference(first, second, claim)
+    same = by_equivalence(d, Comparison(claim, "", "first"), {("", "first"): first, ("", "second"): second})
+    least = math.log(said["least"]) if claim.scale == "ratio" else said["least"]
+    p = {"same": same.p if same.side == "reproduced" else 1.0}
+    p["higher"] = 2 * stats.signed_rank_p(d, least, "greater")
+    p["lower"] = 2 * stats.signed_rank_p(d, -least, "less")
+    word = min(p, key=lambda expect: p[expect])
+    return word, replace(same, p=min(1.0, p[word])), d
