@@ -5,7 +5,8 @@ seeds; nothing else decides. A comparison of two arms has one outcome per seed, 
 
     reproduced   d lies on the claimed side of the bound, Holm-adjusted p <= alpha; "same": inside the margin
     refuted      the same for the other side; "same": outside the margin
-    undecided    neither, or not for all that diverged and censored runs may be; `reason` says why
+    undecided    neither, or not for all that diverged and censored runs may be, or at one of two choices of settings
+                 only (all arms at the shared point of the grid, each at its own best); `reason` says why
     not run      a confirmation run of the comparison is missing, or the pairs cannot be compared
 
 Holm goes over all comparisons of the study. A study with a declared extension looks twice, each time at half the alpha.
@@ -15,19 +16,20 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import checks, stats
+from analysis import checks, choices, stats
 from analysis.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
 from analysis.comparing import Arms, Finding, NotRunError, decide, gathered, tasks_of
-from analysis.frozen_study import CHOICES, SHARED, FrozenStudy
+from analysis.frozen_study import CHOICES, OWN, SHARED, FrozenStudy
 from analysis.runs import Records
 
 ALPHA = 0.05
+NUMBERS = ("estimate", "low", "high", "p_adjusted")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Verdict:
     bound, "at least 3", the number in it being `estimate`, which is NaN without information. p_adjusted: the p after
     Holm, for the side that is nearer: exact where paired, approximate (jackknife) for shares. NaN where nothing was
     run. supports: of a claim of `same` the smallest margin that it would have been reproduced with, else NaN. reason:
-    why it is undecided, where p alone does not say it. seeds: those of the look that gave the verdict.
+    why it is undecided, where p alone does not say it. seeds: those of the look that gave the verdict. frozen: how the
+    study was. choices: where the arms have own best points, the verdicts at the shared point and at those, each with
+    the settings `at` which it is; the numbers are then those of the one that says less.
     """
 
     sentence: str
@@ -57,6 +61,9 @@ class Verdict:
     size: str
     supports: float
     reason: str
+    frozen: str = ""
+    at: str = ""
+    choices: tuple["Verdict", ...] = ()
 
 
 def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Verdict]:
@@ -68,16 +75,60 @@ def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Ver
     wanted = comparisons(study.claims, list(study.tasks))
     runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(checks.COUNTED)]
     alpha = ALPHA / 2 if study.extension else ALPHA
-    first = look(runs, study.at(SHARED), wanted, study.seeds, alpha)
+    first = settled(runs, study, wanted, study.seeds, alpha)
     if not study.extension or all(verdict.verdict != "undecided" for verdict in first):
         return first
-    second = look(runs, study.at(SHARED), wanted, [*study.seeds, *study.extension], alpha)
+    second = settled(runs, study, wanted, [*study.seeds, *study.extension], alpha)
     return [later(one, two) for one, two in zip(first, second, strict=True)]
+
+
+def settled(
+    runs: pd.DataFrame, study: FrozenStudy, wanted: Sequence[Comparison], seeds: Sequence[int], alpha: float
+) -> list[Verdict]:
+    """The verdicts on some seeds that hold at both choices: with all arms at the shared point, and each at its own."""
+    shared = look(runs, study.at(SHARED), wanted, seeds, alpha)
+    own = look(runs, study.at(OWN), wanted, seeds, alpha) if any(cell.own for cell in study.cells) else shared
+    agreed = [agreement(study, *one) for one in zip(wanted, shared, own, strict=True)]
+    return [replace(one, frozen=study.history) for one in agreed]
+
+
+def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: Verdict) -> Verdict:
+    """What two verdicts on a comparison say together: the one that says less (not run, or with the larger p), or that
+    it depends on what was tuned."""
+    less = max(shared, own, key=lambda one: (one.verdict == "not run", one.p_adjusted))
+    at = [choices.settings(study, comparison, choice) for choice in CHOICES]
+    notes = [*less.note.split("; "), *choices.luck(study)]
+    if at[0] == at[1]:  # the same runs
+        return replace(less, note=joined(notes))
+    both = replace(shared, at=at[0]), replace(own, at=at[1])
+    notes += [mark for choice in CHOICES for mark in edges(study.at(choice), comparison)]
+    if less.verdict != "not run" and shared.verdict != own.verdict:
+        words = " and ".join(f"{one.verdict} at {one.at}" for one in both)
+        less = replace(less, verdict="undecided", reason=f"depends on {choices.tuned(study)}: {words}")
+        notes = [less.reason, *notes]
+    supports = max(shared.supports, own.supports) if less.verdict == "reproduced" else less.supports
+    return replace(less, note=joined(notes), supports=supports, choices=both)
+
+
+def joined(notes: Iterable[str]) -> str:
+    """Notes as one text, each once."""
+    return "; ".join(filter(None, dict.fromkeys(notes)))
 
 
 def later(first: Verdict, second: Verdict) -> Verdict:
     """The second look settles what the first left undecided, once its runs are there."""
     return second if first.verdict == "undecided" and second.verdict != "not run" else first
+
+
+def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """The verdicts, one row a comparison, with those at the shared point and at own best points in columns."""
+    rows = []
+    for verdict in verdicts:
+        row = {key: value for key, value in vars(verdict).items() if key not in ("choices", "at")}
+        for choice, one in zip(CHOICES, verdict.choices or (verdict, verdict), strict=True):
+            row |= {f"{choice}_{key}": getattr(one, key) for key in ("at", "verdict", *NUMBERS)}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def overall(verdicts: Sequence[Verdict]) -> str:

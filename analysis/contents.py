@@ -43,21 +43,22 @@ def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "sentence": tidy(group[0].sentence),
             "source": tidy(group[0].source),
             "study": tidy(group[0].study),
+            "frozen": tidy(group[0].frozen),
             "verdict": claims.overall(group),
-            "rows": [
-                (
-                    tidy(one.comparison),
-                    estimate(one),
-                    one.unit,
-                    tables.text(one.p_adjusted),
-                    one.verdict,
-                    tidy(one.note),
-                )
-                for one in group
-            ],
+            "rows": [row for one in group for row in rows(one)],
         }
         for group in groups
     ]
+
+
+def rows(verdict: Verdict) -> list[tuple[str, ...]]:
+    """A comparison, and below it what it came to at each of its two choices of settings, if they differ."""
+    below = [(f"… {tidy(one.at)}", *decided(one), "") for one in verdict.choices]
+    return [(tidy(verdict.comparison), *decided(verdict), tidy(verdict.note)), *below]
+
+
+def decided(verdict: Verdict) -> tuple[str, str, str, str]:
+    return estimate(verdict), verdict.unit, tables.text(verdict.p_adjusted), verdict.verdict
 
 
 def estimate(verdict: Verdict) -> str:

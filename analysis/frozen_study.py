@@ -138,6 +138,22 @@ class FrozenStudy(BaseModel):
         ]
         return {**dict(self), "cells": cells}
 
+    @property
+    def used(self) -> list[int]:
+        """The confirmation seeds of earlier freezings that have been seen."""
+        return self.predecessor.used if self.predecessor else []
+
+    @property
+    def history(self) -> str:
+        """How the study was frozen, for a reader."""
+        if self.predecessor is None:
+            return f"frozen as {self.hash}"
+        before = self.predecessor
+        seen = f"confirmation seeds up to {max(before.used)} had been seen" if before.used else "nothing had been seen"
+        return f"frozen again as {self.hash} after {before.hash or 'a file that is gone'} ({seen}): " + "; ".join(
+            before.changed
+        )
+
     def choices(self, identity: str) -> str:
         """Which of CHOICES the confirmation runs of an arm serve, for a reader."""
         serves = [choice for choice in CHOICES if any(cell.at(choice).identity == identity for cell in self.cells)]

@@ -143,7 +143,7 @@ def write_tables(folder: Path, scores: pd.DataFrame, studies: dict[Any, str], ve
     (folder / "scores.tex").write_text(tables.latex(tables.wide(scores)), encoding="utf-8")
     (folder / "numbers.tex").write_text(macros(scores, studies, verdicts), encoding="utf-8")
     if verdicts:
-        tables.write_csv(pd.DataFrame(verdicts), folder / "claims.csv")
+        tables.write_csv(claims.table(verdicts), folder / "claims.csv")
 
 
 def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str, str]]:

@@ -43,7 +43,7 @@ def judged(verdicts: Sequence[Verdict]) -> list[str]:
     """Each claim in markdown: its verdict, sentence and source, and the comparisons that decide it."""
     return [
         f"**{claim['verdict']}**: {in_markdown(claim['sentence'])} "
-        f"({in_markdown(claim['source'])}; study {in_markdown(claim['study'])})\n\n"
+        f"({in_markdown(claim['source'])}; study {in_markdown(claim['study'])}, {in_markdown(claim['frozen'])})\n\n"
         + "\n".join(row(cells) for cells in [HEAD, ["---"] * len(HEAD), *claim["rows"]])
         for claim in contents.judged(verdicts)
     ]

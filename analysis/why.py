@@ -18,7 +18,7 @@ from analysis import checks, claims, figures, tables
 from analysis.claim import comparisons
 from analysis.commandline import CommandError, nearest
 from analysis.comparing import identities, written
-from analysis.frozen_study import FILE, SHARED, FrozenStudy
+from analysis.frozen_study import CHOICES, FILE, FrozenStudy
 from analysis.prose import numbered
 from analysis.runs import Records
 
@@ -75,13 +75,17 @@ def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: 
         raise CommandError(f"why={asked}: a comparison has no {column or 'empty column'}{nearest(column, NUMBERS)}")
     one, comparison, verdict = rows[row]
     runs = records.runs[(records.runs["study"] == one.study) & (records.runs["phase"] == "confirm")]
-    runs = runs[runs["arm"].isin(identities(one.at(SHARED), comparison)) & runs["seed"].isin(verdict.seeds)]
+    runs = runs[runs["seed"].isin(verdict.seeds)]
     said = {name: tables.text(getattr(verdict, name)) for name in NUMBERS}
     said |= {"estimate": verdict.size, "low": written(verdict.low), "high": written(verdict.high)}
     numbers = "\n".join(f"{name}: {text}" for name, text in said.items())
-    frozen_as = f"frozen as {one.hash} in {one.study}/{FILE}"
+    parts = zip([part.at for part in verdict.choices] or [""], CHOICES, strict=False)
+    made_of = [(at, runs[runs["arm"].isin(identities(one.at(choice), comparison))]) for at, choice in parts]
+    frozen_as = f"{verdict.frozen}, in {one.study}/{FILE}"
     head = f"{verdict.sentence} ({verdict.source})\n{verdict.comparison}: {verdict.unit}\n{frozen_as}"
-    return f"{head}\n{numbers}\n{verdict.note}\n\n{behind(runs)}"
+    return f"{head}\n{numbers}\n{verdict.note}\n\n" + "\n\n".join(
+        f"{at}\n{behind(part)}".lstrip() for at, part in made_of
+    )
 
 
 def drawn(records: Records, figure: str, asked: str, place: str) -> str:

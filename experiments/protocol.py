@@ -11,7 +11,7 @@
       tasks:                                    # likewise; one task without changes may be left out
         adding: [task=adding, task.length=50]
       grid: {train.lr: [.002, .005, .01, .02]}  # tuned for every arm on every task
-      tuning_seeds: 5                           # per point of the grid; 8 where the metric is steps or solved
+      tuning_seeds: 12                          # per point of the grid; as many as confirmation seeds unless given
       confirmation_seeds: 12                    # fresh ones
       extension: null                           # 24: more seeds if the first 12 leave a comparison undecided
       claims:
@@ -89,7 +89,7 @@ class Protocol:
     factors: dict[str, list[Any]] = field(default_factory=dict)
     search: dict[str, Knob] = field(default_factory=dict)
     search_runs: int = ENOUGH_RUNS
-    tuning_seeds: int = 5
+    tuning_seeds: int | None = None
     confirmation_seeds: int = 12
     extension: int | None = None
     full: dict[str, Any] = field(default_factory=dict)
@@ -99,16 +99,32 @@ class Protocol:
         about = (claim for claim in self.claims if not claim.tasks or task in [*claim.tasks, claim.against])
         return next(about, self.claims[0])
 
+    @property
+    def fewest(self) -> tuple[int, str]:
+        """The fewest tuning seeds that may be given, and the metric that asks for them."""
+        return max((FEWEST_TUNING_SEEDS[metric], metric) for metric in {self.claim(task).metric for task in self.tasks})
+
+    @property
+    def tuned_on(self) -> int:
+        """Seeds per point of the grid. With fewer than there are confirmation seeds, the luck of tuning is found."""
+        if self.tuning_seeds is not None or not self.grid:
+            return self.tuning_seeds or 0
+        return max(self.confirmation_seeds, self.fewest[0])
+
     def points(self) -> list[dict[str, Any]]:
         """Every point of the tuning grid."""
         return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
 
-    def seeds(self, phase: str) -> list[int]:
-        """The seeds of a phase: ``tune``, ``confirm`` or ``extend``; no two phases share one."""
+    def seeds(self, phase: str, first: int = 0) -> list[int]:
+        """The seeds of a phase: ``tune``, ``confirm`` or ``extend``; no two phases share one.
+
+        first: the first one of the confirmation, where those below have been used.
+        """
         if phase == "tune":
-            return list(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + self.tuning_seeds))
-        first = list(range(self.search_runs if self.search else self.confirmation_seeds))
-        return first if phase == "confirm" else list(range(len(first), self.extension or 0))
+            return list(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + self.tuned_on))
+        count = self.search_runs if self.search else self.confirmation_seeds
+        last = first + (self.extension or 0)
+        return list(range(first, first + count)) if phase == "confirm" else list(range(first + count, last))
 
 
 @dataclass(frozen=True)
@@ -310,10 +326,9 @@ def _check_names(key: str, names: Iterable[str | None], known: Collection[str]) 
 
 def _check_seeds(protocol: Protocol, comparisons: int) -> None:
     """Refuse seed counts that tune too little, or with which every verdict would read undecided."""
-    for metric in {protocol.claim(task).metric for task in protocol.tasks} if protocol.grid else set():
-        if protocol.tuning_seeds < FEWEST_TUNING_SEEDS[metric]:
-            legal = f"{FEWEST_TUNING_SEEDS[metric]} or more are needed to tune for {metric}"
-            raise refuse("protocol.tuning_seeds", protocol.tuning_seeds, legal)
+    if protocol.grid and protocol.tuned_on < protocol.fewest[0]:
+        legal = f"{protocol.fewest[0]} or more are needed to tune for {protocol.fewest[1]}"
+        raise refuse("protocol.tuning_seeds", protocol.tuned_on, legal)
     if protocol.extension is not None and protocol.extension <= protocol.confirmation_seeds:
         legal = f"more than the {protocol.confirmation_seeds} confirmation seeds are needed"
         raise refuse("protocol.extension", protocol.extension, legal)

@@ -52,6 +52,10 @@ class Options:
     experiment: str = field(default=MISSING, metadata=about("a file of conf/experiment", example="forget_reset"))
     scale: Scale = field(default=Scale.laptop, metadata=about("laptop, or full: the sizes of the papers"))
     phase: Phase = field(default=Phase.all, metadata=about("plan (changes nothing), tune, confirm, report, or all"))
+    refreeze: bool = field(
+        default=False,
+        metadata=about("freeze a study that was changed after a look again, for fresh confirmation seeds"),
+    )
     workers: int | None = field(default=None, metadata=about("processes; one per core unless given"))
     out: str | None = field(default=None, metadata=about("the report's folder; reports/NAME unless given"))
 
@@ -86,7 +90,7 @@ def phases(study: Study, options: Options, launcher: StackedLauncher) -> None:
         print("\n".join(plan(study)))
     if options.phase in (Phase.tune, Phase.all) and not tune(study, launcher):
         return
-    if options.phase in (Phase.confirm, Phase.all) and not confirm(study, launcher):
+    if options.phase in (Phase.confirm, Phase.all) and not confirm(study, launcher, options.refreeze):
         return
     if options.phase in (Phase.report, Phase.all):
         draw(study.folder, options.out)
@@ -116,8 +120,8 @@ def plan(study: Study) -> list[str]:
     """What the study would run and what it would cost; changes nothing."""
     protocol = study.protocol
     wanted = comparisons(protocol.claims, list(protocol.tasks))
-    tuning, confirming = tuning_jobs(study), confirmation_jobs(study)
     frozen = FrozenStudy.read(study.folder)
+    tuning, confirming = tuning_jobs(study), confirmation_jobs(study, "confirm", frozen)
     lines = [f"{study.name} ({study.scale}): {len(protocol.arms)} arms, {len(protocol.tasks)} tasks -> {study.folder}"]
     lines += [f"not applicable: {reason}" for reason in study.skipped]
     lines += [f"claim: {claim.sentence} ({claim.source})" for claim in protocol.claims]
@@ -127,21 +131,33 @@ def plan(study: Study) -> list[str]:
         counts = Counter(standing(job) for job in jobs)
         states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
         lines.append(f"{phase}: {len(jobs)} runs ({states}), {sum(map(cost, jobs)):.1e} floating-point operations")
-    lines.append(f"frozen: {frozen.hash}" if frozen else "frozen: not yet")
-    return lines
+    if not frozen and (own := more(study)):
+        where = "where an arm's own best is not the point that all share"
+        lines.append(f"confirm: up to {len(own)} runs more, {sum(map(cost, own)):.1e}, {where}")
+    return [*lines, frozen.history if frozen else "frozen: not yet"]
 
 
 def confirmation_jobs(study: Study, phase: str = "confirm", frozen: FrozenStudy | None = None) -> list[Job]:
-    """The confirmation runs at the frozen choices; before there are any, at the first point of the grid."""
+    """The confirmation runs at both choices, one run where they agree; not frozen, at the first point of the grid."""
     first = study.protocol.points()[0]
-    chosen = {(one.task, one.arm): one.chosen for one in (frozen.cells if frozen else [])}
-    seeds = study.protocol.seeds(phase)
-    if study.protocol.search:  # each draw has a seed of its own
-        places = {arm: place for place, arm in enumerate(study.protocol.arms)}
-        return [job for cell in study.cells for job in cell.jobs(seeds[places[cell.arm] :][:1], "confirm", first)]
-    return [
-        job for cell in study.cells for job in cell.jobs(seeds, "confirm", chosen.get((cell.task, cell.arm), first))
-    ]
+    cells = {(one.task, one.arm): one for one in (frozen.cells if frozen else [])}
+    seeds = study.protocol.seeds(phase, frozen.seeds[0] if frozen else 0)
+    places = {arm: place for place, arm in enumerate(study.protocol.arms)}
+    jobs = []
+    for cell in study.cells:
+        mine = seeds[places[cell.arm] :][:1] if study.protocol.search else seeds  # each draw has a seed of its own
+        one = cells.get((cell.task, cell.arm))
+        points = [first] if one is None else [one.chosen, *([one.own.chosen] if one.own else [])]
+        jobs += [job for point in points for job in cell.jobs(mine, "confirm", point)]
+    return jobs
+
+
+def more(study: Study) -> list[Job]:
+    """At most what comes to the confirmation where every arm's own best is another point than the shared one."""
+    points = study.protocol.points()
+    seeds = study.protocol.seeds("confirm") if len(points) > 1 else []
+    dearest = [max((cell.jobs([0], "confirm", at)[0] for at in points), key=cost) for cell in study.cells if seeds]
+    return [job.with_seed(seed, "confirm") for job in dearest for seed in seeds]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -166,14 +182,14 @@ def tune(study: Study, launcher: StackedLauncher) -> bool:
     """Run the grid on the tuning seeds; whether all of it is made."""
     if not made(tuning_jobs(study), launcher):
         return False
-    for warning in (w for one in chosen_cells(study) for w in edge_warnings(one)):
+    for warning in edge_warnings(chosen_cells(study)):
         print(f"warning: {warning}", file=sys.stderr)
     return True
 
 
-def confirm(study: Study, launcher: StackedLauncher) -> bool:
+def confirm(study: Study, launcher: StackedLauncher, again: bool = False) -> bool:
     """Freeze, run the confirmation seeds, judge; an undecided comparison gets the declared extension."""
-    frozen = freeze(study)
+    frozen = freeze(study, again)
     if not made(confirmation_jobs(study, "confirm", frozen), launcher):
         return False
     verdicts = claims.judge(runs.load([study.folder]), frozen)
@@ -195,12 +211,16 @@ def made(jobs: Sequence[Job], launcher: StackedLauncher) -> bool:
     return not jobs or launcher.run(jobs) is not None or all(standing(job) not in ("new", "again") for job in jobs)
 
 
+def numbers_of(verdict: Verdict) -> str:
+    return f"{verdict.size} [{written(verdict.low)}, {written(verdict.high)}], p = {verdict.p_adjusted:.2g}"
+
+
 def line(verdict: Verdict) -> str:
-    """A verdict as one line."""
-    shown = f"{verdict.size} [{written(verdict.low)}, {written(verdict.high)}], p = {verdict.p_adjusted:.2g}"
+    """A verdict as one line, and one below for each of two choices of settings."""
     note = f" ({verdict.note})" if verdict.note else ""
-    numbers = "" if verdict.verdict == "not run" else f": {verdict.unit} {shown}"
-    return f"{verdict.verdict}: {verdict.sentence} {verdict.comparison}{numbers}{note}"
+    numbers = "" if verdict.verdict == "not run" else f": {verdict.unit} {numbers_of(verdict)}"
+    first = f"{verdict.verdict}: {verdict.sentence} {verdict.comparison}{numbers}{note}"
+    return "\n".join([first, *(f"  {one.at}: {one.verdict}, {one.unit} {numbers_of(one)}" for one in verdict.choices)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,8 @@
-"""Tuning: every arm runs the same grid on the tuning seeds, and a value is chosen for each (docs/evidence.md)."""
+"""Tuning: every arm runs the same grid on the tuning seeds, and two points are chosen for it (docs/evidence.md).
+
+One is the point that the arms of a task share, the other the arm's own best. A verdict has to hold at both: at a shared
+point equal arms differ where their best points do, and at their own best they differ by the luck of tuning.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from analysis import claims, measures, runs, stats
+from analysis import measures, runs, stats
 from analysis.claim import Claim
 from analysis.commandline import CommandError
-from analysis.frozen_study import FrozenCell
-from analysis.outcomes import Array
+from analysis.frozen_study import OWN, Choice, FrozenCell
 from experiments.configs import Job
 from experiments.protocol import Cell, Protocol, Study
 
@@ -27,32 +30,34 @@ def tuning_jobs(study: Study) -> list[Job]:
     return [job for cell in study.cells for at in points for job in cell.jobs(protocol.seeds("tune"), "tune", at)]
 
 
-def edge_warnings(cell: FrozenCell) -> list[str]:
-    return [
-        f"{cell.arm}, {cell.task}: the best {key}={cell.chosen[key]} is at the edge of the grid" for key in cell.edge
-    ]
+def edge_warnings(cells: Sequence[FrozenCell]) -> list[str]:
+    """What lies at the edge of the grid, where a wider one might serve better: each shared point once, each own one."""
+    shared = [f"{one.task}: the shared {key}={one.chosen[key]}" for one in cells for key in one.edge]
+    best = [(one, one.at(OWN)) for one in cells]
+    own = [f"{one.arm}, {one.task}: its best {key}={at.chosen[key]}" for one, at in best for key in at.edge]
+    return [f"{text} is at the edge of the grid" for text in dict.fromkeys([*shared, *own])]
 
 
 def chosen_cells(study: Study) -> list[FrozenCell]:
-    """Every cell with the value that tuning chose, its identity and its tuning scores."""
+    """Every cell with the points that tuning chose, their identities and its tuning scores."""
     protocol = study.protocol
     if not protocol.grid:
-        return [chosen_cell(protocol, cell, 0, []) for cell in study.cells]
+        return [chosen_cell(protocol, cell, 0, 0, []) for cell in study.cells]
     tuned = runs.load([study.folder]).runs
     cells = []
     for task in protocol.tasks:
         group = [cell for cell in study.cells if cell.task == task]
         found = [[grid_point(protocol, cell, point, tuned) for point in protocol.points()] for cell in group]
-        shared = shared_point([[one.loss for one in points] for points in found])
+        shared = shared_point(found)
         cells += [
-            chosen_cell(protocol, cell, own_point(one, shared), one) for cell, one in zip(group, found, strict=True)
+            chosen_cell(protocol, cell, shared, own_point(points, shared), points)
+            for cell, points in zip(group, found, strict=True)
         ]
     return cells
 
 
-def chosen_cell(protocol: Protocol, cell: Cell, best: int, found: Sequence[GridPoint]) -> FrozenCell:
-    chosen = protocol.points()[best]
-    job = cell.jobs(protocol.seeds("confirm")[:1], "confirm", chosen)[0]
+def chosen_cell(protocol: Protocol, cell: Cell, shared: int, own: int, found: Sequence[GridPoint]) -> FrozenCell:
+    """A cell at the shared point of the grid and at its own."""
     scores = [
         {"values": point, "loss": one.loss, "log_steps": one.log_steps}
         for point, one in zip(protocol.points(), found, strict=False)
@@ -60,24 +65,29 @@ def chosen_cell(protocol: Protocol, cell: Cell, best: int, found: Sequence[GridP
     return FrozenCell(
         task=cell.task,
         arm=cell.arm,
-        unit=job.task.unit,
-        identity=job.arm,
-        chosen=chosen,
-        edge=edge(chosen, protocol.grid),
+        unit=cell.jobs([0], "confirm", protocol.points()[shared])[0].task.unit,
+        own=None if own == shared else Choice(**point_at(protocol, cell, own)),
         tuning=scores,
+        **point_at(protocol, cell, shared),
     )
 
 
+def point_at(protocol: Protocol, cell: Cell, place: int) -> dict[str, Any]:
+    """What is frozen of one point of the grid for a cell."""
+    chosen = protocol.points()[place]
+    identity = cell.jobs([0], "confirm", chosen)[0].arm
+    return {"identity": identity, "chosen": chosen, "edge": edge(chosen, protocol.grid)}
+
+
 class GridPoint(NamedTuple):
-    """The tuning runs of an arm at one point: the claim's metric per seed (small is good), and median log steps."""
+    """What the tuning runs of an arm at one point measured, small being good; points are compared in this order.
 
-    values: Array
+    loss: the Hodges-Lehmann estimate of the claim's metric, which is what is reported of a difference; log_steps: the
+    median of log steps to solve.
+    """
+
+    loss: float
     log_steps: float
-
-    @property
-    def loss(self) -> float:
-        """The Hodges-Lehmann estimate, which is what is reported of a difference."""
-        return stats.paired_difference(self.values).value
 
 
 def grid_point(protocol: Protocol, cell: Cell, point: Mapping[str, Any], tuned: pd.DataFrame) -> GridPoint:
@@ -100,23 +110,27 @@ def tuning_values(done: pd.DataFrame, claim: Claim) -> GridPoint:
     else:
         values = measures.on_scale(measures.measured(done, claim, measures.budget(done)), claim).low
         values = values * (-1 if claim.metric == "score" and done["task.direction"].iloc[0] == "max" else 1)
-    return GridPoint(np.clip(values, -LARGEST, LARGEST), float(np.median(steps)))
+    loss = stats.paired_difference(np.clip(values, -LARGEST, LARGEST)).value
+    return GridPoint(loss, float(np.median(steps)))
 
 
-def shared_point(losses: Sequence[Sequence[float]]) -> int:
-    """The point of the grid that ranks best on average over the arms, losses (arms, points); the first of equals."""
-    return int(np.argmin(rankdata(np.asarray(losses), axis=1).mean(axis=0)))
+def shared_point(found: Sequence[Sequence[GridPoint]]) -> int:
+    """The point of the grid that ranks best on average over the arms, found (arms, points): small loss first, then few
+    steps; of points that rank alike the one with fewer steps, then the first."""
+    ranks = np.mean([rankdata(places(points)) for points in found], axis=0)
+    steps = np.mean([[one.log_steps for one in points] for points in found], axis=0)
+    return min(range(len(ranks)), key=lambda at: (ranks[at], steps[at], at))
+
+
+def places(values: Sequence[GridPoint]) -> list[int]:
+    """The place of each value among the distinct ones."""
+    distinct = sorted(set(values))
+    return [distinct.index(value) for value in values]
 
 
 def own_point(found: Sequence[GridPoint], shared: int) -> int:
-    """The point of an arm: its own best where it beats the shared one on the tuning seeds, else the shared one.
-
-    Small loss first, then few steps. To beat takes an exact one-sided signed-rank p <= .05 (with 5 seeds: all of them).
-    Were each arm to take its own best at once, the luck of tuning would tell equal arms apart (docs/evidence.md).
-    """
-    best = min(range(len(found)), key=lambda at: (found[at].loss, found[at].log_steps, at != shared, at))
-    ahead = stats.signed_rank_p(found[best].values - found[shared].values, side="less")
-    return best if ahead <= claims.ALPHA else shared
+    """The point at which an arm is best: small loss first, then few steps, then the shared one, then the first."""
+    return min(range(len(found)), key=lambda at: (found[at], at != shared, at))
 
 
 def edge(chosen: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[str]:

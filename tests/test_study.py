@@ -5,18 +5,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from analysis import claims
 from analysis.commandline import CommandError
-from analysis.frozen_study import FILE, FrozenStudy
+from analysis.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
 from analysis.runs import load
 from experiments import protocol, study
-from experiments.configs import CONF, compose, names, resolve
+from experiments.configs import CONF, compose, names, resolve, use_extensions
 from experiments.protocol import FIRST_TUNING_SEED
 from experiments.settings import ConfigError
-from experiments.tuning import GridPoint, edge, own_point, shared_point
+from experiments.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
 
 TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]
@@ -58,6 +57,7 @@ protocol:
   arms: {lstm: [], gru: [variant=gru]}
   tasks: {short: [task=adding, task.length=6]}
   grid: {train.lr: [.003, .01, .03]}
+  tuning_seeds: 5
   confirmation_seeds: 6
   claims:
     - {sentence: A GRU has a lower loss., source: a test, expect: lower, baseline: lstm, arms: [gru]}
@@ -82,21 +82,28 @@ def test_a_study_from_its_grid_to_its_report(tmp_path: Path, capsys: pytest.Capt
     assert verdict.verdict in ("reproduced", "refuted", "undecided")
 
     assert run("mine", folder, mine, phase="confirm") == 0
-    assert "12 done; to run: 0" in capsys.readouterr().err
+    assert f"{confirmations(frozen)} done; to run: 0" in capsys.readouterr().err
     check_changes(folder, tmp_path, capsys)
+
+
+def confirmations(frozen: FrozenStudy, seeds: int = 6) -> int:
+    """How many runs confirm: one per cell and seed, two where an arm's own best is another point."""
+    return seeds * sum(1 + bool(cell.own) for cell in frozen.cells)
 
 
 def check_records(runs, frozen) -> None:
     tuned, confirmed = (runs[runs["phase"] == phase] for phase in ("tune", "confirm"))
-    assert (len(tuned), len(confirmed)) == (30, 12)
+    assert (len(tuned), len(confirmed)) == (30, confirmations(frozen))
     assert set(tuned["seed"]) == set(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 5))
     assert set(confirmed["seed"]) == set(range(6))
-    assert set(confirmed["arm"]) == {cell.identity for cell in frozen.cells}
+    assert set(confirmed["arm"]) == {cell.at(choice).identity for cell in frozen.cells for choice in CHOICES}
     for cell in frozen.cells:
         assert set(cell.chosen) == {"train.lr"}
         assert [point["values"]["train.lr"] for point in cell.tuning] == [0.003, 0.01, 0.03]
-        row = confirmed[confirmed["arm"] == cell.identity].iloc[0]
-        assert row["config.resolved.train.lr"] == cell.chosen["train.lr"]
+        for at in (cell.at(choice) for choice in CHOICES):
+            row = confirmed[confirmed["arm"] == at.identity].iloc[0]
+            assert row["config.resolved.train.lr"] == at.chosen["train.lr"]
+    assert len({str(cell.chosen) for cell in frozen.cells}) == 1  # one point for all arms of the task
 
 
 def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,10 +116,10 @@ def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert said in error
         assert len(error.splitlines()) == 1
 
-    refused(MINE.replace("expect: lower", "expect: higher"), "protocol.claims was changed after")
-    refused(MINE.replace(".03]", ".1]"), "protocol.grid was changed after")
+    refused(MINE.replace("expect: lower", "expect: higher"), "protocol.claims.0.expect was changed after")
+    refused(MINE.replace(".03]", ".1]"), "protocol.grid.train.lr was changed after")
     refused(MINE.replace("variant=gru", "variant=mgu"), "protocol.arms.gru was changed after")
-    refused(MINE, "protocol.arms.lstm was changed after", ["train.steps=9"])
+    refused(MINE, "train.steps was changed after", ["train.steps=9"])
     assert FrozenStudy.read(folder) == before
 
     more = MINE.replace("gru: [variant=gru]", "gru: [variant=gru], mgu: [variant=mgu]")
@@ -127,7 +134,7 @@ def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert after.cells[2].arm == "mgu"
     assert after.seeds == list(range(6))
     runs = load([folder]).runs
-    assert (runs["phase"] == "confirm").sum() == 3 * 7
+    assert (runs["phase"] == "confirm").sum() == confirmations(after, 7)
     capsys.readouterr()
 
     changed = json.loads((folder / FILE).read_text())
@@ -224,7 +231,7 @@ def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path
             "expect: same, metric: loss, margin: 4",
             "protocol.claims.reason=null: a margin wider than 2",
         ),
-        ("grid:", "tuning_seeds: 4\n  grid:", "protocol.tuning_seeds=4: 5 or more"),
+        ("tuning_seeds: 5", "tuning_seeds: 4", "protocol.tuning_seeds=4: 5 or more"),
         ("expect: lower", "expect: lower, metric: steps", "protocol.tuning_seeds=5: 8 or more"),
         ("expect: lower", "expect: less", "protocol.claims.expect=less: legal are higher, lower, same"),
         ("expect: lower", "expect: lower, metric: speed", "protocol.claims.metric=speed: legal are score"),
@@ -315,16 +322,124 @@ def test_a_launcher_is_refused_by_name(words: list[str], said: str, capsys: pyte
     assert said in capsys.readouterr().err
 
 
-def test_an_arm_leaves_the_shared_value_only_for_a_better_one() -> None:
-    assert shared_point([[1.0, 0.5, 2.0], [0.9, 3.0, 2.0], [9.0, 7.0, 8.0]]) == 1  # mean ranks 2, 5/3, 7/3
-    slow, fast = np.array([5.0, 5.1, 5.3, 5.6, 6.0]), np.array([1.0, 1.2, 1.3, 1.4, 1.5])
-    mixed = slow + np.array([-1, -1.5, -2, -2.5, 0.1])
-    points = [GridPoint(values, 1.0) for values in (slow, fast, mixed)]
-    assert own_point(points, 0) == 1
-    assert own_point([points[0], points[2]], 0) == 0  # ahead on 4 of 5 seeds only
-    assert own_point([points[0], GridPoint(slow, 0.5)], 0) == 0
+def points(*losses: float, steps: Sequence[float] = ()) -> list[GridPoint]:
+    """The points of a grid at which an arm has these losses."""
+    return [GridPoint(*point) for point in zip(losses, steps or [1.0] * len(losses), strict=True)]
+
+
+def test_arms_share_the_point_that_ranks_best_and_each_has_its_own_best() -> None:
+    arms = [points(1.0, 0.5, 2.0), points(0.9, 3.0, 2.0), points(9.0, 7.0, 8.0)]
+    assert shared_point(arms) == 1  # mean ranks 2, 5/3, 7/3
+    assert [own_point(arm, 1) for arm in arms] == [1, 0, 1]
+
+
+def test_ties_in_tuning_are_broken_by_steps_to_solve() -> None:
+    saturated = points(0.0, 0.0, 0.0, steps=[5.0, 4.0, 6.0])
+    assert shared_point([saturated, saturated]) == 1
+    assert own_point(saturated, 0) == 1
+    alike = points(0.0, 0.0, 0.0)
+    assert shared_point([alike, alike]) == 0
+    assert own_point(alike, 2) == 2  # where nothing tells them apart an arm stays at the shared one
+    crossed = [points(1.0, 2.0, steps=[6.0, 4.0]), points(2.0, 1.0, steps=[6.0, 4.0])]
+    assert shared_point(crossed) == 1  # they rank alike
+
+
+def test_a_value_at_the_edge_of_the_grid() -> None:
     assert edge({"train.lr": 0.1}, {"train.lr": [0.01, 0.1]}) == ["train.lr"]
     assert edge({"train.lr": 0.1, "init.value": 3}, {"train.lr": [0.01, 0.1, 1], "init.value": [3]}) == []
+    low, middle = ({"train.lr": value} for value in (0.01, 0.1))
+    arms = [
+        FrozenCell(
+            task="t", arm="a", identity="a1", chosen=middle, own=Choice(identity="a0", chosen=low, edge=["train.lr"])
+        ),
+        FrozenCell(task="t", arm="b", identity="b1", chosen=middle),
+    ]
+    assert edge_warnings(arms) == ["a, t: its best train.lr=0.01 is at the edge of the grid"]
+    arms = [FrozenCell(task="t", arm=arm, identity=arm, chosen=low, edge=["train.lr"]) for arm in "ab"]
+    assert edge_warnings(arms)[0] == "t: the shared train.lr=0.01 is at the edge of the grid"
+    assert len(edge_warnings(arms)) == 3
+
+
+def test_tuning_takes_as_many_seeds_as_the_confirmation_unless_given(tmp_path: Path) -> None:
+    mine = write_study(tmp_path, MINE.replace("  tuning_seeds: 5\n", ""))
+    use_extensions(mine.partition("=")[2])
+    composed = protocol.read("mine", "laptop", [mine])
+    assert composed is not None
+    assert len(composed.protocol.seeds("tune")) == 6
+
+
+def frozen_again(folder: Path, text: str, *words: str) -> FrozenStudy:
+    """The study frozen again as another text says it, confirmed."""
+    assert run("mine", folder, write_study(folder.parent, text), *words, "refreeze=true", phase="tune") == 0
+    assert run("mine", folder, write_study(folder.parent, text), *words, "refreeze=true", phase="confirm") == 0
+    frozen = FrozenStudy.read(folder)
+    assert frozen is not None
+    return frozen
+
+
+def test_a_study_frozen_again_after_a_look_gets_fresh_seeds_and_says_what_was_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "outputs"
+    first = frozen_again(folder, MINE)
+    assert (first.seeds, first.predecessor) == (list(range(6)), None)
+    assert frozen_again(folder, MINE) == first  # nothing was changed, so there is no other look to be had
+    kept = (folder / FILE).read_bytes()
+
+    wider = MINE.replace(".03]", ".03, .1]").replace("expect: lower", "expect: lower, margin: 1.5")
+    second = frozen_again(folder, wider, "train.steps=3")
+    assert second.seeds == list(range(6, 12))
+    assert second.predecessor is not None
+    assert second.predecessor.hash == first.hash
+    assert (folder / str(second.predecessor.file)).read_bytes() == kept
+    assert second.predecessor.used == list(range(6))
+    assert second.predecessor.changed == [
+        "protocol.claims.0.margin: null -> 1.5",
+        "protocol.grid.train.lr: [0.003, 0.01, 0.03] -> [0.003, 0.01, 0.03, 0.1]",
+        "train.steps: 4 -> 3",
+    ]
+    confirmed = load([folder]).runs.query("phase == 'confirm' and `config.resolved.train.steps` == 3")
+    assert set(confirmed["seed"]) == set(range(6, 12))
+    assert {verdict.seeds for verdict in claims.judge(load([folder]), second)} == {tuple(range(6, 12))}
+
+    third = frozen_again(folder, wider.replace("expect: lower", "expect: higher"), "train.steps=3")
+    assert third.seeds == list(range(12, 18))
+    assert third.used == list(range(12))
+    assert len(list(folder.glob("study-*.json"))) == 2
+    capsys.readouterr()
+    (folder / str(third.predecessor and third.predecessor.file)).replace(folder / FILE)  # the earlier one put back
+    shutil.copy(folder / FILE, folder / f"study-{second.hash}.json")
+    assert run("mine", folder, write_study(tmp_path, wider), "train.steps=3", phase="confirm") == 2
+    assert "is an earlier freezing" in capsys.readouterr().err
+
+
+def test_seeds_are_fresh_after_a_look_whatever_became_of_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    frozen_again(folder, MINE)
+    (folder / FILE).unlink()
+    gone = frozen_again(folder, MINE)
+    assert gone.seeds == list(range(6, 12))
+    assert gone.predecessor is not None
+    assert gone.predecessor.changed == ["study.json was removed"]
+    (folder / FILE).write_text('{"schema": 1, "seeds": [0, 1], "hash": "abc"}')
+    older = frozen_again(folder, MINE)
+    assert older.seeds == list(range(12, 18))
+    assert older.predecessor is not None
+    assert older.predecessor.changed == ["study.json could not be used"]
+    assert (folder / str(older.predecessor.file)).read_text() == '{"schema": 1, "seeds": [0, 1], "hash": "abc"}'
+
+
+def test_a_study_that_nobody_has_looked_at_may_keep_its_seeds(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    first = frozen_again(folder, MINE)
+    for record in folder.glob("*/run.json"):
+        if json.loads(record.read_text())["phase"] == "confirm":
+            shutil.rmtree(record.parent)
+    second = frozen_again(folder, MINE.replace("expect: lower", "expect: higher"))
+    assert second.seeds == first.seeds
+    assert second.predecessor is not None
+    assert second.predecessor.used == []
+    assert "nothing had been seen" in second.history
 
 
 def test_a_missing_tuning_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
