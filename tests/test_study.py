@@ -362,8 +362,8 @@ def test_a_value_at_the_edge_of_the_grid() -> None:
 
 def test_tuning_takes_as_many_seeds_as_the_confirmation_unless_given(tmp_path: Path) -> None:
     mine = write_study(tmp_path, MINE.replace("  tuning_seeds: 5\n", ""))
-    use_extensions(mine.partition("=")[2])
-    composed = protocol.read("mine", "laptop", [mine])
+    use_extensions([mine.partition("=")[2]])
+    composed = protocol.read("mine", "laptop", [])
     assert composed is not None
     assert len(composed.protocol.seeds("tune")) == 6
 
