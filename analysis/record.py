@@ -87,6 +87,11 @@ class UnreadableError(Exception):
 
 def read_run(directory: Path) -> dict[str, Any]:
     """run.json as one flat mapping; raises UnreadableError, or CommandError if its schema is newer than ours."""
+    return flatten(read_content(directory))
+
+
+def read_content(directory: Path) -> dict[str, Any]:
+    """run.json, checked; raises as :func:`read_run`."""
     try:
         with open(f"{directory}/run.json", encoding="utf-8") as file:
             content = json.load(file, parse_constant=no_constant, parse_float=finite, parse_int=whole)
@@ -107,7 +112,7 @@ def read_run(directory: Path) -> dict[str, Any]:
             f"{directory / 'run.json'} has schema {schema}, this version reads up to {SCHEMA}: update it"
         )
     check(content)
-    return flatten(content)
+    return dict(content)
 
 
 def no_constant(name: str) -> float:

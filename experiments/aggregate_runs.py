@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def replaced(name: str, there: Mapping[str, Path]) -> list[str]:
         if known[:-6] == name[:-6]
         and known != name
         and wandb_runs.sent(folder)
+        and wandb_runs.shown(folder) != wandb_runs.SUPERSEDED
+    ]
+
+
+def outlived(study: Path, arms: Sequence[ArmCurve], there: Mapping[str, Path]) -> list[str]:
+    """The ids of aggregates of arms of which no run counts any more."""
+    current = {described(study, arm, fingerprint(study, arm))["id"][:-6] for arm in arms}
+    return [
+        name
+        for name, folder in there.items()
+        if re.fullmatch(rf"{AGGREGATE}-.+-[0-9a-f]{{8}}(-tune|-confirm)?-[0-9a-f]{{6}}", name)
+        and not re.fullmatch(r".+-s\d+-[0-9a-f]{8}-[0-9a-f]{6}", name)  # a run of a task of that name
+        and name[:-6] not in current
         and wandb_runs.shown(folder) != wandb_runs.SUPERSEDED
     ]
 

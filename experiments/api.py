@@ -20,7 +20,7 @@ from experiments.extensions import Folders, rewritten
 from experiments.files import read_tensors
 from experiments.jobs import run_all
 from experiments.python_words import axis, words
-from experiments.record import find, read
+from experiments.record import find, place, read
 from experiments.settings import LARGEST_SWEEP, ConfigError, refuse
 from experiments.stack import Run, own_sources, refuse_stale
 from experiments.tasks._files import contents
@@ -97,10 +97,9 @@ def run(**settings: Any) -> Run:
 
 def _finished(job: Job) -> Run:
     """A run that an earlier command made."""
-    record = find(job)
+    record, folder = find(job), place(job)
     assert record is not None
-    assert job.study is not None
-    folder = job.study / record["run_id"]
+    assert folder is not None
     try:
         curves = read_curves(folder, record["status"])
     except UnreadableError as reason:

@@ -13,7 +13,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,9 @@ def push(options: Options) -> None:
         made = [one for one in tried if one is not None]
         if len(made) < len(tried):
             print(f"left out: {len(tried) - len(made)} runs that are being made")
-        made += [aggregated(study, arm, there) for arm in arm_curves.of_arms(records)]
+        arms = list(arm_curves.of_arms(records))
+        made += [aggregated(study, arm, there) for arm in arms]
+        take_out(study, records.runs[~checks.current(records.runs)]["record"], arms, there)
         wandb_runs.settle()
         print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
         if online:
@@ -124,10 +126,32 @@ def aggregated(study: Path, arm: ArmCurve, there: Mapping[str, Path]) -> bool:
     if wandb_runs.shown(there.get(said["id"])) == mark:
         return False
     for name in aggregate_runs.replaced(said["id"], there):
-        superseded = wandb_runs.SUPERSEDED
-        write(study, aggregate_runs.farewell(study, name), [], {"status": superseded}, superseded)
+        supersede(study, name)
     write(study, said, arm.rows, {**arm.summary, "status": "finished"}, mark)
     return True
+
+
+def supersede(study: Path, name: str) -> None:
+    """Have the server told that an aggregate is superseded."""
+    superseded = wandb_runs.SUPERSEDED
+    write(study, aggregate_runs.farewell(study, name), [], {"status": superseded}, superseded)
+
+
+def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there: Mapping[str, Path]) -> None:
+    """Take back what the mirror shows and is in no number any more: stale runs, and arms of which no run counts.
+
+    What has not been sent goes; of what has been, an aggregate is superseded.
+    """
+    folders = [study / record.rpartition("/")[2] for record in stale]
+    contents = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
+    stems = {wandb_content.run_id(content, study)[:-6] for content in contents}  # whatever semantics it shows
+    for name in [name for name in there if name[:-6] in stems and not wandb_runs.sent(there[name])]:
+        wandb_runs.forget(study, name)
+    for name in aggregate_runs.outlived(study, arms, there):
+        if wandb_runs.sent(there[name]):
+            supersede(study, name)
+        else:
+            wandb_runs.forget(study, name)
 
 
 # To a server

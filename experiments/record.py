@@ -19,6 +19,8 @@ from typing import Any
 import numpy
 import torch
 
+from analysis.commandline import CommandError
+from analysis.record import SCHEMA, UnreadableError, read_content
 from experiments.configs import Job, used_extensions
 from experiments.files import read_tensors, storing, write_json, write_tensors
 from experiments.identity import folder_name
@@ -26,7 +28,6 @@ from experiments.mirror import Mirror
 from experiments.settings import ConfigError
 from lstm_variants.spec import flatten
 
-SCHEMA = 1
 DONE = ("finished", "diverged", "failed", "stale")
 CHECKPOINT = "checkpoint.pt"
 
@@ -160,18 +161,28 @@ def _opening(job: Job) -> dict[str, Any]:
     }
 
 
+def place(job: Job) -> Path | None:
+    """The folder of the same run, under whatever readable name, or None."""
+    if job.study is None or job.folder is None:
+        return None
+    suffix = job.run_id.rpartition("-")[2]
+    folders = [job.folder, *sorted(path.parent for path in job.study.glob(f"*-{suffix}/run.json"))]
+    return next((folder for folder in folders if (folder / "run.json").is_file()), None)
+
+
 def find(job: Job) -> dict[str, Any] | None:
-    """The record of the same run, under whatever readable name, or None.
+    """The record of the same run, or None.
 
     Raises:
-        ConfigError: if it cannot be read, or is of a newer schema.
+        ConfigError: if it cannot be read, is of a newer schema, or is that of another run.
     """
-    if job.study is None:
+    folder = place(job)
+    if folder is None:
         return None
-    suffix = job.run_id.rsplit("-", 1)[1]
-    own = job.study / job.run_id / "run.json"
-    paths = [own] if own.is_file() else sorted(job.study.glob(f"*-{suffix}/run.json"))
-    return read(paths[0]) if paths else None
+    record = read(folder / "run.json")
+    if str(record["run_id"]).rpartition("-")[2] != job.run_id.rpartition("-")[2]:
+        raise ConfigError(f"{folder} holds the record of another run, {record['run_id']}; move it away to run this")
+    return record
 
 
 def other_settings(job: Job, record: Mapping[str, Any]) -> list[str]:
@@ -200,19 +211,13 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read, or is of a newer schema.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        schema = int(content["schema"])
-        complete = isinstance(content["status"], str) and isinstance(content["semantics"], dict)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        return read_content(path.parent)
+    except CommandError as error:
+        raise ConfigError(str(error)) from None
+    except UnreadableError as reason:
         raise ConfigError(
             f"{path}: cannot be read as a run record ({reason}); move it away to run this again"
         ) from None
-    if schema > SCHEMA:
-        raise ConfigError(f"{path}: schema {schema}; this program reads up to {SCHEMA}: use a newer version")
-    if not complete:
-        raise ConfigError(f"{path}: not a run record; move it away to run this again")
-    return dict(content)
 
 
 def fail(job: Job, error: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_claims import made
 
+import experiments
 from analysis import figures, report, runs
 from experiments import push, status
+from experiments.settings import ConfigError
+
+TINY = {"task": "adding", "task.length": 10, "model.hidden_size": 4, "record.wandb.mode": "disabled"}
+TINY |= {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}}
 
 HUGE = "1" * 4000
 RAW = ["NaN", "-Infinity", "1e999", HUGE, "99999999999999999999", "-1", "0", "true", "null", '"x"', '"\\u0000/.."']
@@ -206,3 +211,33 @@ def test_a_run_that_may_not_be_read_is_listed(tmp_path):
         assert [record for record, _ in runs.load([tmp_path / "s"]).skipped] == [f"s/{hidden.name}"]
     finally:
         hidden.chmod(0o755)
+
+
+def test_a_record_of_another_run_is_not_handed_back(tmp_path):
+    first, second = (experiments.run(seed=seed, study=str(tmp_path), **TINY) for seed in (0, 1))
+    folder = tmp_path / second.record["run_id"]
+    shutil.copy(tmp_path / first.record["run_id"] / "run.json", folder)
+    with pytest.raises(ConfigError, match=f"holds the record of another run, {first.record['run_id']}"):
+        experiments.run(seed=1, study=str(tmp_path), **TINY)
+    with pytest.raises(ConfigError, match="move it away"):
+        experiments.sweep({"seed": [0, 1]}, study=str(tmp_path), **TINY)
+
+
+def test_a_run_whose_folder_was_renamed_is_found(tmp_path):
+    made = experiments.run(study=str(tmp_path), **TINY)
+    folder = tmp_path / made.record["run_id"]
+    folder.rename(tmp_path / f"kept-{folder.name}")
+    again = experiments.run(study=str(tmp_path), **TINY)
+    assert again.record == made.record
+    assert again.metrics.equals(made.metrics.astype(again.metrics.dtypes))
+
+
+@pytest.mark.parametrize(("key", "value"), [("status", '"Finished"'), ("seed", "1e999"), ("results", "[]")])
+def test_a_damaged_record_is_not_trained_over(tmp_path, key, value):
+    made = experiments.run(study=str(tmp_path), **TINY)
+    path = tmp_path / made.record["run_id"] / "run.json"
+    path.write_text(json.dumps(made.record | {key: "%HERE%"}).replace('"%HERE%"', value))
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="cannot be read as a run record .*move it away"):
+        experiments.run(study=str(tmp_path), **TINY)
+    assert path.read_bytes() == before

@@ -178,3 +178,26 @@ def test_a_server_that_is_not_there_ends_in_one_line(study: Path, capsys: pytest
     assert "the server is broken" in error
     assert wandb_failure.sync_line(study) in error
     assert error.count("\n") == 1
+
+
+def test_stale_runs_are_not_sent_and_their_arm_is_taken_back(server: FakeServer, study: Path) -> None:
+    gru, lstm = (sorted(study.glob(f"adding-{variant}-s*")) for variant in ("gru", "lstm"))
+    push.main([f"study={study}"])
+    for folder in lstm:
+        aged(folder)
+    assert push.main([f"study={study}", "mode=online"]) == 0
+    assert {name[:8] for name in server.runs} == {"adding-g", "aggregat"}
+    assert not any("lstm" in name for name in server.runs)
+    for folder in gru:
+        aged(folder)
+    assert push.main([f"study={study}", "mode=online"]) == 0
+    assert not any(name.startswith("aggregate") for name in server.runs)
+    sent = set(server.runs)
+    assert push.main([f"study={study}", "mode=online"]) == 0
+    assert set(server.runs) == sent
+
+
+def aged(folder: Path) -> None:
+    """Make a run one of an older trainer."""
+    path = folder / "run.json"
+    path.write_text(path.read_text().replace('"trainer": 1', '"trainer": 0'))
