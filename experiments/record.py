@@ -6,7 +6,6 @@ import contextlib
 import csv
 import functools
 import io
-import json
 import platform
 import socket
 import subprocess

@@ -238,6 +238,6 @@ def test_a_damaged_record_is_not_trained_over(tmp_path, key, value):
     path = tmp_path / made.record["run_id"] / "run.json"
     path.write_text(json.dumps(made.record | {key: "%HERE%"}).replace('"%HERE%"', value))
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="cannot be read as a run record .*move it away"):
+    with pytest.raises(ConfigError, match=r"cannot be read as a run record .*move it away"):
         experiments.run(study=str(tmp_path), **TINY)
     assert path.read_bytes() == before

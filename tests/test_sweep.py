@@ -93,7 +93,7 @@ def test_a_run_cut_off_is_done_again_and_a_failed_one_when_asked(tmp_path: Path)
     assert stands(status="interrupted") == "again"
     assert stands(status="failed") == "failed"
     assert stands(semantics={"cell": 0, "task": 1, "trainer": 1}) == "stale"
-    for content, words in (("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 2}', "cannot be read")):
+    for content, words in (("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 1}', "cannot be read")):
         path.write_text(content)
         with pytest.raises(ValueError, match=words):
             standing(job)
