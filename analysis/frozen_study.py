@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
 from analysis.claim import Claim
@@ -154,10 +155,10 @@ class FrozenStudy(BaseModel):
             before.changed
         )
 
-    def choices(self, identity: str) -> str:
-        """Which of CHOICES the confirmation runs of an arm serve, for a reader."""
-        serves = [choice for choice in CHOICES if any(cell.at(choice).identity == identity for cell in self.cells)]
-        return " and ".join(serves)
+    def current(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """The runs without the confirmation runs of this study's earlier freezings."""
+        mine = (runs["study"] == self.study) & (runs["phase"] == "confirm")
+        return runs[~(mine & runs["seed"].isin(self.used))]
 
 
 def digest(value: Any) -> str:

@@ -12,6 +12,7 @@ python -m analysis.report study=outputs/demo why=scores:LSTM/adding     the runs
 
 import base64
 import dataclasses
+import functools
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -81,7 +82,9 @@ def report(options: Options) -> None:
     figures.use_own(options.extensions)
     everything = runs.load(options.study, options.strict)
     everything = dataclasses.replace(everything, skipped=sorted(everything.skipped + damaged))
-    chosen = choose(everything, options.variants, options.labels, options.tasks)
+    current = functools.reduce(lambda frame, one: one.current(frame), decided, everything.runs)
+    now = dataclasses.replace(everything, runs=current)
+    chosen = choose(now, options.variants, options.labels, options.tasks)
     records = dataclasses.replace(chosen, runs=claims.marked(chosen.runs, decided))
     if options.why:
         print(explain(records, options.why, decided))

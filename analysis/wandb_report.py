@@ -1,5 +1,6 @@
 """A study's report on wandb, as code: the claims with their verdicts, the scores, and panels of the aggregate runs."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ def report(records: Records, project: str, entity: str, study: str) -> Any:
     _, wr = wandb_panels.library()
     frozen = FrozenStudy.read(study)
     verdicts = claims.judge(records, frozen) if frozen else []
+    records = dataclasses.replace(records, runs=frozen.current(records.runs)) if frozen else records
     runset = wr.Runset(entity, project if entity else "", "arms", filters="Metric('JobType') == 'aggregate'")
     return wr.Report(
         project=project,

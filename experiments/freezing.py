@@ -70,10 +70,10 @@ def anew(study: Study, before: FrozenStudy | None, changed: Sequence[str]) -> Fr
     settings, cells = composed(study, chosen_cells(study), None)
     content = {**stated(study, first), "seeds": study.protocol.seeds("confirm", first)}
     content |= {"settings": settings, "cells": cells, "predecessor": predecessor(study, before, used, changed)}
-    frozen = FrozenStudy.model_validate(content)
+    frozen = write(study, FrozenStudy.model_validate(content))
     if frozen.predecessor:
         print(frozen.history, file=sys.stderr)
-    return write(study, frozen)
+    return frozen
 
 
 def write(study: Study, frozen: FrozenStudy) -> FrozenStudy:

@@ -401,6 +401,13 @@ def test_a_study_frozen_again_after_a_look_gets_fresh_seeds_and_says_what_was_ch
     confirmed = load([folder]).runs.query("phase == 'confirm' and `config.resolved.train.steps` == 3")
     assert set(confirmed["seed"]) == set(range(6, 12))
     assert {verdict.seeds for verdict in claims.judge(load([folder]), second)} == {tuple(range(6, 12))}
+    shown = second.current(load([folder]).runs)
+    assert set(shown[shown["phase"] == "confirm"]["seed"]) == set(range(6, 12))
+    assert (shown["phase"] == "tune").sum() == (load([folder]).runs["phase"] == "tune").sum()
+    assert run("mine", folder, write_study(tmp_path, wider), "train.steps=3", phase="report") == 0
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert f"frozen again as {second.hash} after {first.hash}" in text
+    assert "train.steps: 4 " in text
 
     third = frozen_again(folder, wider.replace("expect: lower", "expect: higher"), "train.steps=3")
     assert third.seeds == list(range(12, 18))
