@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.api import LoadedRun
+    from experiments.extensions import Folders
     from experiments.stack import Run
 
 
@@ -27,8 +28,11 @@ def sweep(axes: Mapping[str, Any | Sequence[Any]], **settings: Any) -> pd.DataFr
     return api.sweep(axes, **settings)
 
 
-def load_run(folder: str | Path) -> LoadedRun:
-    """A run's trained layer, task and configuration, from its directory."""
+def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun:
+    """A run's trained layer, task and configuration, from its directory.
+
+    ``extensions`` says where the folders of your own are that it needs, if no longer where its record says.
+    """
     from experiments import api
 
-    return api.load_run(folder)
+    return api.load_run(folder, extensions)

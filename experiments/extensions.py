@@ -101,10 +101,13 @@ def _folders(said: Folders) -> tuple[Path, ...]:
 def _listed(said: Folders) -> list[Any]:
     """Folders as they may be said: one, several separated by commas, or a list."""
     if not isinstance(said, str):
-        return [said] if isinstance(said, os.PathLike) else list(said)
+        listed = [said] if isinstance(said, os.PathLike) or not isinstance(said, Sequence) else list(said)
+        if wrong := [one for one in listed if not isinstance(one, str | os.PathLike)]:
+            raise refuse("extensions", wrong[0], "a folder or a list of folders is needed")
+        return listed
     if said.startswith("["):
-        listed: Any = parse(f"{KEY}{said}").value()
-        return [str(one) for one in listed]
+        parsed: Any = parse(f"{KEY}{said}").value()
+        return [str(one) for one in parsed]
     if said == "null":
         return []
     return [said] if Path(said).expanduser().is_dir() else said.split(",")

@@ -7,6 +7,7 @@ folder. A file whose name begins with ``_`` is a part that others share: ``from 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import os
@@ -91,9 +92,32 @@ def file(kind: str, name: str) -> Path | None:
 
 
 def sources(kind: str, name: str) -> list[Path]:
-    """The user's file of that name and the shared parts beside it; empty if there is no such file."""
+    """The user's file of that name, the shared parts beside it, what they import; empty if there is no such file."""
     path = file(kind, name)
-    return [path, *sorted(path.parent.glob("_*.py"))] if path else []
+    found = [path, *sorted(path.parent.glob("_*.py"))] if path else []
+    for one in found:  # and of those that are found on the way
+        found += [other for other in _imported(one) if other not in found]
+    return found
+
+
+def _imported(path: Path) -> list[Path]:
+    """The files of its folder that a file imports."""
+    try:
+        nodes = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.ImportFrom)]
+    except (OSError, SyntaxError, ValueError):
+        return []
+    named = [
+        path.parents[node.level - 1].joinpath(*(node.module or "").split("."), name)
+        for node in nodes
+        if 0 < node.level < len(path.parents)
+        for name in ("", *(alias.name for alias in node.names))
+    ]
+    return [
+        file
+        for one in dict.fromkeys(named)
+        for file in (one.with_name(f"{one.name}.py"), one / "__init__.py")
+        if file.is_file()
+    ]
 
 
 def load(path: Path) -> types.ModuleType:

@@ -78,7 +78,10 @@ def test_a_run_whose_folder_is_gone_or_another_says_so(folder: Path, tmp_path: P
         ValueError, match=r"legal are gated, mut1.*is no longer there; load_run\(folder, extensions=DIR"
     ):
         load_run(place)
-    assert load_run(place, extensions=moved).layer.cell.spec.cell == "cfn"
+    assert experiments.load_run(place, extensions=moved).layer.cell.spec.cell == "cfn"
+    for wrong in (5, [None]):
+        with pytest.raises(ValueError, match=r"extensions=.*: a folder or a list of folders is needed"):
+            load_run(place, extensions=wrong)
     file = moved / "cells" / "cfn.py"
     file.write_text(file.read_text() + "\n# another\n")
     with pytest.raises(ValueError, match="stale, another version of cell made it"):
@@ -140,11 +143,17 @@ def test_a_shared_part_an_activation_and_an_init_belong_to_the_version(folder: P
     write(folder, "cells/_parts.py", "HALF = 0.5\n")
     file = folder / "cells" / "cfn.py"
     file.write_text(file.read_text() + "\nfrom . import _parts\n")
+    write(folder, "cells/faster.py", "from ..shared.more import SIZE\nfrom .momentum import OwnCell\n")
+    write(folder, "shared/more.py", "from .sizes import SIZE\n")
+    write(folder, "shared/sizes.py", "SIZE = 1\n")
+    write(folder, "conf/variant/faster.yaml", "defaults: [momentum]\nlabel: faster\ncell: faster\n")
     said = ["study=null", "variant=forget_arctan", "init=spread", "variant.cell=gated"]
     for changed, words in (
         ("activations/arctan.py", said),
         ("inits/spread.py", said),
         ("cells/_parts.py", ["study=null", "variant=cfn"]),
+        ("cells/momentum.py", ["study=null", "variant=faster"]),
+        ("shared/sizes.py", ["study=null", "variant=faster"]),
     ):
         use_extensions(folder)
         before = semantics(resolve(compose(words)))
