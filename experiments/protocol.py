@@ -56,6 +56,7 @@ from experiments.scales import check_scales
 from experiments.settings import ConfigError, refuse
 from experiments.streams import generator
 
+DIFFERENCES = ("variant", "init", "task", "model", "train")  # what may tell arms, tasks and points of a grid apart
 FIRST_TUNING_SEED = 1_000_000  # confirmation seeds count from 0 and stay below it
 FEWEST_TUNING_SEEDS = {"score": 5, "loss": 5, "steps": 8, "solved": 8, "memory": 0, "share": 0}
 
@@ -181,9 +182,11 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
             if said_so is not None:
                 raise refuse(f"protocol.{key}", said_so, "a random search has search_runs in place of it")
         protocol.arms = _combinations(protocol) if protocol.factors else _drawn(protocol)
+    _differences(protocol)
     _undone_by_none(protocol, overrides)
     cells, skipped = _cells(protocol, [chosen, *settings, *api.overrides({"study": folder})], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
+    _each_of_its_own(protocol, cells)
     check_scales(protocol.claims, list(protocol.tasks), lambda task: _direction(protocol, cells, task))
     if any(claim.metric == "memory" for claim in protocol.claims) and (trained := _trained(protocol, cells)):
         raise refuse("train.steps", trained, "metric=memory is measured on untrained networks: 0")
@@ -215,6 +218,36 @@ def _combinations(protocol: Protocol) -> dict[str, list[str]]:
     """The arms that a balanced grid of factors makes, in the order of its axes."""
     points = [dict(zip(protocol.factors, p, strict=True)) for p in itertools.product(*protocol.factors.values())]
     return {", ".join(f"{key}={value}" for key, value in point.items()): api.overrides(point) for point in points}
+
+
+def _differences(protocol: Protocol) -> None:
+    """Refuse what can be no difference between the runs of a study.
+
+    Raises:
+        ConfigError: naming the word.
+    """
+    said = [(f"protocol.tasks.{task}", word) for task, on in protocol.tasks.items() for word in on]
+    said += [(f"protocol.arms.{arm}", word) for arm, changed in protocol.arms.items() for word in changed]
+    said += [("protocol.grid", f"{key}={values}") for key, values in protocol.grid.items()]
+    for where, word in said:
+        if _key(word).partition(".")[0].partition("/")[0] not in DIFFERENCES:
+            raise ConfigError(f"{where}: {word}: runs of a study differ in {', '.join(DIFFERENCES)} only")
+    for key, values in [*protocol.grid.items(), *protocol.factors.items()]:
+        if not values:
+            raise refuse(f"{key}", values, "no values, so there is nothing to run")
+
+
+def _each_of_its_own(protocol: Protocol, cells: Iterable[Cell]) -> None:
+    """Refuse two arms that are one: their comparison would say nothing.
+
+    Raises:
+        ConfigError: naming the two.
+    """
+    known: dict[tuple[str, str], str] = {}
+    for cell in [] if protocol.search else cells:
+        (job,) = cell.jobs([0], "confirm", protocol.points()[0])
+        if (other := known.setdefault((cell.task, job.arm), cell.arm)) != cell.arm:
+            raise ConfigError(f"protocol.arms: {other} and {cell.arm} are the same runs on {cell.task}")
 
 
 def _undone_by_none(protocol: Protocol, overrides: Sequence[str]) -> None:

@@ -73,15 +73,34 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
         print("".join(f"{note}\n" for note in notes), end="")
         launching = words.launching(overrides)
         settings = [word for word in overrides if word not in launching]
+        _obeyed(options, launching, settings)
         if options.workers is not None:
             launching.append(f"hydra.launcher.workers={options.workers}")
         study = read(options.experiment, options.scale.name, settings)
         if study is None:
             plain(options, [*launching, *settings])
             return
+        if axes := [word for word in launching if word.startswith(("hydra/sweeper", "hydra.sweeper"))]:
+            raise ConfigError(f"{axes[0]}: the study's own arms, tasks, grid and seeds say what is run")
         phases(study, options, chosen(launching))
     except (ConfigError, ValueError) as error:
         raise CommandError(explain(error)) from None
+
+
+def _obeyed(options: Options, launching: Sequence[str], settings: Sequence[str]) -> None:
+    """Refuse words that mean nothing to a study, or another thing than the study's own.
+
+    Raises:
+        ConfigError: naming the word.
+    """
+    for word in launching:
+        if "dry_run" in word:
+            raise ConfigError(f"{word}: phase=plan shows what a study would do")
+        if options.workers is not None and "workers" in word:
+            raise ConfigError(f"{word}: is said twice, also as workers={options.workers}")
+    for word in settings:
+        if word.startswith("protocol="):
+            raise ConfigError(f"{word}: the study's file says this; protocol.KEY=VALUE changes a part of it")
 
 
 def phases(study: Study, options: Options, launcher: StackedLauncher) -> None:

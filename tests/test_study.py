@@ -248,7 +248,14 @@ def test_a_declared_extension_runs_only_if_something_is_undecided(tmp_path: Path
         ("variant=gru", "variant=gruu", "variant=gruu: did you mean gru"),
         ("variant=gru", "variant=gru, train.lr=.1", "train.lr=... is said in protocol.arms.gru too"),
         ("variant=gru", "variant=gru, variant=mgu", "variant=mgu is said in protocol.arms.gru too"),
-        ("variant=gru", "variant=gru, +variant.new=1", "+variant.new=1: no key can be added"),
+        ("variant=gru", "variant=gru, +variant.new=1", "+variant.new=1: runs of a study differ in"),
+        ("variant=gru", "variant=gru, seed=3", "protocol.arms.gru: seed=3: runs of a study differ in variant"),
+        ("variant=gru", "variant=gru, study=elsewhere", "study=elsewhere: runs of a study differ in"),
+        ("variant=gru", "experiment=demo", "experiment=demo: runs of a study differ in"),
+        ("task.length=6", "task.length=6, phase=tune", "protocol.tasks.short: phase=tune: runs of a study"),
+        ("{train.lr", "{seed: [1, 2], train.lr", "protocol.grid: seed=[1, 2]: runs of a study differ in"),
+        ("[.003, .01, .03]", "[]", "train.lr=[]: no values"),
+        ("variant=gru", "variant=lstm", "lstm and gru are the same runs on short"),
         ("variant=gru", "variant=gru, variant.label=mine", "variant.label=mine: belongs to a file"),
     ],
 )
@@ -295,7 +302,22 @@ def test_one_study_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["variant=mgu", "variant=lstm,gru", "train.lr=.1", "seed=3", "task=copy", "+x=1", "hydra.run.dir=x", "study="],
+    [
+        "variant=mgu",
+        "variant=lstm,gru",
+        "train.lr=.1",
+        "seed=3",
+        "task=copy",
+        "+x=1",
+        "hydra.run.dir=x",
+        "study=",
+        "protocol=null",
+        "protocol={}",
+        "hydra/sweeper=basic",
+        "hydra.sweeper.params={seed: 1}",
+        "hydra.launcher.dry_run=true",
+        "hydra.launcher.workers=2",
+    ],
 )
 def test_a_word_that_a_study_would_not_obey_is_refused(
     word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
