@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def axis(key: str, values: Any) -> list[Any]:
     Sets have no order and are sorted.
 
     Raises:
-        ConfigError: if there are no values, too many, or several dimensions of them.
+        ConfigError: if there are no values, one twice, or several dimensions of them.
     """
     if getattr(values, "ndim", 1) > 1:
         raise ConfigError(f"{key}: an axis has one dimension, got {values.ndim}")
@@ -65,6 +66,8 @@ def axis(key: str, values: Any) -> list[Any]:
     listed = list(itertools.islice(values, LARGEST_SWEEP + 1))
     if not listed:
         raise ConfigError(f"{key}: no values, so there is nothing to run")
+    if again := next((said for said, count in Counter(map(repr, listed)).items() if count > 1), None):
+        raise ConfigError(f"{key}: {again} is there twice, and would count twice")
     return listed
 
 

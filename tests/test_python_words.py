@@ -100,8 +100,10 @@ def test_an_axis_is_what_can_be_iterated_over(values: Any, arrive: list[Any]) ->
     assert repr(axis("seed", values)) == repr(arrive)
 
 
-@pytest.mark.parametrize("values", [[], (), range(0), np.array([]), iter(()), set(), np.zeros((2, 2)), {1, "a"}])
-def test_an_axis_without_values_or_order_is_refused(values: Any) -> None:
+@pytest.mark.parametrize(
+    "values", [[], (), range(0), np.array([]), iter(()), set(), np.zeros((2, 2)), {1, "a"}, [0, 1, 0]]
+)
+def test_an_axis_without_values_or_order_or_with_one_twice_is_refused(values: Any) -> None:
     with pytest.raises(ConfigError, match=r"\Aseed: "):
         experiments.sweep({"seed": values})
 
