@@ -562,7 +562,9 @@ def explain(error: BaseException) -> str:
         hydras = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
         return f"{group}={name}: {_not_there(group, name, hydras)}"
     if found := re.search(r"Could not override '([^']+)'", text):
-        return f"{found[1]}: unknown key; {_nearest(found[1], _siblings(found[1]))}"
+        below = re.search(r"full_key: (\S+)", str(cause))  # of a mapping, the key in it
+        key = below[1] if below and below[1].startswith(f"{found[1]}.") else found[1]
+        return f"{key}: unknown key; {_nearest(key, _siblings(key))}"
     if found := re.search(r"full_key: (\S+)", str(cause)):
         return f"{found[1]}: {str(cause).splitlines()[0]}"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())

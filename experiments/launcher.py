@@ -63,6 +63,8 @@ class StudySweeper(BasicSweeper):
         if (count := math.prod(map(_choices, overrides))) > LARGEST_SWEEP:
             raise ConfigError(f"{count} runs in a sweep: {LARGEST_SWEEP} at most; parts of it can share a study")
         for override in overrides:
+            if override.is_interval_sweep():
+                raise ConfigError(f"{override.input_line}: an interval has no end of values; give some")
             if override.is_discrete_sweep() and not any(True for _ in override.sweep_iterator()):
                 raise ConfigError(f"{override.input_line}: no values, so there is nothing to run")
         (batch,) = self.split_arguments(overrides, None)
@@ -77,7 +79,9 @@ class StudySweeper(BasicSweeper):
 def _choices(override: Override) -> int:
     """How many values a word of the command line stands for; 1 for a glob, which stands for files."""
     value = override.value()
-    if isinstance(value, RangeSweep) and value.step:
+    if isinstance(value, RangeSweep) and not value.step:
+        raise ConfigError(f"{override.input_line}: a step other than 0 is needed")
+    if isinstance(value, RangeSweep):
         return max(0, math.ceil(((value.stop or 0) - (value.start or 0)) / value.step))
     return len(value.list) if isinstance(value, ChoiceSweep) else 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -14,7 +15,13 @@ from experiments.settings import ConfigError
 
 PATHS = ("study", "extensions")  # texts, also where they look like a number: study=2026_11_25
 GRAMMAR = re.compile(r"\s*([\[{'\"]|[A-Za-z_][\w-]*\s*\()", re.ASCII)  # a list, a mapping, quotes or a function begins
-WITH_VALUE = ("-c", "--cfg", "-p", "--package", "-i", "--info")
+CONFIGURATION = ("job", "hydra", "all")
+INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+WITH_VALUE = {
+    **dict.fromkeys(("-c", "--cfg"), CONFIGURATION),
+    **dict.fromkeys(("-i", "--info"), INFORMATION),
+    **dict.fromkeys(("-p", "--package"), ("parts of the configuration",)),
+}
 FLAGS = ("-m", "--multirun", "-h", "--help", "--resolve", "--hydra-help", "--version", *WITH_VALUE)
 LAUNCHING = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
 
@@ -44,22 +51,34 @@ def flags_and_words(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
     """The flags of a command line, with their values, and its words, in whatever order they came.
 
     Raises:
-        ConfigError: for a flag that this project has no use for.
+        ConfigError: for a flag that this project has no use for, or without its value.
     """
     flags: list[str] = []
     said: list[str] = []
     valued = False
     for argument in arguments:
         is_flag = argument.startswith("-")
-        if is_flag and argument.partition("=")[0] not in FLAGS:
+        name, equals, _ = argument.partition("=")
+        if is_flag and name not in (WITH_VALUE if equals else FLAGS):
             raise ConfigError(f"{argument}: legal are {', '.join(FLAGS)}, and words KEY=VALUE")
         if is_flag or (valued and "=" not in argument):
             flags.append("--multirun" if argument == "-m" else argument)
         else:
             said.append(argument)
         valued = argument in WITH_VALUE
+    for flag, value in itertools.pairwise([*flags, ""]):
+        name, equals, given = flag.partition("=")
+        _check_value(name, given if equals else value)
     sweep = ["--multirun"] if "--multirun" in flags else []
     return [*sweep, *(flag for flag in flags if flag != "--multirun")], said
+
+
+def _check_value(flag: str, value: str) -> None:
+    """Refuse a flag whose value is missing or none that Hydra has."""
+    legal = WITH_VALUE.get(flag, ())
+    free = flag in ("-p", "--package") and value and not value.startswith("-")
+    if legal and value not in legal and not free:
+        raise ConfigError(f"{flag} {value}".rstrip() + f": legal after it are {', '.join(legal)}")
 
 
 def understood(words: Iterable[str]) -> tuple[list[str], list[str]]:
