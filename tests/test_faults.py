@@ -293,7 +293,11 @@ def test_what_failed_and_what_is_stale_is_done_again_when_asked(tmp_path: Path) 
     run_all(many, workers=1, show=False)
     whole = outcome(study)
     paths = {job.seed: study / job.run_id / "run.json" for job in many}
-    for seed, change in ((1, {"status": "failed"}), (2, {"semantics": {"cell": 0, "task": 1, "trainer": 1}}), (3, {"status": "interrupted"})):
+    for seed, change in (
+        (1, {"status": "failed"}),
+        (2, {"semantics": {"cell": 0, "task": 1, "trainer": 1}}),
+        (3, {"status": "interrupted"}),
+    ):
         paths[seed].write_text(json.dumps(json.loads(paths[seed].read_text()) | change))
 
     def plan(*more: str) -> str:
