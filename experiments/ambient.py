@@ -25,6 +25,7 @@ def defaults() -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices=[]))  # building a layer draws from the global generator
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         stack.enter_context(_on_cpu())
+        stack.enter_context(_full_precision())
         stack.enter_context(_switches())
         yield
 
@@ -36,14 +37,32 @@ def _on_cpu() -> contextlib.AbstractContextManager[object]:
 
 
 @contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Products of matrices in float32 as it stands; torch has one word for all backends, and one for each."""
+    backends = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
+    each = [backend.fp32_precision for backend in backends]
+    try:
+        common = torch.get_float32_matmul_precision()
+    except RuntimeError:  # they have been set apart
+        common = None
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        if common is not None:
+            torch.set_float32_matmul_precision(common)
+        for backend, precision in zip(backends, each, strict=True):
+            backend.fp32_precision = precision
+
+
+@contextlib.contextmanager
 def _switches() -> Iterator[None]:
     """What torch keeps in global switches."""
-    dtype, precision, threads = torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.get_num_threads()
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     flushes, mkldnn = _flushes(), torch.backends.mkldnn.enabled
     torch.set_default_dtype(torch.float32)
-    torch.set_float32_matmul_precision("highest")
     torch.use_deterministic_algorithms(False)
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
@@ -51,7 +70,6 @@ def _switches() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(dtype)
-        torch.set_float32_matmul_precision(precision)
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         torch.set_flush_denormal(flushes)
         torch.backends.mkldnn.enabled = mkldnn  # as it was

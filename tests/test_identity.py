@@ -140,6 +140,17 @@ def switched(name: str, value: Any, before: Any) -> Iterator[None]:
         getattr(torch, name)(before)
 
 
+@contextmanager
+def precision_of_one_backend() -> Iterator[None]:
+    backend = torch.backends.mkldnn.matmul
+    before, backend.fp32_precision = backend.fp32_precision, "bf16"
+    try:
+        yield
+        assert backend.fp32_precision == "bf16", "the caller finds everything as it was"
+    finally:
+        backend.fp32_precision = before
+
+
 AMBIENT: dict[str, AbstractContextManager[Any]] = {
     "autocast": torch.autocast("cpu"),
     "default dtype": switched("set_default_dtype", torch.float64, torch.float32),
@@ -149,6 +160,7 @@ AMBIENT: dict[str, AbstractContextManager[Any]] = {
     "inference_mode": torch.inference_mode(),
     "deterministic": switched("use_deterministic_algorithms", True, False),
     "precision": switched("set_float32_matmul_precision", "medium", "highest"),
+    "precision of one backend": precision_of_one_backend(),
     "denormal": switched("set_flush_denormal", True, False),
     "seed": switched("manual_seed", 7, 7),
     "anomaly": torch.autograd.set_detect_anomaly(True, check_nan=True),
