@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis import runs, wandb_panels, wandb_report
+from analysis import checks, runs, wandb_panels, wandb_report
 from analysis.commandline import CommandError, about, command
 from analysis.frozen_study import FrozenStudy
 from analysis.runs import Records
@@ -61,6 +61,8 @@ def make(options: Options) -> None:
     study = options.study[0]
     FrozenStudy.read(study)  # refused if it was changed
     records = runs.load([study])
+    if stale := checks.stale(records.runs):
+        print(stale, file=sys.stderr)
     project = (
         re.sub(r"[^A-Za-z0-9_.]+", "-", str(records.runs["study"].iloc[0])).strip("-") or "study"
     )  # as the mirror has it

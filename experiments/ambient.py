@@ -39,7 +39,7 @@ def _on_cpu() -> contextlib.AbstractContextManager[object]:
 @contextlib.contextmanager
 def _full_precision() -> Iterator[None]:
     """Products of matrices in float32 as it stands; torch has one word for all backends, and one for each."""
-    backends = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
+    backends = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul  # type: ignore[attr-defined]
     each = [backend.fp32_precision for backend in backends]
     try:
         common = torch.get_float32_matmul_precision()

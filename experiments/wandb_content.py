@@ -102,15 +102,18 @@ def gates(variant: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def final_numbers(content: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
-    """The summary: score (the chance level if the run diverged), solved ..., and the record's closing part whole."""
-    results, diverged = content["results"], content["status"] == "diverged"
+    """The summary: score (none if the run diverged), solved ..., and the record's closing part whole."""
+    results = content["results"]
     numbers = {key: value for key, value in results.items() if key != "final"}
     numbers |= {f"final/{key}": value for key, value in results.get("final", {}).items()}
-    if diverged:
-        numbers["score"] = content["task"]["chance"]
     numbers = {key: value for key, value in numbers.items() if value is not None}
     record = {key: content[key] for key in CLOSING} | {"columns": list(columns)}
-    return {**numbers, "status": content["status"], "diverged": diverged, "record": json.dumps(record)}
+    return {
+        **numbers,
+        "status": content["status"],
+        "diverged": content["status"] == "diverged",
+        "record": json.dumps(record),
+    }
 
 
 def fingerprint(folder: Path) -> str:

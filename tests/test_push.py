@@ -119,6 +119,10 @@ def test_a_diverged_run_counts_in_its_arm_as_long_as_it_lived(study: Path) -> No
     assert (mirrored.summary["runs"], mirrored.summary["diverged_runs"]) == (4, 1)
     solved = np.mean([records.curve("gru", "adding", seed)[-1] <= 0.01 for seed in range(3)]) * 3 / 4
     assert mirrored.summary["solve_rate"] == pytest.approx(solved)
+    (path,) = next(study.glob("wandb/offline-run-*-adding-gru-s3-*")).glob("*.wandb")
+    alone = wandb_source.parsed(path).summary
+    assert alone["diverged"]
+    assert "score" not in alone, "it is worse than every number"
 
 
 def test_a_run_that_is_being_made_is_left_alone(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

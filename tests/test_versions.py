@@ -175,6 +175,8 @@ def test_only_current_runs_are_mirrored(
     shown = capsys.readouterr().out
     assert LINE in shown
     assert "3 wandb runs, 3 of them made now" in shown  # two runs and their arm
+    assert workspace.main([f"study={mixed}", "dry_run=true"]) == 0
+    assert LINE in capsys.readouterr().err
     assert set(runs.load([f"wandb-offline:{mixed}"]).runs["status"]) == {"finished"}
     monkeypatch.setattr(versions, "TRAINER", 9)
     assert wandb_source.read(f"wandb-offline:{mixed}").reasons == [None, None]
