@@ -185,12 +185,6 @@ class Simulation:
         """The verdicts on one study. seeds: what its confirmation runs are labelled, for a planted leak."""
         return claims.judge(self.records(study, seeds), content(self.design, self.cells[study]))
 
-    def at(self, choice: str, study: int) -> list[Verdict]:
-        """The verdicts on one study at one choice of settings alone."""
-        alone = [cell.model_copy(update={"own": None, **dict(cell.at(choice))}) for cell in self.cells[study]]
-        alone = [one.model_copy(update={"own": None}) for one in alone]
-        return claims.judge(self.records(study), content(self.design, alone))
-
     def records(self, study: int, seeds: list[int] | None = None) -> Records:
         """The confirmation runs of one study, as analysis reads them."""
         protocol = self.design.protocol
@@ -225,7 +219,7 @@ class Simulation:
         return pd.DataFrame({**columns, "task.direction": "max" if more else "min"})
 
     def may_be_decided(self) -> NDArray[np.bool_]:
-        """The studies, shape (n,), in which a raw p of a comparison is at most alpha, to one side, at both choices."""
+        """The studies, shape (n,), in which a raw p of a comparison is at most alpha at both choices."""
         design, protocol = self.design, self.design.protocol
         if not design.plain:
             return np.ones(len(self.cells), dtype=bool)
@@ -236,16 +230,21 @@ class Simulation:
         return found
 
     def sides(self, seeds: int, alpha: float) -> NDArray[np.bool_]:
-        """Whether, at a look, some comparison of each study is on one side at both choices."""
-        both = []
-        for choice in ("shared", "own"):
-            logs = self.logs(choice)[..., :seeds]
-            d = logs[:, :, 1:] - logs[:, :, :1]
-            d = d[:, 0] - d[:, 1] if self.design.tasks > 1 else d[:, 0]
-            p = raw_p(d)
-            both.append(np.where(p <= alpha, np.sign(np.median(d, axis=-1)), 0))
-        agree: NDArray[np.bool_] = ((both[0] != 0) & (both[1] != 0)).any(axis=1)
-        return agree
+        """Whether, at a look, some comparison of each study has such a p at both choices."""
+        shared, own = (raw_p(self.differences(choice, seeds)) <= alpha for choice in ("shared", "own"))
+        found: NDArray[np.bool_] = (shared & own).any(axis=1)
+        return found
+
+    def alone(self, choice: str) -> float:
+        """The share of studies that one choice by itself would decide a comparison of."""
+        p = raw_p(self.differences(choice, self.design.seeds))
+        return float(np.mean([stats.holm(one).min() <= claims.ALPHA for one in p]))
+
+    def differences(self, choice: str, seeds: int) -> Array:
+        """Log ratios of each arm and the baseline on the first seeds, shape (studies, arms, seeds)."""
+        logs = self.logs(choice)[..., :seeds]
+        d = logs[:, :, 1:] - logs[:, :, :1]
+        return np.asarray(d[:, 0] - d[:, 1] if self.design.tasks > 1 else d[:, 0])
 
     def logs(self, choice: str) -> Array:
         """Log losses of the confirmation runs, shape (studies, tasks, arms, seeds)."""
