@@ -26,8 +26,9 @@ from experiments.jobs import make_plan
 from experiments.settings import ConfigError
 from experiments.slurm import Options, run_on_slurm
 
-SAID = ["-m", "variant=lstm,CIFG", "seed=range(0,2)", "task=continual_reber", "train.batch_size=4"]
-SAID += ["train.eval_every=200", "train.eval_size=16", "model.hidden_size=4", "record.checkpoint_every=.2"]
+SIZES = ["variant=lstm,CIFG", "seed=range(0,2)", "train.batch_size=4", "train.eval_every=200", "train.eval_size=16"]
+SIZES += ["model.hidden_size=4", "record.checkpoint_every=.2"]
+SAID = ["-m", "task=continual_reber", *SIZES]
 ON_SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus=1"]
 DETACHED = [*ON_SLURM, "hydra.launcher.detach=true"]
 
@@ -77,6 +78,12 @@ def study(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["pkill", "-f", f"study={folder}"], check=False)
         if tasks := cluster.queue(folder):
             cluster.ask("scancel", *(task.name for task in tasks))
+
+
+@pytest.fixture
+def hold(study: Path) -> Path:
+    """A file beside the study's own task; while it lies there, a step of training takes a second."""
+    return Path(shutil.copytree(ROOT / "tests/data/held", study.with_name("own"))) / "hold"
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +170,11 @@ def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int
 
 
 @on_a_cluster
-def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, whole: Callable[[int], Path]) -> None:
-    said = [*SAID, "train.steps=1600", "hydra.launcher.stack=2"]
+def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Path, tmp_path: Path) -> None:
+    said = ["-m", "task=held_reber", f"extensions={hold.parent}", *SIZES, "train.steps=600", "hydra.launcher.stack=2"]
+    whole = tmp_path / "whole"
+    assert gates(whole, *said)[0] == 0
+    hold.touch()  # until every one of them has been disturbed
     at_the_same_time = [start(study, *said, *DETACHED) for _ in range(2)]
     for process in at_the_same_time:
         shown, _ = process.communicate(timeout=200)
@@ -189,10 +199,11 @@ def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, whole: C
     cluster.ask("scancel", "--signal=TERM", second.name)  # as at the time limit: it checkpoints and goes back itself
     at_once(first)
     at_once(second)
+    hold.unlink()
     shown, _ = attached.communicate(timeout=300)
     assert attached.returncode == 0, shown
     assert "4 to resume or do again; to run: 4" in shown
-    assert table(study) == table(whole(1600))
+    assert table(study) == table(whole)
     assert not [path for path in study.glob("*-s*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
 
 
