@@ -1,8 +1,10 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
+HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity versions sharing
+HOSTILE += extensions frozen_study verdicts terminal resources wandb_environment workers faults
 
-.PHONY: help setup demo test torture learnable lint format
+.PHONY: help setup demo test torture hostile learnable lint format
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +24,11 @@ demo: setup  ## run the demo sweep (30 small nets) and draw its report
 test: setup  ## run the tests
 	$(PY) -m pytest -n auto
 
-torture: setup  ## kill a sweep fifty times, and fuzz at length (half an hour)
-	$(PY) -m pytest tests/test_torture.py tests/test_fuzz.py tests/test_fuzz_files.py --slow --timeout 3600
+torture: setup  ## kill a sweep fifty times (half an hour)
+	$(PY) -m pytest tests/test_torture.py --slow --timeout 3600
+
+hostile: setup  ## bad input, damaged files and strange surroundings at length (an hour)
+	$(PY) -m pytest $(HOSTILE:%=tests/test_%.py) --slow --timeout 3600
 
 learnable: setup  ## train every synthetic task at its smallest useful size (many minutes)
 	$(PY) tests/learnable.py
