@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from lstm_variants import engines
 
+LARGEST_SEED = 2**63 - 1  # beyond, no table of runs can hold it
 MOST_THREADS = 1024  # beyond, starting them fails in the middle of a run
 LARGEST_SWEEP = 1_000_000  # runs; their configurations are held in memory
 
@@ -152,6 +153,8 @@ class Root:
             part.check()
         if self.study is not None and not self.study.strip():
             raise refuse("study", self.study, "a folder is needed")
+        if not -LARGEST_SEED <= self.seed <= LARGEST_SEED:
+            raise refuse("seed", self.seed, f"at most {LARGEST_SEED} is legal")
         _one_of("device", self.device, ("auto", "cpu", "cuda"))
         _one_of("engine", self.engine, engines.NAMES)
         for key, legal in (("phase", ("tune", "confirm")), ("retry", ("failed", "stale"))):

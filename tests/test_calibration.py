@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from analysis import stats
 from analysis.claim import Claim
@@ -178,7 +179,7 @@ def test_a_planted_effect_is_found(name: str, count: int) -> None:
     design, stated = POWER[name]
     found = float(np.mean([one[0].verdict == "reproduced" if one else False for one in verdicts(design, count)]))
     print(f"\npower, {name}: {found:.3f} of {count} studies")
-    assert found >= stated - tolerance(stated, count)
+    assert found >= binom.ppf(0.01, count, stated) / count  # near 1 a few studies are too skewed for `tolerance`
 
 
 def test_adding_seeds_until_it_is_significant_is_no_test(count: int) -> None:

@@ -122,6 +122,7 @@ def said_alone(said: str) -> None:
         ("record.wandb.mode=on", ["record.wandb.mode"]),
         ("train.lr=1,2", ["train.lr"]),
         ("seed=x", ["seed", "x", "Integer"]),
+        ("seed=9223372036854775808", ["seed=9223372036854775808", "9223372036854775807"]),
         ("extensions=/no/such", ["extensions"]),
     ],
 )
