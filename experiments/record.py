@@ -166,7 +166,7 @@ def place(job: Job) -> Path | None:
         return None
     suffix = job.run_id.rpartition("-")[2]
     folders = [job.folder, *sorted(path.parent for path in job.study.glob(f"*-{suffix}/run.json"))]
-    return next((folder for folder in folders if (folder / "run.json").is_file()), None)
+    return next((folder for folder in folders if (folder / "run.json").exists()), None)
 
 
 def find(job: Job) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -61,7 +62,7 @@ def test_status_counts_runs_and_shows_the_last_errors(tmp_path: Path) -> None:
     for job, change in zip(mine, changes, strict=False):
         path = job.folder / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    (mine[3].folder / "run.json").unlink()
+    shutil.rmtree(mine[3].folder)
     with lock(tmp_path, mine[1].run_id):
         standing = status.look(tmp_path)
     assert standing.total == {"finished": 1, "failed": 1, "running": 1, "waiting": 1}
