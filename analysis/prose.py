@@ -96,7 +96,7 @@ def numbered(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
 def spelled(value: float, infinite: str = "diverged") -> str:
     """Three digits as LaTeX writes them, in text or in a formula; whole numbers in full, infinite ones as a word."""
     if math.isinf(value):
-        return infinite
+        return infinite if value > 0 or infinite == "diverged" else f"-{infinite}"
     text = f"{value:.0f}" if value.is_integer() else tables.number(value)
     mantissa, e, exponent = text.partition("e")
     return rf"\ensuremath{{{mantissa}\times10^{{{int(exponent)}}}}}" if e else text

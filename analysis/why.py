@@ -111,6 +111,8 @@ def panel(records: Records, figure: str, numbers: pd.DataFrame, task: str, name:
         runs = runs[(runs["task"] == task) & (runs["name"] == name)]
     else:  # an effect or a knob
         runs = runs[runs["task"] == task]
+    if "pairs" in rows:  # paired differences, which a diverged run makes infinite: no scores, that diverge
+        rows = rows.assign(**{column: rows[column].map(written) for column in ("effect", "low", "high")})
     table = tabulate(tables.texts(rows), list(rows.columns), disable_numparse=True)
     return f"{figure}, {name}, {task}\n\n{table}\n\n{behind(runs)}"
 

@@ -1,6 +1,7 @@
 """The report: complete, repeatable to the byte, safe with whatever a record says, and never half written."""
 
 import errno
+import math
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import records
 from test_claims import made
 
-from analysis import claims, figures, report, runs, tables, theme
+from analysis import claims, figures, prose, report, runs, tables, theme
 from analysis import made as made_by_report
 from analysis.figures import scores
 
@@ -463,6 +464,21 @@ def latex(value: float) -> str:
 def test_why_knows_the_figures_of_all_tasks(study, capsys):
     assert report.main([f"study={study}", "why=heat_map:GRU/digits"]) == 0
     assert "digits" in capsys.readouterr().out
+
+
+def test_why_calls_what_a_diverged_run_makes_infinite_so(tmp_path, capsys):
+    for seed in range(8):
+        records.write(tmp_path / "s", "lstm", seed=seed)
+        records.write(tmp_path / "s", "gru", seed=seed, status="diverged", results__score=None)
+    assert report.main([f"study={tmp_path / 's'}", "why=heat_map:GRU/adding"]) == 0
+    numbers = capsys.readouterr().out.partition("\n\n")[2].partition("\n\n")[0]
+    assert numbers.count("infinite") == 4  # the effect, its size and its interval
+    assert "diverged" not in numbers
+
+
+def test_an_infinite_number_of_a_claim_keeps_its_sign():
+    assert [prose.spelled(end, "infinite") for end in (-math.inf, math.inf)] == ["-infinite", "infinite"]
+    assert prose.spelled(-math.inf) == "diverged"
 
 
 def test_claims_come_first_with_their_verdicts(tmp_path, quick):
