@@ -38,7 +38,8 @@ class Finding:
     p: of the nearer side, before Holm: exact where paired, approximate for shares. side: the verdict if p is small
     enough. least, most: the bounds of the estimate on the claim's scale, equal where it is known; low, high: its
     interval at .95, of this comparison alone. reason: why it is undecided, if it is and p alone does not say it. d: the
-    differences of a claim of `same` that the study could have seen to fail, else None.
+    differences of a claim of `same` that the study could have seen to fail, else None. floor: what no estimate is
+    below, 0 of a ratio.
     """
 
     p: float
@@ -50,13 +51,14 @@ class Finding:
     notes: list[str] = field(default_factory=list)
     reason: str = ""
     d: Outcomes | None = None
+    floor: float = -math.inf
 
     @property
     def estimate(self) -> Estimate:
         """The estimate with its interval; of one between bounds the end that is informative, NaN if neither is."""
         one_sided = self.least if self.most == math.inf else self.most
         value = self.least if self.least == self.most else one_sided
-        nothing = self.most == math.inf and self.least in (0.0, -math.inf)
+        nothing = self.most == math.inf and self.least == self.floor
         return Estimate(math.nan if nothing else value, self.low, self.high)
 
     @property
@@ -66,7 +68,7 @@ class Finding:
             return written(self.least)
         if self.most == math.inf:
             return "no information" if math.isnan(self.estimate.value) else f"at least {written(self.least)}"
-        if self.least in (0.0, -math.inf):
+        if self.least == self.floor:
             return f"at most {written(self.most)}"
         return f"{written(self.least)} to {written(self.most)}"
 
@@ -174,7 +176,9 @@ def by_rank(d: Outcomes, claim: Claim, notes: list[str]) -> Finding:
     """What the signed ranks of d say of a claim that it is higher or lower than a bound."""
     less, greater = (stats.signed_rank_p(d, claim.bound, side) for side in ("less", "greater"))
     side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
-    return Finding(min(1.0, 2 * min(less, greater)), side, *shown(d, claim), notes, between_bounds(d))
+    return Finding(
+        min(1.0, 2 * min(less, greater)), side, *shown(d, claim), notes, between_bounds(d), floor=floor(claim)
+    )
 
 
 def by_equivalence(d: Outcomes, comparison: Comparison, runs: Cells) -> Finding:
@@ -188,7 +192,8 @@ def by_equivalence(d: Outcomes, comparison: Comparison, runs: Cells) -> Finding:
     side, p = ("reproduced", inside) if inside <= outside else ("refuted", outside)
     reason = f"the study could not have seen a difference: {', '.join(blind)}" if blind else between_bounds(informed)
     found = shown(d, claim)
-    return Finding(p, side, *found, cautions(comparison, runs), reason, None if blind else informed)
+    notes, seen = cautions(comparison, runs), None if blind else informed
+    return Finding(p, side, *found, notes, reason, seen, floor(claim))
 
 
 def shows_something(comparison: Comparison, able: Mapping[tuple[str, str], Flags]) -> Flags:
@@ -225,6 +230,11 @@ def shown(d: Outcomes, claim: Claim) -> tuple[float, float, float, float]:
     estimate = (*stats.pseudomedian(d), *stats.paired_difference(d)[1:])
     least, most, low, high = (power(value) for value in estimate) if claim.scale == "ratio" else estimate
     return least, most, low, high
+
+
+def floor(claim: Claim) -> float:
+    """The smallest size there is on the claim's scale."""
+    return 0.0 if claim.scale == "ratio" else -math.inf
 
 
 def power(value: float) -> float:

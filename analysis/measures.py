@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis import stats
 from analysis.claim import EQUIVALENT, Claim
-from analysis.outcomes import Array, Flags, Outcomes
+from analysis.outcomes import Array, Flags, Outcomes, less
 
 LOSS, BUDGET = "results.final.eval/loss", "config.resolved.train.steps"
 MEMORY, CHANCE_LOSS = "results.final.memory/median", "task.chance_loss"
@@ -18,7 +18,8 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, claim: Claim) -> Outco
     steps = budget(first, second)
     one, two = (measured(arm, claim, steps) for arm in (first, second))
     d = on_scale(one, claim) - on_scale(two, claim)
-    equal = one.exact & two.exact & np.isfinite(one.low) & (one.low == two.low)  # losses of 0: their logs are infinite
+    same = less(one.low, two.low) == 0  # losses of 0, whose logs are infinite, and of 1, whose logs have no size
+    equal = one.exact & two.exact & same
     return Outcomes(np.where(equal, 0.0, d.low), np.where(equal, 0.0, d.high))
 
 
