@@ -30,6 +30,8 @@ from analysis.runs import Records
 
 ALPHA = 0.05
 NUMBERS = ("estimate", "low", "high", "p_adjusted")
+TINY = np.finfo(float).tiny
+SMALLEST = "smallest margin that the runs support: "
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Verdict:
     .95, of this comparison alone; infinite where runs diverged. size: the estimate as it is printed: of censored runs a
     bound, "at least 3", the number in it being `estimate`, which is NaN without information. p_adjusted: the p after
     Holm, for the side that is nearer: exact where paired, approximate (jackknife) for shares. NaN where nothing was
-    run. supports: of a claim of `same` the smallest margin that it would have been reproduced with, else NaN. reason:
+    run. supports: of a claim of `same` the smallest margin that it would have been reproduced with (at both choices of
+    settings), NaN if there is none. reason:
     why it is undecided, where p alone does not say it. seeds: those of the look that gave the verdict. frozen: how the
     study was. choices: where the arms have own best points, the verdicts at the shared point and at those, each with
     the settings `at` which it is; the numbers are then those of the one that says less.
@@ -96,6 +99,7 @@ def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: 
     """What two verdicts on a comparison say together: the one that says less (not run, or with the larger p), or that
     it depends on what was tuned."""
     less = max(shared, own, key=lambda one: (one.verdict == "not run", one.p_adjusted))
+    less = with_margin(less, comparison.claim, float(np.maximum(shared.supports, own.supports)))
     at = [choices.settings(study, comparison, choice) for choice in CHOICES]
     notes = [*less.note.split("; "), *choices.luck(study)]
     if at[0] == at[1]:  # the same runs
@@ -106,8 +110,13 @@ def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: 
         words = " and ".join(f"{one.verdict} at {one.at}" for one in both)
         less = replace(less, verdict="undecided", reason=f"depends on {choices.tuned(study)}: {words}")
         notes = [less.reason, *notes]
-    supports = max(shared.supports, own.supports) if less.verdict == "reproduced" else less.supports
-    return replace(less, note=joined(notes), supports=supports, choices=both)
+    return replace(less, note=joined(notes), choices=both)
+
+
+def with_margin(verdict: Verdict, claim: Claim, supports: float) -> Verdict:
+    """A verdict with another smallest margin that the runs support, in its note too."""
+    notes = [smallest(claim, supports) if one.startswith(SMALLEST) else one for one in verdict.note.split("; ")]
+    return replace(verdict, supports=supports, note="; ".join(notes))
 
 
 def joined(notes: Iterable[str]) -> str:
@@ -172,11 +181,12 @@ def supported(found: Finding, p: Sequence[float], place: int, alpha: float) -> f
         return math.nan
     below, above = stats.walsh_averages(found.d)
     ends = np.concatenate([[0.0], -below, above])
-    margins = np.unique(ends[np.isfinite(ends) & (ends >= 0)]) * (1 + 1e-9) + 1e-12
+    margins = np.unique(ends[np.isfinite(ends) & (ends >= 0)]) * (1 + 1e-9)
     d = found.d
 
-    def shown(margin: float) -> bool:
-        return bool(stats.holm([*p[:place], stats.equivalence_p(d, margin), *p[place + 1 :]])[place] <= alpha)
+    def shown(margin: float) -> bool:  # 0: whatever is above it
+        inside = stats.equivalence_p(d, max(margin, TINY))
+        return bool(stats.holm([*p[:place], inside, *p[place + 1 :]])[place] <= alpha)
 
     first = bisect.bisect_left(margins, True, key=shown)
     return float(margins[first]) if first < len(margins) else math.nan
@@ -226,8 +236,13 @@ def scale(claim: Claim, supports: float) -> list[str]:
     if claim.expect != "same":
         counted = claim.metric != "share" and claim.bound != 0
         return [f"{claim.expect} counts from {amount(claim.scale, claim.size)} on"] if counted else []
-    smallest = "none" if math.isnan(supports) else f"{amount(claim.scale, rounded_up(supports))}, of the pseudomedian"
-    return [f"same counts within {amount(claim.scale, claim.size)}; smallest margin that the runs support: {smallest}"]
+    return [f"same counts within {amount(claim.scale, claim.size)}", smallest(claim, supports)]
+
+
+def smallest(claim: Claim, supports: float) -> str:
+    """The smallest margin with which a claim of `same` is reproduced, in words."""
+    text = "none" if math.isnan(supports) else f"{amount(claim.scale, rounded_up(supports))}, of the pseudomedian"
+    return SMALLEST + text
 
 
 def amount(scale: str, size: float) -> str:
@@ -236,6 +251,8 @@ def amount(scale: str, size: float) -> str:
 
 def rounded_up(size: float) -> float:
     """The next number of three significant digits, so that what is printed is supported."""
+    if size == 0:
+        return 0.0
     step = 10.0 ** (math.floor(math.log10(size)) - 2)
     return math.ceil(size / step - 1e-6) * step
 
@@ -257,14 +274,16 @@ def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
 
     claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
     of higher and lower; claim.margin: that of the same, as one writes them; claim.own: whether a claim compares the
-    arm. Missing for runs of no frozen study.
+    arm. A claim about the change between two tasks says of the difference on one only what it is measured in. Missing
+    for runs of no frozen study.
     """
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for study in studies:
         wanted = comparisons(study.claims, list(study.tasks))
         for cell in study.cells:
             about = [one for one in wanted if cell.task in tasks_of(one) and one.claim.metric != "share"]
-            own = [one for one in about if cell.arm in (one.arm, one.claim.baseline)]
+            about.sort(key=lambda one: one.claim.against is not None)  # those about the task alone first
+            own = [one for one in about if cell.arm in (one.arm, one.claim.baseline) and not one.claim.against]
             identities = {cell.at(choice).identity for choice in CHOICES} if about else set()
             for identity in identities:
                 found[study.study, identity] = (*said((own or about)[0].claim, wanted), bool(own))
@@ -275,7 +294,9 @@ def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
 
 
 def said(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
-    """The metric and scale of a claim, the bound of higher and lower, the margin of the same."""
+    """The metric and scale of a claim, the bound of higher and lower, the margin of the same, on one task alone."""
+    if claim.against:
+        claim = replace(claim, against=None, expect="higher", margin=None)
     same = [one.claim.size for one in wanted if one.claim.expect == "same" and scale_of(one.claim) == scale_of(claim)]
     least = max(same, default=claim.size)
     usual = EQUIVALENT.get((claim.metric, claim.scale), least)

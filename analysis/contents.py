@@ -53,7 +53,9 @@ def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 def rows(verdict: Verdict) -> list[tuple[str, ...]]:
     """A comparison, and below it what it came to at each of its two choices of settings, if they differ."""
-    below = [(f"… {tidy(one.at)}", *decided(one), "") for one in verdict.choices]
+    known = verdict.note.split("; ")
+    notes = ["; ".join(part for part in one.note.split("; ") if part not in known) for one in verdict.choices]
+    below = [(f"… {tidy(one.at)}", *decided(one), tidy(note)) for one, note in zip(verdict.choices, notes, strict=True)]
     return [(tidy(verdict.comparison), *decided(verdict), tidy(verdict.note)), *below]
 
 

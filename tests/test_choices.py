@@ -11,6 +11,7 @@ from test_claims import SMALL
 
 from analysis import report
 from analysis.claims import judge
+from analysis.contents import rows
 from analysis.runs import load
 
 LR = (0.01, 0.03)
@@ -107,3 +108,24 @@ def test_the_report_and_why_show_both_choices(tmp_path: Path, capsys: pytest.Cap
     shown = capsys.readouterr().out
     assert shown.count("16 runs, 16 of them counted") == 2
     assert "lstm train.lr=0.01, gru train.lr=0.03\n16 runs" in shown
+
+
+def test_the_smallest_margin_is_one_that_holds_at_both_choices(tmp_path: Path) -> None:
+    for place, (shared, own) in enumerate([(1.4, 1.7), (1.7, 1.4), (2.5, 3.5), (3.5, 2.5)]):
+        frozen = study(tmp_path / str(place), shared, own, expect="same")
+        (verdict,) = judge(load([tmp_path / str(place)]), frozen)
+        assert verdict.supports == max(one.supports for one in verdict.choices)
+        printed = re.search(r"the runs support: a factor of ([\d.]+)", verdict.note)
+        assert printed
+        assert verdict.supports <= float(printed[1]) < verdict.supports + 0.01
+        assert verdict.note.count("smallest margin") == 1
+
+
+def test_what_to_know_of_one_choice_stands_beside_it(tmp_path: Path) -> None:
+    frozen = study(tmp_path / "s", 1.4, 1.7, expect="same")
+    (verdict,) = judge(load([tmp_path / "s"]), frozen)
+    whole, shared, own = (row[-1] for row in rows(verdict))
+    assert "smallest margin" in whole
+    assert "smallest margin" in shared
+    assert shared not in whole
+    assert own == ""

@@ -15,8 +15,9 @@ from scipy.stats import rankdata
 
 from analysis import measures
 from analysis.claim import Claim, on_one_scale
-from analysis.claims import Verdict, judge
+from analysis.claims import Verdict, judge, marked
 from analysis.effects import against_baseline
+from analysis.frozen_study import FrozenStudy
 from analysis.outcomes import Outcomes
 from analysis.runs import Records
 from analysis.stats import equivalence_p, outside_p, paired_difference, pseudomedian, signed_rank_p
@@ -25,6 +26,7 @@ INF = math.inf
 SEEDS, BUDGET, CHANCE = 12, 1000, 0.2
 NOISE = np.random.default_rng(3).normal(0, 0.1, (4, 24))  # of logs; a row per cell, a column per seed
 DIVERGED = np.nan  # in a list of scores or steps
+TWO = [("a", "base", 1.0), ("a", "arm", 1.4), ("b", "base", 1.0), ("b", "arm", 1.4)]  # task, arm, factor of its loss
 
 
 def cell(values: Any, task: str = "a", arm: str = "arm", metric: str = "loss", **known: Any) -> pd.DataFrame:
@@ -431,3 +433,58 @@ def test_solve_rates_have_an_interval_even_where_no_seed_differs():
     (verdict,) = decided(cells, {"metric": "solved", "scale": "difference", "expect": "higher"})
     assert (verdict.verdict, verdict.estimate) == ("undecided", 0)
     assert verdict.low < -0.2 < 0.2 < verdict.high
+
+
+def test_equal_losses_are_equal_whatever_their_size():
+    for size in (1e-20, 0.02, 1.0, 50.0):
+        levels = {"base": size, "arm": size * (1 + 3e-16)}
+        cells = [cell(np.full(SEEDS, level), arm=arm, chance=1000.0) for arm, level in levels.items()]
+        higher, same = decided(cells, {"expect": "higher"}, {"expect": "same"})
+        assert (higher.estimate, same.verdict, same.supports) == (1, "reproduced", 1)
+        assert decided(cells, {"expect": "higher"})[0].verdict == "undecided"
+
+
+def test_scores_that_are_all_equal_support_any_margin():
+    cells = [cell(np.ones(SEEDS), arm=arm, direction="max") for arm in ("base", "arm")]
+    (same,) = decided(cells, {"metric": "score", "scale": "difference", "expect": "same"})
+    assert (same.verdict, same.supports) == ("reproduced", 0)
+    assert "smallest margin that the runs support: 0, of the pseudomedian" in same.note
+
+
+def test_a_smallest_margin_is_as_small_as_what_was_measured():
+    cells = [
+        cell(losses(), arm=arm).assign(**{measures.MEMORY: 1e-15 * np.exp(NOISE[place, :SEEDS])})
+        for place, arm in enumerate(("base", "arm"))
+    ]
+    claim = {"metric": "memory", "scale": "difference", "expect": "same", "margin": 1e-14, "reason": "r"}
+    (same,) = decided(cells, claim)
+    assert same.verdict == "reproduced"
+    assert 0 < same.supports < 1e-15
+
+
+def test_a_bound_of_zero_steps_is_one():
+    solved_last = [float(BUDGET)] * SEEDS
+    for arms, size in ((("base", "arm"), "at least 0"), (("arm", "base"), "at most 0")):
+        cells = [cell(solved_last, arm=arms[0], metric="steps"), cell([INF] * SEEDS, arm=arms[1], metric="steps")]
+        (verdict,) = decided(cells, {"metric": "steps", "scale": "difference", "expect": "higher"})
+        assert (verdict.verdict, verdict.size, verdict.estimate) == ("undecided", size, 0)
+
+
+def test_the_heat_map_does_not_call_the_same_what_a_claim_calls_higher():
+    cells = [cell(losses(), arm="base"), cell(losses(1.4, 1))]
+    assert decided(cells, {"expect": "higher"})[0].verdict == "reproduced"
+    known = {"claim.metric": "loss", "claim.scale": "ratio", "claim.least": 1.0, "claim.margin": 2.0, "claim.own": True}
+    assert mapped(cells, **known)["verdict"] == "worse"
+
+
+@pytest.mark.parametrize(("plain", "claimed"), [([], False), ([{"expect": "same"}], True)])
+def test_the_margin_of_an_interaction_is_none_of_the_heat_map(plain, claimed):
+    cells = [cell(losses(factor, row), task, arm) for row, (task, arm, factor) in enumerate(TWO)]
+    runs = pd.concat(cells, ignore_index=True)
+    parts = [{"task": task, "arm": arm, "identity": f"{task}/{arm}", "unit": "MSE"} for task, arm, _ in TWO]
+    usual = {"sentence": "s", "source": "p", "metric": "loss", "baseline": "base", "arms": ["arm"]}
+    change = {"expect": "same", "tasks": ["a"], "against": "b", "margin": 1.1}
+    said = [{**usual, **claim} for claim in (change, *plain)]
+    frozen = {"study": "s", "tasks": {"a": [], "b": []}, "cells": parts, "claims": said, "seeds": list(range(SEEDS))}
+    rows = against_baseline(marked(runs, [FrozenStudy.model_validate(frozen)]))
+    assert set(zip(rows["margin"], rows["claimed"], strict=True)) == {(2.0, claimed)}
