@@ -163,7 +163,7 @@ AMBIENT: dict[str, AbstractContextManager[Any]] = {
     "precision of one backend": precision_of_one_backend(),
     "denormal": switched("set_flush_denormal", True, False),
     "seed": switched("manual_seed", 7, 7),
-    "anomaly": torch.autograd.set_detect_anomaly(True, check_nan=True),
+    "anomaly": switched("set_anomaly_enabled", True, False),
     "errstate": np.errstate(all="raise"),
 }
 
@@ -177,7 +177,6 @@ def undisturbed() -> Run:
     return small()
 
 
-@pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
 @pytest.mark.parametrize("name", AMBIENT)
 def test_a_run_is_the_same_whatever_the_process_has_set(name: str, undisturbed: Run) -> None:
     with AMBIENT[name]:
