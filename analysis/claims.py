@@ -254,7 +254,7 @@ def rounded_up(size: float) -> float:
     if size == 0:
         return 0.0
     step = 10.0 ** (math.floor(math.log10(size)) - 2)
-    return math.ceil(size / step - 1e-6) * step
+    return math.ceil(size / step - 1e-8) * step
 
 
 def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:
@@ -273,9 +273,9 @@ def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
     """The runs with what the claims of their study say of their task, for figures (analysis/effects.py).
 
     claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
-    of higher and lower; claim.margin: that of the same, as one writes them; claim.own: whether a claim compares the
-    arm. A claim about the change between two tasks says of the difference on one only what it is measured in. Missing
-    for runs of no frozen study.
+    of higher and lower; claim.margin: that of the same, as one writes them; claim.own: what claims compare the arm
+    with, as identities. A claim about the change between two tasks says of the difference on one only what it is
+    measured in. Missing for runs of no frozen study.
     """
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for study in studies:
@@ -284,9 +284,11 @@ def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
             about = [one for one in wanted if cell.task in tasks_of(one) and one.claim.metric != "share"]
             about.sort(key=lambda one: one.claim.against is not None)  # those about the task alone first
             own = [one for one in about if cell.arm in (one.arm, one.claim.baseline) and not one.claim.against]
-            identities = {cell.at(choice).identity for choice in CHOICES} if about else set()
-            for identity in identities:
-                found[study.study, identity] = (*said((own or about)[0].claim, wanted), bool(own))
+            partners = {name for one in own for name in (one.arm, one.claim.baseline)} - {cell.arm}
+            others = [one for one in study.cells if one.task == cell.task and one.arm in partners]
+            against = frozenset(one.at(choice).identity for one in others for choice in CHOICES)
+            for identity in {cell.at(choice).identity for choice in CHOICES} if about else set():
+                found[study.study, identity] = (*said((own or about)[0].claim, wanted), against)
     keys = zip(runs["study"], runs["arm"], strict=True)
     rows = [found.get(key, (None, None, math.nan, math.nan, None)) for key in keys]
     columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own"]

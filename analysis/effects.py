@@ -18,7 +18,7 @@ from analysis.outcomes import Outcomes, outcomes
 COLUMNS = ["task", "name", "baseline", "metric", "scale", "margin", "claimed", "pairs", "effect", "size", "low", "high"]
 COLUMNS += ["better", "worse", "p", "p_adjusted", "verdict"]
 CLAIMED = {"metric": "claim.metric", "scale": "claim.scale", "least": "claim.least", "margin": "claim.margin"}
-OWN = "claim.own"  # whether a claim compares the arm on its task; these columns come from claims.marked
+OWN = "claim.own"  # the identities that claims compare the arm with; these columns come from claims.marked
 HIGHER_IS_BETTER = ("solved",)
 USED = (measures.BUDGET, measures.LOSS, measures.MEMORY, "results.steps_to_solve")
 UNUSED = ("config.", "environment.", "results.", "timing.", "parameters.", "semantics.")
@@ -32,7 +32,7 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     exact 95 % interval, of this cell alone; size: the effect as it is printed, infinite or a bound where runs diverged
     or were censored. better, worse: seeds on which the variant certainly is. p: of the nearer of better or worse, and
     the same within `margin`; p_adjusted: after Holm over the table, of which the verdict is made. claimed: whether a
-    frozen claim compares the variant on the task.
+    frozen claim compares the two on the task.
     """
     scored = checks.scored(runs)
     scored = scored[[column for column in scored if not str(column).startswith(UNUSED) or column in USED]]
@@ -42,7 +42,7 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
         for name in cells:
             baseline = opposite(panel, name)
             if baseline is not None:
-                row = compared(cells[name], cells[baseline], stated(cells[name], panel))
+                row = compared(cells[name], cells[baseline], stated(cells[name], cells[baseline], panel))
                 rows.append({"task": task, "name": name, "baseline": baseline, **row})
     found = pd.DataFrame([row for row in rows if row.get("pairs")], columns=COLUMNS)
     found = found.assign(p_adjusted=stats.holm(found["p"]))
@@ -58,15 +58,16 @@ def opposite(panel: pd.DataFrame, name: str) -> str | None:
     return next((row for row in base if row.partition(" (")[2] == suffix), base[0] if len(base) == 1 else None)
 
 
-def stated(cell: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
-    """What the claims of its study say of a row's task, `{}` if they say nothing; `own` if they compare the row."""
+def stated(cell: pd.DataFrame, baseline: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
+    """What the claims of its study say of a row's task, `{}` if they say nothing; `own` if they compare these two."""
     if OWN not in panel:
         return {}
     rows = [part for part in (cell, panel) if part[CLAIMED["metric"]].notna().any()]
     if not rows:
         return {}
     known = rows[0].loc[rows[0][CLAIMED["metric"]].first_valid_index()]
-    return {**{key: known[column] for key, column in CLAIMED.items()}, "own": (cell[OWN] == True).any()}  # noqa: E712
+    own = frozenset().union(*cell[OWN].dropna()) & set(baseline["arm"])
+    return {**{key: known[column] for key, column in CLAIMED.items()}, "own": bool(own)}
 
 
 def compared(cell: pd.DataFrame, baseline: pd.DataFrame, said: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,6 @@ INF = math.inf
 SEEDS, BUDGET, CHANCE = 12, 1000, 0.2
 NOISE = np.random.default_rng(3).normal(0, 0.1, (4, 24))  # of logs; a row per cell, a column per seed
 DIVERGED = np.nan  # in a list of scores or steps
-TWO = [("a", "base", 1.0), ("a", "arm", 1.4), ("b", "base", 1.0), ("b", "arm", 1.4)]  # task, arm, factor of its loss
 
 
 def cell(values: Any, task: str = "a", arm: str = "arm", metric: str = "loss", **known: Any) -> pd.DataFrame:
@@ -342,6 +341,12 @@ def mapped(cells: list[pd.DataFrame], **columns: Any) -> pd.Series:
     return pd.Series(row)
 
 
+def stated(least: float, margin: float) -> dict[str, Any]:
+    """What a claim about the loss of arm and base says of each of the 24 runs."""
+    scale = {"claim.metric": "loss", "claim.scale": "ratio", "claim.least": least, "claim.margin": margin}
+    return {**scale, "claim.own": [frozenset({"a/base", "a/arm"})] * 2 * SEEDS}
+
+
 def test_the_heat_map_has_the_direction_of_the_estimate():
     d = np.concatenate([np.full(12, 0.02), np.full(12, -math.log(10))]) + 0.1 * NOISE[0] * np.repeat([0.1, 1], 12)
     row = mapped([cell(np.full(24, 0.02), arm="base"), cell(0.02 * np.exp(d))])
@@ -352,8 +357,7 @@ def test_the_heat_map_has_the_direction_of_the_estimate():
 def test_the_heat_map_is_on_the_scale_of_the_claims():
     cells = [cell(losses(), arm="base"), cell(losses(2.5, 1))]
     assert mapped(cells)["verdict"] == "worse"
-    known = {"claim.metric": "loss", "claim.scale": "ratio", "claim.least": 4.0, "claim.margin": 4.0, "claim.own": True}
-    row = mapped(cells, **known)
+    row = mapped(cells, **stated(4.0, 4.0))
     assert (row["verdict"], row["metric"], row["margin"], row["claimed"]) == ("same", "loss", 4, True)
 
 
@@ -473,18 +477,31 @@ def test_a_bound_of_zero_steps_is_one():
 def test_the_heat_map_does_not_call_the_same_what_a_claim_calls_higher():
     cells = [cell(losses(), arm="base"), cell(losses(1.4, 1))]
     assert decided(cells, {"expect": "higher"})[0].verdict == "reproduced"
-    known = {"claim.metric": "loss", "claim.scale": "ratio", "claim.least": 1.0, "claim.margin": 2.0, "claim.own": True}
-    assert mapped(cells, **known)["verdict"] == "worse"
+    assert mapped(cells, **stated(1.0, 2.0))["verdict"] == "worse"
 
 
-@pytest.mark.parametrize(("plain", "claimed"), [([], False), ([{"expect": "same"}], True)])
-def test_the_margin_of_an_interaction_is_none_of_the_heat_map(plain, claimed):
-    cells = [cell(losses(factor, row), task, arm) for row, (task, arm, factor) in enumerate(TWO)]
-    runs = pd.concat(cells, ignore_index=True)
-    parts = [{"task": task, "arm": arm, "identity": f"{task}/{arm}", "unit": "MSE"} for task, arm, _ in TWO]
-    usual = {"sentence": "s", "source": "p", "metric": "loss", "baseline": "base", "arms": ["arm"]}
-    change = {"expect": "same", "tasks": ["a"], "against": "b", "margin": 1.1}
+@pytest.mark.parametrize(
+    ("plain", "claimed"),
+    [([], set()), ([{"expect": "same"}], {"arm"}), ([{"expect": "same", "arms": ["other"]}], {"other"})],
+)
+@pytest.mark.parametrize("baseline", ["base", "third"])
+def test_the_heat_map_tells_claimed_differences_from_others(plain, claimed, baseline):
+    names = {"base": 1.0, "arm": 1.4, "other": 1.4, "third": 1.4}
+    places = [(task, arm, factor) for task in "ab" for arm, factor in names.items()]
+    runs = pd.concat([cell(losses(factor, row % 4), task, arm) for row, (task, arm, factor) in enumerate(places)])
+    parts = [{"task": task, "arm": arm, "identity": f"{task}/{arm}", "unit": "MSE"} for task, arm, _ in places]
+    usual = {"sentence": "s", "source": "p", "metric": "loss", "baseline": baseline, "arms": ["arm"]}
+    change = {"expect": "same", "tasks": ["a"], "against": "b", "margin": 1.1}  # of an interaction: of no cell
     said = [{**usual, **claim} for claim in (change, *plain)]
     frozen = {"study": "s", "tasks": {"a": [], "b": []}, "cells": parts, "claims": said, "seeds": list(range(SEEDS))}
-    rows = against_baseline(marked(runs, [FrozenStudy.model_validate(frozen)]))
-    assert set(zip(rows["margin"], rows["claimed"], strict=True)) == {(2.0, claimed)}
+    rows = against_baseline(marked(runs.reset_index(drop=True), [FrozenStudy.model_validate(frozen)]))
+    assert set(rows["margin"]) == {2.0}
+    assert set(rows["name"][rows["claimed"]]) == (claimed if baseline == "base" else set())
+
+
+def test_a_margin_that_the_runs_just_miss_is_not_printed_as_supported():
+    accuracy = np.full(SEEDS, 0.5)
+    cells = [cell(values, arm=arm, direction="max") for arm, values in (("base", accuracy), ("arm", accuracy + 0.02))]
+    (same,) = decided(cells, {"metric": "score", "scale": "difference", "expect": "same"})
+    assert same.verdict == "undecided"  # at the margin is not inside
+    assert "smallest margin that the runs support: 0.0201, of the pseudomedian" in same.note
