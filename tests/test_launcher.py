@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from hydra._internal.core_plugins import basic_sweeper
 from hydra.test_utils import launcher_common_tests as suites
 from hydra.version import VersionBase
 from packaging.version import Version
@@ -22,6 +23,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 FLAGS = ["-m", "hydra/launcher=stacked"]
 QUICK = ("no_config", "custom_override_dirname", "get_orig_dir", "to_absolute_path")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_basic_sweeper() -> Iterator[None]:
+    """The suites make Hydra scan its plugins again; that replaces the class that its sweeper names in ``super``."""
+    before = basic_sweeper.BasicSweeper
+    yield
+    basic_sweeper.BasicSweeper = before  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True)
