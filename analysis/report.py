@@ -27,14 +27,20 @@ import jinja2
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis import checks, claims, escaping, figures, made, own_figures, page, resources, runs, tables, theme
-from analysis.choose import choose
-from analysis.commandline import CommandError, about, command
-from analysis.contents import contents
-from analysis.frozen_study import FILE, FrozenStudy, UnreadableStudyError
-from analysis.prose import key, macros
+from analysis import figures, runs
+from analysis.claims import verdicts as claims
+from analysis.claims.frozen_study import FILE, FrozenStudy, UnreadableStudyError
+from analysis.common import escaping, resources
+from analysis.common.command_line import CommandError, about, command
+from analysis.figures import _own, _panel, _theme
+from analysis.pages import folder as made
+from analysis.pages import tables
+from analysis.pages.contents import contents
+from analysis.pages.macros import key, macros
+from analysis.pages.provenance import explain
+from analysis.records import checks
+from analysis.records.selection import choose
 from analysis.runs import Skipped
-from analysis.why import explain
 
 PAGES = ("index.html", "report.md")
 MANY = 2000  # runs from which on figures are drawn in several processes
@@ -45,8 +51,8 @@ MOST = 60  # names from which on a figure would say nothing: the draws of a rand
 class Width(Enum):
     """How wide figures are: as one column of a paper, or as its page."""
 
-    column = theme.COLUMN
-    page = theme.PAGE
+    column = _theme.COLUMN
+    page = _theme.PAGE
 
 
 @dataclass
@@ -96,7 +102,7 @@ def report(options: Options) -> None:
     print(tables.plain(tables.wide(tables.scores(records.runs))))
     if stale := checks.stale(everything.runs):
         print(f"\n{stale}")
-    if boxes := theme.lacking([*records.runs["name"], *records.runs["task"]]):
+    if boxes := _theme.lacking([*records.runs["name"], *records.runs["task"]]):
         print(
             f"\nnote: the font of the figures lacks {boxes}: boxes in PNG and PDF, not in tables, pages and SVG",
             file=sys.stderr,
@@ -130,7 +136,7 @@ def fill(folder: Path, records: runs.Records, verdicts: list[claims.Verdict], wi
     (folder / "figures").mkdir()
     drawn = drawings(folder / "figures", records, width)
     content = contents(records, scores, verdicts, [one for one in drawn if one])
-    source = jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
+    source = jinja2.FileSystemLoader(Path(__file__).parent / "pages" / "templates", encoding="utf-8")
     pages = jinja2.Environment(
         loader=source, autoescape=jinja2.select_autoescape(), trim_blocks=True, lstrip_blocks=True
     )
@@ -155,7 +161,7 @@ def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str
     workers = min(WORKERS, resources.cores())
     if len(records.runs) < MANY or workers == 1:
         return [draw(folder, records, width, name) for name in names]
-    own = (figures.use_own, (own_figures.folders(),))
+    own = (figures.use_own, (_own.folders(),))
     with ProcessPoolExecutor(workers, get_context("spawn"), *own) as pool:
         return list(pool.map(partial(draw, folder, records, width), names))
 
@@ -163,16 +169,16 @@ def drawings(folder: Path, records: runs.Records, width: float) -> list[dict[str
 def draw(folder: Path, records: runs.Records, width: float, name: str) -> dict[str, str]:
     """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
     figure = figures.discover()[name]
-    with own_figures.named(name):
+    with _own.named(name):
         numbers = figure.numbers(records.runs, records.curves)
         if numbers.empty or numbers["name"].nunique() > MOST:
             return {}
-        theme.save(page.sheet(figure, numbers, records.runs, width), folder / name)
+        _theme.save(_panel.sheet(figure, numbers, records.runs, width), folder / name)
     tables.write_csv(numbers, folder / f"{name}.csv")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
     variants = set(numbers["name"])
-    shown = [row for row in theme.order(checks.reported(records.runs)) if row in variants]
-    alt = f"{figures.question(figure)} Panels: {', '.join(theme.panels(numbers))}. "
+    shown = [row for row in _theme.order(checks.reported(records.runs)) if row in variants]
+    alt = f"{figures.question(figure)} Panels: {', '.join(_theme.panels(numbers))}. "
     alt += f"Variants: {', '.join(shown)}. The numbers are in figures/{name}.csv."
     title = name.replace("_", " ").capitalize()
     texts = {"question": figures.question(figure), "caption": figure.CAPTION}

@@ -28,9 +28,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from analysis import arms, cache, checks, columns, tables, versions, wandb_source
-from analysis.commandline import CommandError, about, command
-from analysis.record import Curves
+from analysis.common.command_line import CommandError, about, command
+from analysis.pages import tables
+from analysis.records import arms, cache, checks, columns, versions, wandb_source
+from analysis.records.read import Curves
 
 NUMBERS = ["task.length", "task.chance", "task.solved", "parameters.layer", "parameters.total"]
 NUMBERS += ["parameters.hidden_size", "results.score", "results.steps", "results.steps_to_solve"]

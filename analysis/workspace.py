@@ -13,10 +13,13 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis import checks, runs, wandb_panels, wandb_report
-from analysis.commandline import CommandError, about, command
-from analysis.frozen_study import FrozenStudy
+from analysis import runs
+from analysis.claims.frozen_study import FrozenStudy
+from analysis.common.command_line import CommandError, about, command
+from analysis.records import checks
 from analysis.runs import Records
+from analysis.wandb_views import panels as wandb_panels
+from analysis.wandb_views import report as wandb_report
 
 
 @dataclass

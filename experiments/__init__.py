@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.api import LoadedRun
-    from experiments.extensions import Folders
-    from experiments.stack import Run
+    from experiments.config.extensions import Folders
+    from experiments.sweep.execute import Run
 
 
 def run(**settings: Any) -> Run:

@@ -12,19 +12,20 @@ from typing import Any
 import pandas as pd
 import torch
 
-from analysis import versions
-from analysis.record import UnreadableError, read_curves
-from experiments import ambient, tasks
-from experiments.configs import Composer, Job, NotApplicableError, compose, distinct, use_extensions
-from experiments.extensions import Folders, rewritten
-from experiments.files import read_tensors
-from experiments.jobs import run_all
-from experiments.python_words import axis, words
-from experiments.record import find, place, read
-from experiments.settings import LARGEST_SWEEP, ConfigError, refuse
-from experiments.stack import Run, own_sources, refuse_stale
+from analysis.records import versions
+from analysis.records.read import UnreadableError, read_curves
+from experiments import tasks
+from experiments.config.compose import Composer, Job, NotApplicableError, compose, distinct, use_extensions
+from experiments.config.extensions import Folders, rewritten
+from experiments.config.python_values import axis, words
+from experiments.config.schema import LARGEST_SWEEP, ConfigError, refuse
+from experiments.store.files import read_tensors
+from experiments.store.record import find, place, read
+from experiments.sweep.execute import Run, own_sources, refuse_stale
+from experiments.sweep.plan import run_all
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task, TaskError
+from experiments.training import torch_defaults
 from lstm_variants import CellSpec, GatedRNN, SpecError
 from lstm_variants.spec import flatten
 
@@ -164,7 +165,7 @@ def _row(point: Mapping[str, Any], ended: Run) -> dict[str, Any]:
     }
 
 
-@ambient.defaults()
+@torch_defaults.defaults()
 def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun:
     """A run's trained layer, task and configuration, from its directory.
 

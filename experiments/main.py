@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from analysis import terminal
+from analysis.common import terminal
 
 COMMANDS = {
     "run": ("experiments.run", "run one variant on one task, or with -m a sweep of them"),

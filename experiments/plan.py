@@ -17,12 +17,12 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from analysis import resources
-from experiments import ambient
-from experiments.configs import Job
-from experiments.jobs import Plan, make_plan
-from experiments.stack import structure
-from experiments.train import Training
+from analysis.common import resources
+from experiments.config.compose import Job
+from experiments.sweep.execute import structure
+from experiments.sweep.plan import Plan, make_plan
+from experiments.training import torch_defaults
+from experiments.training.loop import Training
 
 TIMED_STEPS = 3  # steps timed of each structure, after one that warms up
 RECORD_BYTES = 6_000  # run.json
@@ -63,7 +63,7 @@ def estimate(plan: Plan) -> list[Row]:
         groups[f"{group[0].variant.name} {group[0].task_name} H={group[0].hidden_size}"].append(group)
     before = torch.get_num_threads()
     shown = tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None)
-    with ambient.defaults():
+    with torch_defaults.defaults():
         rows = [_row(name, same) for name, same in shown]
     torch.set_num_threads(before)
     return rows

@@ -21,14 +21,18 @@ from typing import Any
 from filelock import Timeout
 from omegaconf import MISSING
 
-from analysis import arm_curves, checks, runs
-from analysis.arm_curves import ArmCurve
-from analysis.commandline import CommandError, about, command, one_line
-from analysis.frozen_study import FrozenStudy, UnreadableStudyError
-from analysis.record import read_curves
-from experiments import aggregate_runs, wandb_content, wandb_environment, wandb_failure, wandb_runs
-from experiments.locks import lock
-from experiments.settings import ConfigError, wandb_mode
+from analysis import runs
+from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
+from analysis.common.command_line import CommandError, about, command, one_line
+from analysis.records import checks
+from analysis.records.read import read_curves
+from analysis.statistics import arm_curves
+from analysis.statistics.arm_curves import ArmCurve
+from experiments.config.schema import ConfigError, wandb_mode
+from experiments.store.locks import lock
+from experiments.tracking import aggregates, environment, failures
+from experiments.tracking import content as wandb_content
+from experiments.tracking import runs as wandb_runs
 
 Mode = enum.Enum("Mode", "auto offline online")
 AT_ONCE = 500  # runs that one call of wandb sync is given
@@ -78,7 +82,7 @@ def push(options: Options) -> None:
         if online:
             send(study, options.entity)
         else:
-            print(f"to send what is missing: {wandb_failure.sync_line(study)}")
+            print(f"to send what is missing: {failures.sync_line(study)}")
 
 
 def unless_busy(study: Path, run_id: str, there: Mapping[str, Path]) -> bool | None:
@@ -121,11 +125,11 @@ def write(
 
 def aggregated(study: Path, arm: ArmCurve, there: Mapping[str, Path]) -> bool:
     """Mirror an arm as a whole; whether it was made."""
-    mark = aggregate_runs.fingerprint(study, arm)
-    said = aggregate_runs.described(study, arm, mark)
+    mark = aggregates.fingerprint(study, arm)
+    said = aggregates.described(study, arm, mark)
     if wandb_runs.shown(there.get(said["id"])) == mark:
         return False
-    for name in aggregate_runs.replaced(said["id"], there):
+    for name in aggregates.replaced(said["id"], there):
         supersede(study, name)
     write(study, said, arm.rows, {**arm.summary, "status": "finished"}, mark)
     return True
@@ -134,7 +138,7 @@ def aggregated(study: Path, arm: ArmCurve, there: Mapping[str, Path]) -> bool:
 def supersede(study: Path, name: str) -> None:
     """Have the server told that an aggregate is superseded."""
     superseded = wandb_runs.SUPERSEDED
-    write(study, aggregate_runs.farewell(study, name), [], {"status": superseded}, superseded)
+    write(study, aggregates.farewell(study, name), [], {"status": superseded}, superseded)
 
 
 def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there: Mapping[str, Path]) -> None:
@@ -147,7 +151,7 @@ def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there:
     stems = {wandb_content.run_id(content, study)[:-6] for content in contents}  # whatever semantics it shows
     for name in [name for name in there if name[:-6] in stems and not wandb_runs.sent(there[name])]:
         wandb_runs.forget(study, name)
-    for name in aggregate_runs.outlived(study, arms, there):
+    for name in aggregates.outlived(study, arms, there):
         if wandb_runs.sent(there[name]):
             supersede(study, name)
         else:
@@ -159,7 +163,7 @@ def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there:
 
 def send(study: Path, entity: str | None) -> None:
     """Send what has not arrived and delete superseded aggregates; CommandError if it still has not."""
-    gone = aggregate_runs.farewells(study)
+    gone = aggregates.farewells(study)
     known = [path for name, path in wandb_runs.folders(study).items() if name not in gone]
     waiting = [path for path in known if wandb_runs.shown(path) and not wandb_runs.sent(path)]  # others are being made
     said = ""
@@ -168,7 +172,7 @@ def send(study: Path, entity: str | None) -> None:
         command += [str(folder) for folder in waiting[at : at + AT_ONCE]]
         limit = 120 + 10 * len(waiting)  # seconds
         try:
-            loud = wandb_environment.plain() | {"WANDB_SILENT": "false"}
+            loud = environment.plain() | {"WANDB_SILENT": "false"}
             said += subprocess.run(command, capture_output=True, timeout=limit, env=loud).stderr.decode(
                 errors="replace"
             )
@@ -178,9 +182,7 @@ def send(study: Path, entity: str | None) -> None:
     if missing:
         reasons = [line.partition("ERROR ")[2] for line in said.splitlines() if "ERROR " in line]
         why = [*reasons, *reversed(said.splitlines()), "wandb does not say why"][0]
-        raise CommandError(
-            f"{len(missing)} runs did not arrive ({why}); to try again: {wandb_failure.sync_line(study)}"
-        )
+        raise CommandError(f"{len(missing)} runs did not arrive ({why}); to try again: {failures.sync_line(study)}")
     print(f"sent: {len(waiting)}")
     if gone:
         wandb_runs.delete(wandb_content.project(study), entity, gone)

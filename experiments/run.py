@@ -17,15 +17,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from analysis import terminal
-from analysis.commandline import one_line
-from analysis.terminal import say
-from experiments import api, words
-from experiments.configs import expand_aliases, explain, register_schema, resolve, stored, use_own_folders
-from experiments.jobs import run_all
-from experiments.launcher import register, stackable
-from experiments.settings import ConfigError
-from experiments.stack import InterruptedRunError, Run
+from analysis.common import terminal
+from analysis.common.command_line import one_line
+from analysis.common.terminal import say
+from experiments import api
+from experiments.config import words
+from experiments.config.compose import expand_aliases, explain, register_schema, resolve, stored, use_own_folders
+from experiments.config.schema import ConfigError
+from experiments.sweep.execute import InterruptedRunError, Run
+from experiments.sweep.launcher import register, stackable
+from experiments.sweep.plan import run_all
 from lstm_variants.spec import CONF
 
 

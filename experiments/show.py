@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from analysis.commandline import CommandError, about, command
+from analysis.common.command_line import CommandError, about, command
 from experiments import tasks
-from experiments.configs import (
+from experiments.config.compose import (
     Variant,
     compose,
     config_file,

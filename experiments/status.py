@@ -20,15 +20,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from analysis import versions
-from analysis.commandline import CommandError, about, command
-from analysis.frozen_study import FrozenStudy, UnreadableStudyError
-from analysis.record import UnreadableError, read_curves, read_run
+from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
+from analysis.common.command_line import CommandError, about, command
+from analysis.records import versions
+from analysis.records.read import UnreadableError, read_curves, read_run
 from analysis.runs import is_run, once_each
-from experiments import cluster
-from experiments.jobs import SWEEP
-from experiments.locks import is_held
-from experiments.settings import ConfigError
+from experiments.config.schema import ConfigError
+from experiments.store.locks import is_held
+from experiments.sweep import slurm_queue
+from experiments.sweep.plan import SWEEP
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
 ERRORS_SHOWN = 5
@@ -121,14 +121,14 @@ def look(study: Path) -> Standing:
 
 def _slurm(study: Path) -> tuple[str | None, set[str]]:
     """What Slurm's queue says, None for a study that never had any task there, and the runs of running tasks."""
-    if not (study / cluster.FOLDER).is_dir():
+    if not (study / slurm_queue.FOLDER).is_dir():
         return None, set()
     try:
-        tasks = cluster.queue(study)
+        tasks = slurm_queue.queue(study)
     except ConfigError as error:
         return str(error), set()
     on_nodes = {run_id for task in tasks if task.state == "RUNNING" for run_id in task.run_ids}
-    return cluster.summary(tasks) or "no task queued or running", on_nodes
+    return slurm_queue.summary(tasks) or "no task queued or running", on_nodes
 
 
 def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:

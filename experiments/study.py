@@ -2,9 +2,9 @@
 
 python -m experiments.study experiment=forget_reset
 
-What a study file says is in experiments/protocol.py. The frozen decisions stand in `study.json` beside the runs; from
-then on the study decides what it says there and nothing else. A file without a protocol is a plain sweep: it is run and
-reported.
+What a study file says is in experiments/studies/protocol.py. The frozen decisions stand in `study.json` beside the
+runs; from then on the study decides what it says there and nothing else. A file without a protocol is a plain sweep: it
+is run and reported.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis import claims, report, runs, stats, terminal
-from analysis.claim import comparisons
-from analysis.claims import Verdict
-from analysis.commandline import CommandError, about, command
-from analysis.comparing import written
-from analysis.frozen_study import FrozenStudy
-from experiments import words
-from experiments.configs import Job, explain, layer_parameters, use_own_folders, used_extensions
-from experiments.freezing import freeze
-from experiments.launcher import StackedLauncher, chosen
-from experiments.protocol import Study, read
-from experiments.settings import ConfigError
-from experiments.stack import refuse_stale, standing
-from experiments.streams import generator
-from experiments.tuning import chosen_cells, edge_warnings, tuning_jobs
+from analysis import report, runs
+from analysis.claims import verdicts as claims
+from analysis.claims.claim import comparisons
+from analysis.claims.comparing import written
+from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.verdicts import Verdict
+from analysis.common import terminal
+from analysis.common.command_line import CommandError, about, command
+from analysis.statistics import tests
+from experiments.config import words
+from experiments.config.compose import Job, explain, layer_parameters, use_own_folders, used_extensions
+from experiments.config.schema import ConfigError
+from experiments.studies.freezing import freeze
+from experiments.studies.protocol import Study, read
+from experiments.studies.tuning import chosen_cells, edge_warnings, tuning_jobs
+from experiments.sweep.execute import refuse_stale, standing
+from experiments.sweep.launcher import StackedLauncher, chosen
+from experiments.training.streams import generator
 from lstm_variants import make_cell
 
 Scale = enum.Enum("Scale", "laptop full")
@@ -117,7 +120,7 @@ def phases(study: Study, options: Options, launcher: StackedLauncher) -> None:
 
 def plain(options: Options, overrides: Sequence[str]) -> None:
     """Run an experiment file without a protocol, and report it."""
-    from experiments.configs import compose
+    from experiments.config.compose import compose
     from experiments.run import main as sweep
 
     if options.phase not in (Phase.all, Phase.report) or options.scale is Scale.full:
@@ -144,7 +147,7 @@ def plan(study: Study) -> list[str]:
     lines = [f"{study.name} ({study.scale}): {len(protocol.arms)} arms, {len(protocol.tasks)} tasks -> {study.folder}"]
     lines += [f"not applicable: {reason}" for reason in study.skipped]
     lines += [f"claim: {claim.sentence} ({claim.source})" for claim in protocol.claims]
-    fewest = stats.seeds_needed(len(wanted), claims.ALPHA / (2 if protocol.extension else 1))
+    fewest = tests.seeds_needed(len(wanted), claims.ALPHA / (2 if protocol.extension else 1))
     lines.append(f"comparisons: {len(wanted)}, fewest seeds that can decide them: {fewest}")
     for phase, jobs in (("tune", tuning), ("confirm", confirming)):
         counts = Counter(standing(job) for job in jobs)

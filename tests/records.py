@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from analysis.frozen_study import FILE, SCHEMA, FrozenStudy
+from analysis.claims.frozen_study import FILE, SCHEMA, FrozenStudy
 
 STEPS = (0, 100, 200, 300)
 LABELS = {"lstm": "LSTM", "gru": "GRU", "no_forget_gate": "no forget gate"}

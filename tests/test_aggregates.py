@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.aggregates import (
+from analysis.statistics.aggregates import (
     anova,
     importance,
     importance_without,
     probability_of_improvement,
     replicated_shares,
 )
-from analysis.stats import jackknife, jackknife_p
+from analysis.statistics.tests import jackknife, jackknife_p
 
 
 def test_probability_of_improvement_by_hand():

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from analysis import stats
-from analysis.claim import Claim
-from experiments.tuning import tuning_values
+from analysis.claims.claim import Claim
+from analysis.statistics import tests
+from experiments.studies.tuning import tuning_values
 from tests.simulated_studies import (
     DEVIATION,
     LOGS,
@@ -160,7 +160,7 @@ def test_planted_shares_of_interactions(name: str, count: int) -> None:
 @pytest.mark.parametrize("seeds", [8, 12, 16, 24])
 def test_intervals_cover_the_truth(seeds: int, count: int) -> None:
     pairs = np.random.default_rng(7).choice(LOGS, (2, count, seeds))
-    found = [stats.paired_difference(d) for d in pairs[0] - pairs[1]]
+    found = [tests.paired_difference(d) for d in pairs[0] - pairs[1]]
     covered = float(np.mean([one.low <= 0 <= one.high for one in found]))
     print(f"\ncoverage, {seeds} seeds: {covered:.3f} of {count} studies")
     assert covered >= 0.95 - tolerance(0.95, count)
@@ -184,7 +184,7 @@ def test_a_planted_effect_is_found(name: str, count: int) -> None:
 
 def test_adding_seeds_until_it_is_significant_is_no_test(count: int) -> None:
     pairs = np.random.default_rng(1).choice(LOGS, (2, count, 24))
-    found = [any(stats.signed_rank_p(d[:n]) <= 0.05 for n in range(6, 25)) for d in pairs[0] - pairs[1]]
+    found = [any(tests.signed_rank_p(d[:n]) <= 0.05 for n in range(6, 25)) for d in pairs[0] - pairs[1]]
     print(f"\nfalse verdicts, seeds added from 6 to 24 until p <= .05: {np.mean(found):.3f} of {count} studies")
     assert np.mean(found) > LIMIT - tolerance(LIMIT, count)
 

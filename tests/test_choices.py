@@ -10,8 +10,8 @@ import records
 from test_claims import SMALL
 
 from analysis import report
-from analysis.claims import judge
-from analysis.contents import rows
+from analysis.claims.verdicts import judge
+from analysis.pages.contents import rows
 from analysis.runs import load
 
 LR = (0.01, 0.03)

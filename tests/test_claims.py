@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis import claims
-from analysis.claims import judge, overall
+from analysis.claims import verdicts as claims
+from analysis.claims.verdicts import judge, overall
 from analysis.runs import load
 from tests.records import write
 

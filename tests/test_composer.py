@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.configs import Composer, ConfigError, Job, compose, resolve
-from experiments.launcher import StudySweeper, register
+from experiments.config.compose import Composer, ConfigError, Job, compose, resolve
+from experiments.sweep.launcher import StudySweeper, register
 
 register()
 SWEEP = [

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 
-from experiments.configs import CONF, NotApplicableError, compose, load_spec, names, resolve, use_extensions
-from experiments.launcher import register
+from experiments.config.compose import CONF, NotApplicableError, compose, load_spec, names, resolve, use_extensions
+from experiments.sweep.launcher import register
 from lstm_variants import CellSpec, make_cell
 
 register()

@@ -15,7 +15,7 @@ from test_claims import made
 import experiments
 from analysis import figures, report, runs
 from experiments import push, status
-from experiments.settings import ConfigError
+from experiments.config.schema import ConfigError
 
 TINY = {"task": "adding", "task.length": 10, "model.hidden_size": 4, "record.wandb.mode": "disabled"}
 TINY |= {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}}

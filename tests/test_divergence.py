@@ -8,11 +8,13 @@ import records
 import torch
 
 import experiments
-from analysis import arm_curves, checks, report, runs
-from analysis.record import UnreadableError, read_curves
+from analysis import report, runs
+from analysis.records import checks
+from analysis.records.read import UnreadableError, read_curves
+from analysis.statistics import arm_curves
 from experiments import push, status
-from experiments.model import Network
 from experiments.tasks import task_names
+from experiments.training.network import Network
 
 AT_ONCE = {  # c grows by half a step, over 400 steps: the untrained network's loss is not finite
     "variant": "no_output_activation",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_slurm import answers, whole_cluster
 
-from experiments.configs import variants
+from experiments.config.compose import variants
 from experiments.main import COMMANDS
 from experiments.show import family_table
 

@@ -10,12 +10,20 @@ import torch
 
 import experiments
 from analysis import report
-from analysis.commandline import CommandError
+from analysis.common.command_line import CommandError
 from experiments import show
 from experiments.api import load_run
-from experiments.configs import compose, names, resolve, use_extensions, use_own_folders, used_extensions, variants
-from experiments.jobs import make_plan
-from experiments.stack import semantics
+from experiments.config.compose import (
+    compose,
+    names,
+    resolve,
+    use_extensions,
+    use_own_folders,
+    used_extensions,
+    variants,
+)
+from experiments.sweep.execute import semantics
+from experiments.sweep.plan import make_plan
 from lstm_variants import GatedRNN, make_cell
 
 ROOT = Path(__file__).parents[1]

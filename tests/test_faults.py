@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from experiments.configs import Job, compose, resolve
-from experiments.files import StorageError
-from experiments.jobs import make_plan, run_all
-from experiments.stack import stacks
-from experiments.workers import DEATHS, run_in_processes
+from experiments.config.compose import Job, compose, resolve
+from experiments.store.files import StorageError
+from experiments.sweep.execute import stacks
+from experiments.sweep.plan import make_plan, run_all
+from experiments.sweep.workers import DEATHS, run_in_processes
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["threads=1", "task.length=10", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
@@ -234,7 +234,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from test_faults import LONGER, NO_MIRROR, jobs
-from experiments.jobs import run_all
+from experiments.sweep.plan import run_all
 if __name__ == "__main__":
     made = run_all(jobs(Path(sys.argv[1]), *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4), 1, 2, show=False)
     print(*(run.record["run_id"] for run in made))

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import records
 
-from analysis import checks, figures, page, runs, theme
+from analysis import figures, runs
 from analysis.figures import (
+    _panel,
+    _theme,
     factors,
     heat_map,
     importance,
@@ -25,7 +27,8 @@ from analysis.figures import (
     seconds,
     solve_curves,
 )
-from analysis.stats import holm, paired_difference
+from analysis.records import checks
+from analysis.statistics.tests import holm, paired_difference
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def draw(figure, loaded: runs.Records, **panel):
 
 
 def sheet(figure, loaded: runs.Records, **size):
-    return page.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **size)
+    return _panel.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **size)
 
 
 def makes_sense(loaded: runs.Records) -> list[str]:
@@ -57,7 +60,7 @@ def makes_sense(loaded: runs.Records) -> list[str]:
 
 def test_the_folder_is_the_list_of_figures():
     found = figures.discover()
-    files = {path.stem for path in Path(figures.__file__).parent.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in Path(figures.__file__).parent.glob("[!_]*.py")}
     assert set(found) == files
     for figure in found.values():
         assert figures.question(figure).endswith("?")
@@ -99,7 +102,7 @@ def test_what_a_shortcut_reaches_is_a_dotted_line_with_its_name(figure, tmp_path
     dashes = {tuple(line._dash_pattern[1]) for line in [*lines, *solved, *chance]}
     assert len(dashes) == 3
     assert not draw(figure, loaded, task="digits").texts
-    page.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs).canvas.draw()
+    _panel.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs).canvas.draw()
 
 
 def test_every_seed_is_a_point_of_the_scores(loaded):
@@ -173,7 +176,7 @@ def test_a_dollar_in_a_label_is_text(tmp_path):
     records.write(tmp_path / "demo", label="a $\\frac$ b")
     loaded = runs.load([tmp_path / "demo"])
     for name in makes_sense(loaded):
-        theme.save(sheet(figures.discover()[name], loaded), tmp_path / "figure")
+        _theme.save(sheet(figures.discover()[name], loaded), tmp_path / "figure")
 
 
 def drawn(ax):
@@ -210,7 +213,7 @@ def test_scores_at_other_lengths_are_those_of_the_records(tmp_path):
     np.testing.assert_array_equal(points["LSTM"], [[50, np.median(trained)], [100, 1.02], [200, 0.03]])
     assert sorted(points["seeds:LSTM"][:, 1]) == sorted([*trained, 0.02, 1.02, 2.02, 0.03, 0.03, 0.03])
     assert set(points["GRU"][:, 1]) == {2.02}  # diverged: at the worst that is drawn
-    assert theme.panels(lengths.numbers(loaded.runs, loaded.curves)) == ["adding"]
+    assert _theme.panels(lengths.numbers(loaded.runs, loaded.curves)) == ["adding"]
 
 
 def test_scaling_is_the_score_against_the_length_of_training(tmp_path):
@@ -400,7 +403,7 @@ def test_many_variants_get_a_panel_each_with_the_baseline_behind(tmp_path):
     records.write_study(tmp_path / "demo", ("lstm", *names), seeds=2)
     loaded = runs.load([tmp_path / "demo"])
     panels = [ax for ax in sheet(learning_curves, loaded).axes if ax.get_title(loc="left")]
-    assert [ax.get_title(loc="left") for ax in panels] == theme.order(loaded.runs)[1:] * 2
+    assert [ax.get_title(loc="left") for ax in panels] == _theme.order(loaded.runs)[1:] * 2
     for ax in panels:
         assert {lines.get_gid() for lines in ax.collections} == {"LSTM", ax.get_title(loc="left")}
     for task, part in (("adding", panels[:9]), ("digits", panels[9:])):
@@ -421,7 +424,7 @@ def test_many_variants_share_panels_in_groups(tmp_path):
 
 
 def test_a_figure_may_be_one_column_wide(loaded):
-    assert sheet(scores, loaded, width=theme.COLUMN).get_size_inches()[0] == theme.COLUMN
+    assert sheet(scores, loaded, width=_theme.COLUMN).get_size_inches()[0] == _theme.COLUMN
 
 
 def frame(*variants: str):
@@ -429,34 +432,34 @@ def frame(*variants: str):
 
 
 def test_a_variant_looks_the_same_whatever_else_is_drawn():
-    listed = [variant for family in theme.FAMILIES for variant in family]
-    alone = {variant: theme.styles(frame(variant))[f"the {variant}"] for variant in listed}
-    together = theme.styles(frame("lstm", "somebodys", *listed))
+    listed = [variant for family in _theme.FAMILIES for variant in family]
+    alone = {variant: _theme.styles(frame(variant))[f"the {variant}"] for variant in listed}
+    together = _theme.styles(frame("lstm", "somebodys", *listed))
     assert together == together | {f"the {variant}": look for variant, look in alone.items()}
     assert next(iter(together)) == "the lstm"
 
 
 def test_looks_differ_inside_a_family_and_between_colours():
-    listed = theme.styles(frame("lstm", *[variant for family in theme.FAMILIES for variant in family]))
+    listed = _theme.styles(frame("lstm", *[variant for family in _theme.FAMILIES for variant in family]))
     assert len({(look.colour, look.marker) for look in listed.values()}) == len(listed)
-    for family in theme.FAMILIES:
-        looks = theme.styles(frame("lstm", *family)).values()
+    for family in _theme.FAMILIES:
+        looks = _theme.styles(frame("lstm", *family)).values()
         assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
 
 
 def test_the_families_name_variants_that_exist():
     files = {path.stem for path in (Path(__file__).parents[1] / "conf" / "variant").glob("*.yaml")}
-    assert files >= {theme.BASELINE}.union(*theme.FAMILIES)
+    assert files >= {_theme.BASELINE}.union(*_theme.FAMILIES)
 
 
 def test_unlisted_variants_of_one_report_differ():
     names = [f"lstm[forget.feeds={feeds}]" for feeds in ("x", "h", "b", "xh", "xb", "hb")]
-    assert len({look.colour for look in theme.styles(frame(*names)).values()}) == len(names)
+    assert len({look.colour for look in _theme.styles(frame(*names)).values()}) == len(names)
 
 
 def test_the_arms_of_a_variant_keep_its_colour():
     rows = runs.pd.DataFrame({"variant": ["gru"] * 3, "name": ["GRU (lr=1)", "GRU (lr=2)", "GRU (lr=10)"]})
-    looks = theme.styles(rows)
+    looks = _theme.styles(rows)
     assert list(looks) == ["GRU (lr=1)", "GRU (lr=2)", "GRU (lr=10)"]
     assert len({look.colour for look in looks.values()}) == 1
     assert len({look.marker for look in looks.values()}) == 3
@@ -466,6 +469,6 @@ def test_readers_settings_do_not_reach_a_figure(loaded, tmp_path):
     pictures = []
     for settings in ({}, {"font.size": 30, "axes.grid": True, "xtick.direction": "in"}):
         with plt.rc_context(settings):
-            theme.save(sheet(scores, loaded), tmp_path / "figure")
+            _theme.save(sheet(scores, loaded), tmp_path / "figure")
         pictures.append([(tmp_path / f"figure.{kind}").read_bytes() for kind in ("png", "svg", "pdf")])
     assert pictures[0] == pictures[1]

@@ -14,7 +14,7 @@ from records import write_study
 
 from analysis import report, runs
 from experiments import push, show, status, study
-from experiments.configs import compose, resolve
+from experiments.config.compose import compose, resolve
 
 pytestmark = pytest.mark.filterwarnings("default")  # a user sees warnings as such
 run_command = importlib.import_module("experiments.run").main

@@ -19,10 +19,10 @@ from test_data_files import write_mat
 
 from analysis import report, runs
 from experiments import api, push, status
-from experiments.configs import Job, compose, resolve
-from experiments.jobs import run_all
-from experiments.settings import ConfigError
-from experiments.stack import InterruptedRunError, execute
+from experiments.config.compose import Job, compose, resolve
+from experiments.config.schema import ConfigError
+from experiments.sweep.execute import InterruptedRunError, execute
+from experiments.sweep.plan import run_all
 from experiments.tasks import load_task
 from experiments.tasks.base import TaskError
 

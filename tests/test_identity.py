@@ -16,12 +16,13 @@ import torch
 from task_list import write_arrays
 
 import experiments
-from analysis import checks, runs
+from analysis import runs
+from analysis.records import checks
 from experiments import api
-from experiments.configs import Job, compose, resolve
-from experiments.jobs import run_all
-from experiments.settings import ConfigError
-from experiments.stack import Run, refuse_stale, standing
+from experiments.config.compose import Job, compose, resolve
+from experiments.config.schema import ConfigError
+from experiments.sweep.execute import Run, refuse_stale, standing
+from experiments.sweep.plan import run_all
 from experiments.tasks._files import contents, named_by
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}

@@ -14,15 +14,20 @@ MAY_IMPORT = {
     "analysis": {"analysis"},
 }
 ONLY_IN = {
-    "hydra": {"experiments/run.py", "experiments/configs.py", "experiments/launcher.py", "experiments/words.py"},
+    "hydra": {
+        "experiments/run.py",
+        "experiments/config/compose.py",
+        "experiments/sweep/launcher.py",
+        "experiments/config/words.py",
+    },
     "wandb": {
-        "experiments/wandb_environment.py",
-        "experiments/wandb_runs.py",
+        "experiments/tracking/environment.py",
+        "experiments/tracking/runs.py",
         "experiments/benchmark/overhead.py",
-        "analysis/wandb_source.py",
+        "analysis/records/wandb_source.py",
         "analysis/workspace.py",
     },
-    "wandb_workspaces": {"analysis/wandb_panels.py"},
+    "wandb_workspaces": {"analysis/wandb_views/panels.py"},
 }
 
 

@@ -17,8 +17,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis import arms, escaping, figures, page, prose, report, runs, tables, theme
-from analysis.figures import scores, solve_curves
+from analysis import figures, report, runs
+from analysis.common import escaping
+from analysis.figures import _panel, _theme, scores, solve_curves
+from analysis.pages import macros, tables
+from analysis.records import arms
 
 HOSTILE = [
     "_lead ~under^ #1",
@@ -98,7 +101,7 @@ def test_csv_gives_a_name_back(name, tmp_path_factory):
 def test_figures_take_no_name_for_a_formula_and_order_every_name(name):
     import matplotlib.cbook
 
-    assert not matplotlib.cbook.is_math_text(theme.folded(name))
+    assert not matplotlib.cbook.is_math_text(_theme.folded(name))
     assert sorted([name, "T=10", "T=9"], key=arms.natural).index("T=9") < 2
 
 
@@ -174,7 +177,7 @@ def test_names_that_fold_to_one_text_have_an_entry_each(tmp_path):
         records.write(tmp_path / "s", f"v{number}", label=f"{'long ' * 20}{middle}{' long' * 40}")
     loaded = runs.load([tmp_path / "s"])
     figure = figures.discover()["learning_curves"]
-    drawn = page.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs)
+    drawn = _panel.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs)
     (legend,) = drawn.subfigs[0].legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert len([text for text in texts if text.startswith("long")]) == 2
@@ -201,7 +204,7 @@ def test_why_shows_all_that_a_place_can_mean(tmp_path, capsys):
 @given(studies=st.lists(NAMES | st.sampled_from(["a b", "a-b", "a+b", "a/b", "7", "a-b-1a2b3c"]), unique=True))
 @settings(max_examples=60, deadline=None)
 def test_no_two_studies_share_the_name_of_a_macro(studies):
-    keys = [prose.key([study]) for study in studies]
+    keys = [macros.key([study]) for study in studies]
     assert len(set(keys)) == len(keys)
     assert all(re.fullmatch(r"[A-Za-z0-9_.=()-]*", key) for key in keys)
 
@@ -220,7 +223,7 @@ def test_the_numbers_of_two_studies_go_into_one_paper(tmp_path, monkeypatch):
 
 def test_claims_are_counted_study_by_study():
     made: Any = [SimpleNamespace(study=study) for study in ("a", "b", "a")]
-    assert [place for place, _ in prose.numbered(made)] == ["a/claim/1", "b/claim/1", "a/claim/2"]
+    assert [place for place, _ in macros.numbered(made)] == ["a/claim/1", "b/claim/1", "a/claim/2"]
 
 
 def test_a_terminal_that_has_ascii_alone_gets_escapes(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from hydra.test_utils import launcher_common_tests as suites
 from hydra.version import VersionBase
 from packaging.version import Version
 
-from experiments.configs import register_schema
-from experiments.launcher import register
+from experiments.config.compose import register_schema
+from experiments.sweep.launcher import register
 
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
 WITH_LAUNCHER = """\

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import experiments
-from experiments.configs import config_file
-from experiments.memory import exact, retained
-from experiments.model import Network
+from experiments.config.compose import config_file
 from experiments.tasks.base import Batch
+from experiments.training.network import Network
+from experiments.training.retention import exact, retained
 from lstm_variants import CellSpec, Init
 
 LENGTHS = np.array([7, 20, 13])

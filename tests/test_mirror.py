@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from fake_wandb import FakeServer, numbers
 
-from analysis import wandb_source
-from experiments import mirror, wandb_content, wandb_failure, wandb_runs
+from analysis.records import wandb_source
 from experiments.benchmark.overhead import mirror_cost
-from experiments.configs import Job, compose, load_spec, resolve
-from experiments.jobs import run_all
-from experiments.record import RunRecord
-from experiments.stack import semantics
+from experiments.config.compose import Job, compose, load_spec, resolve
+from experiments.store.record import RunRecord
+from experiments.sweep.execute import semantics
+from experiments.sweep.plan import run_all
+from experiments.tracking import content as wandb_content
+from experiments.tracking import failures, live
+from experiments.tracking import runs as wandb_runs
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
@@ -183,7 +185,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
             monkeypatch.setenv(name, value)
         monkeypatch.setitem(wandb_runs.SETTINGS, "finish_timeout", 2)
         monkeypatch.setitem(wandb_runs.SETTINGS, "init_timeout", 2)
-        monkeypatch.setattr(wandb_failure, "PATIENCE", 2)
+        monkeypatch.setattr(failures, "PATIENCE", 2)
         yield server
 
 
@@ -210,7 +212,7 @@ def test_online_sends_every_row_while_the_runs_are_made(
     assert_arrived(server, made)
     assert capfd.readouterr().err == ""
     before = len(server.requests)
-    assert "No runs to sync" in sync(server, wandb_failure.sync_line(tmp_path / "s"))
+    assert "No runs to sync" in sync(server, failures.sync_line(tmp_path / "s"))
     assert len(server.requests) == before
 
 
@@ -257,8 +259,8 @@ def test_a_server_that_fails_costs_one_warning_and_the_line_it_shows_sends_what_
     if trouble == "unreachable" or trouble.endswith("start"):
         fail()
     else:
-        logged = mirror.Mirror.log
-        monkeypatch.setattr(mirror.Mirror, "log", lambda self, row: (logged(self, row), fail() if row["step"] else 0))
+        logged = live.Mirror.log
+        monkeypatch.setattr(live.Mirror, "log", lambda self, row: (logged(self, row), fail() if row["step"] else 0))
     started = time.monotonic()
     runs = run_all(made, workers=1, show=False)
     assert time.monotonic() - started < 60

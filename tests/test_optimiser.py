@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.optimiser import Optimiser, gradient_norms, schedule_factor
-from experiments.settings import Train
+from experiments.config.schema import Train
+from experiments.training.optimiser import Optimiser, gradient_norms, schedule_factor
 
 TORCH: dict[str, Any] = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from test_sweep import ROOT, SHORT, files, jobs
 
-from analysis.commandline import CommandError
+from analysis.common.command_line import CommandError
 from experiments import status
-from experiments.jobs import make_plan, run_all
-from experiments.locks import lock
 from experiments.plan import estimate
+from experiments.store.locks import lock
+from experiments.sweep.plan import make_plan, run_all
 
 
 def test_plan_counts_what_is_new_done_and_cut_off(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_plan_from_the_command_line_makes_nothing(tmp_path: Path) -> None:
 def test_a_stack_is_as_large_as_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = jobs(tmp_path, seeds=8)
     assert max(len(group) for group in make_plan(mine, workers=1).groups) == 8
-    monkeypatch.setattr("analysis.resources.memory_free", lambda: 100_000)
+    monkeypatch.setattr("analysis.common.resources.memory_free", lambda: 100_000)
     assert max(len(group) for group in make_plan(mine, workers=1).groups) < 8
 
 

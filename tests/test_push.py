@@ -13,9 +13,13 @@ import pytest
 import records
 from fake_wandb import FakeServer, numbers
 
-from analysis import runs, wandb_source
-from experiments import push, wandb_content, wandb_failure, wandb_runs
-from experiments.locks import lock
+from analysis import runs
+from analysis.records import wandb_source
+from experiments import push
+from experiments.store.locks import lock
+from experiments.tracking import content as wandb_content
+from experiments.tracking import failures
+from experiments.tracking import runs as wandb_runs
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +61,7 @@ def test_every_record_and_every_arm_is_mirrored_once(study: Path, capsys: pytest
     assert push.main([f"study={study}"]) == 0
     said = capsys.readouterr().out
     assert "9 wandb runs, 9 of them made now" in said
-    assert wandb_failure.sync_line(study) in said
+    assert failures.sync_line(study) in said
     there = wandb_runs.folders(study)
     for folder in study.glob("*-s*-*"):
         content = json.loads((folder / "run.json").read_text())
@@ -153,7 +157,7 @@ def test_what_a_server_lacks_is_sent_once(server: FakeServer, study: Path, capsy
 
 
 def test_plain_wandb_sync_marks_an_aggregate_that_a_newer_one_replaces(server: FakeServer, study: Path) -> None:
-    sync = [sys.executable, "-m", *wandb_failure.sync_line(study).split()]
+    sync = [sys.executable, "-m", *failures.sync_line(study).split()]
     for seed in (7, 8):
         push.main([f"study={study}"])
         subprocess.run(sync, env=os.environ | server.environment, capture_output=True, timeout=120, check=True)
@@ -180,7 +184,7 @@ def test_a_server_that_is_not_there_ends_in_one_line(study: Path, capsys: pytest
             assert push.main([f"study={study}", "mode=online"]) == 2
     error = capsys.readouterr().err
     assert "the server is broken" in error
-    assert wandb_failure.sync_line(study) in error
+    assert failures.sync_line(study) in error
     assert error.count("\n") == 1
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import experiments
-from experiments.configs import compose
-from experiments.python_words import axis, words
-from experiments.settings import ConfigError
-from experiments.words import parse
+from experiments.config.compose import compose
+from experiments.config.python_values import axis, words
+from experiments.config.schema import ConfigError
+from experiments.config.words import parse
 
 TINY = {"task": "adding", "task.length": 9, "model.hidden_size": 2, "threads": 1}
 STEPS = {"steps": 1, "eval_every": 1, "eval_size": 2, "batch_size": 2}

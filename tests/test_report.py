@@ -15,9 +15,12 @@ import pytest
 import records
 from test_claims import made
 
-from analysis import claims, figures, prose, report, runs, tables, theme
-from analysis import made as made_by_report
-from analysis.figures import scores
+from analysis import figures, report, runs
+from analysis.claims import verdicts
+from analysis.figures import _theme, scores
+from analysis.pages import folder as made_by_report
+from analysis.pages import macros as prose
+from analysis.pages import tables
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def quick(one_figure, monkeypatch):
         for kind in ("png", "svg", "pdf"):
             path.with_suffix(f".{kind}").write_bytes(b"a picture")
 
-    monkeypatch.setattr(theme, "save", save)
+    monkeypatch.setattr(_theme, "save", save)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -67,7 +70,7 @@ def test_a_report_holds_every_figure_and_table(whole):
     assert set(files) == drawn | written | {*report.PAGES, made_by_report.LIST}
     order = [files["index.html"].decode().index(f'<h2 id="{name}">') for name in names]
     assert order == sorted(order)
-    assert int.from_bytes(files["figures/scores.png"][16:20]) == round(theme.PAGE * theme.DPI)
+    assert int.from_bytes(files["figures/scores.png"][16:20]) == round(_theme.PAGE * _theme.DPI)
     assert b"<text" in files["figures/scores.svg"]
 
 
@@ -342,7 +345,7 @@ def test_variants_are_shown_in_the_order_and_by_the_labels_that_were_asked_for(s
     assert page.text.index("NFG") < page.text.index("Complete")
     assert "GRU" not in page.text
     picture = (out / "figures" / "scores.png").read_bytes()
-    assert int.from_bytes(picture[16:20]) == round(theme.COLUMN * theme.DPI)
+    assert int.from_bytes(picture[16:20]) == round(_theme.COLUMN * _theme.DPI)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +400,7 @@ def test_why_names_the_runs_behind_a_claim(tmp_path, capsys):
     records.write(tmp_path / "s", "gru", seed=70, phase="tune", train__lr=0.1)
     assert report.main([f"study={tmp_path / 's'}", "why=claims:1/estimate"]) == 0
     out = capsys.readouterr().out
-    (verdict,) = claims.judge(loaded, frozen)
+    (verdict,) = verdicts.judge(loaded, frozen)
     assert f"estimate: {verdict.estimate:.0f}" in out
     assert "gru vs lstm, adding: ratio of MSE" in out
     assert "16 runs, 16 of them counted" in out
@@ -485,7 +488,7 @@ def test_claims_come_first_with_their_verdicts(tmp_path, quick):
     loaded, frozen = made(tmp_path / "s", {"lstm": [0.01] * 8, "gru": [0.02 + 0.001 * seed for seed in range(8)]})
     records.write_frozen(tmp_path / "s", frozen)
     out = make(tmp_path / "s", tmp_path / "out")
-    (verdict,) = claims.judge(loaded, frozen)
+    (verdict,) = verdicts.judge(loaded, frozen)
     assert verdict.verdict == "reproduced"
     page = out["index.html"].decode()
     assert page.index('<h2 id="claims">') < page.index('<h2 id="table">') < page.index('<h2 id="scores">')
@@ -493,7 +496,7 @@ def test_claims_come_first_with_their_verdicts(tmp_path, quick):
         assert "reproduced" in text
         assert "gru vs lstm, adding" in text
         assert f"{verdict.estimate:.3g} [{verdict.low:.3g}, {verdict.high:.3g}]" in text
-    table = pd.read_csv(tmp_path / "out" / "tables" / "claims.csv")
+    table = pd.read_csv(tmp_path / "out" / "tables" / "verdicts.csv")
     assert table.loc[0, "estimate"] == pytest.approx(verdict.estimate, rel=1e-12)
     assert "gates/s/claim/1/verdict\\endcsname{reproduced}" in out["tables/numbers.tex"].decode()
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from test_sweep import ROOT, jobs
 
-from analysis import resources
-from experiments.jobs import make_plan, run_all
-from experiments.settings import ConfigError
+from analysis.common import resources
+from experiments.config.schema import ConfigError
+from experiments.sweep.plan import make_plan, run_all
 from lstm_variants import engines, make_cell
 
 GIB = 2**30

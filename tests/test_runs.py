@@ -16,8 +16,10 @@ import pytest
 import records
 from omegaconf import MISSING
 
-from analysis import arms, cache, checks, runs, tables
-from analysis.commandline import CommandError, about, command, parse
+from analysis import runs
+from analysis.common.command_line import CommandError, about, command, parse
+from analysis.pages import tables
+from analysis.records import arms, cache, checks
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from analysis.claim import Claim
-from experiments.scales import check_scales
-from experiments.settings import ConfigError
+from analysis.claims.claim import Claim
+from experiments.config.schema import ConfigError
+from experiments.studies.scales import check_scales
 
 TASKS = {"adding": "min", "digits": "max"}
 

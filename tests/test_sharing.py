@@ -9,10 +9,10 @@ import pytest
 import torch
 from task_list import CASES, IDS, REAL, build, equal, generator, write_arrays
 
-from experiments import model
-from experiments.configs import Job, compose, resolve
+from experiments.config.compose import Job, compose, resolve
 from experiments.tasks.base import Batch
-from experiments.train import Training
+from experiments.training import network
+from experiments.training.loop import Training
 
 SETTINGS = ["task=arrays", "task.length=7", "train.batch_size=2", "study=null"]
 
@@ -67,5 +67,5 @@ def test_inputs_enter_as_they_are_or_one_hot_without_an_identity_matrix(
     expected[0, :4] = torch.eye(4)[torch.from_numpy(symbols.inputs)]
     expected[1] = torch.from_numpy(values.inputs)
     monkeypatch.setattr(torch, "eye", None)
-    x, _ = model.stacked_inputs([symbols, values], 4, torch.zeros(1))
+    x, _ = network.stacked_inputs([symbols, values], 4, torch.zeros(1))
     assert torch.equal(x, expected)

@@ -20,11 +20,12 @@ from test_study import MINE, TINY, confirmations, write_study
 from test_sweep import ROOT, jobs
 from test_torture import table
 
-from analysis.frozen_study import FrozenStudy
-from experiments import cluster, slurm, status
-from experiments.jobs import make_plan
-from experiments.settings import ConfigError
-from experiments.slurm import Options, run_on_slurm
+from analysis.claims.frozen_study import FrozenStudy
+from experiments import status
+from experiments.config.schema import ConfigError
+from experiments.sweep import slurm, slurm_queue
+from experiments.sweep.plan import make_plan
+from experiments.sweep.slurm import Options, run_on_slurm
 
 SIZES = ["variant=lstm,CIFG", "seed=range(0,2)", "train.batch_size=4", "train.eval_every=200", "train.eval_size=16"]
 SIZES += ["model.hidden_size=4", "record.checkpoint_every=.2"]
@@ -76,8 +77,8 @@ def study(tmp_path: Path) -> Iterator[Path]:
     with whole_cluster():
         yield folder
         subprocess.run(["pkill", "-f", f"study={folder}"], check=False)
-        if tasks := cluster.queue(folder):
-            cluster.ask("scancel", *(task.name for task in tasks))
+        if tasks := slurm_queue.queue(folder):
+            slurm_queue.ask("scancel", *(task.name for task in tasks))
 
 
 @pytest.fixture
@@ -114,19 +115,19 @@ def checkpointed(study: Path, run_ids: list[str], since: float) -> bool:
     return all(file.is_file() and file.stat().st_mtime > since for file in files)
 
 
-def training(study: Path) -> list[cluster.Queued]:
+def training(study: Path) -> list[slurm_queue.Queued]:
     """Two tasks, once each has trained and checkpointed on this start."""
     since = time.time()
 
     def both() -> bool:
-        tasks = cluster.queue(study)
+        tasks = slurm_queue.queue(study)
         return len(tasks) == 2 and all(checkpointed(study, task.run_ids, since) for task in tasks)
 
     until(both)
-    return cluster.queue(study)
+    return slurm_queue.queue(study)
 
 
-def processes(task: cluster.Queued) -> list[int]:
+def processes(task: slurm_queue.Queued) -> list[int]:
     """The Python processes of a task: submitit's and its worker's."""
     pattern = "^[^ ]*python.*(submitit.core._submit|spawn_main)"
     listed = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True)
@@ -142,18 +143,18 @@ def environment(pid: int) -> set[bytes]:
         return set()
 
 
-def statuses(study: Path, task: cluster.Queued) -> set[str]:
+def statuses(study: Path, task: slurm_queue.Queued) -> set[str]:
     return {json.loads((study / run_id / "run.json").read_text())["status"] for run_id in task.run_ids}
 
 
-def at_once(task: cluster.Queued) -> None:
+def at_once(task: slurm_queue.Queued) -> None:
     """A task that goes back to the queue waits there for two minutes: Slurm's way, which a user can cut short."""
     waits = ["squeue", "--noheader", "--array", f"--jobs={task.name}", "--format=%T"]
-    until(lambda: cluster.ask(*waits).strip() == "PENDING")
+    until(lambda: slurm_queue.ask(*waits).strip() == "PENDING")
     begin_now(task)
 
 
-def begin_now(task: cluster.Queued) -> None:
+def begin_now(task: slurm_queue.Queued) -> None:
     """Cut a task's wait short, unless it is running by now."""
     subprocess.run(["scontrol", "update", f"jobid={task.name}", "starttime=now"], capture_output=True)
 
@@ -163,7 +164,7 @@ def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int
     said = [*SAID, "train.steps=20", *ON_SLURM, "hydra.launcher.stack=1"]
     code, shown = gates(study, *said)
     assert code == 0, shown
-    tasks = cluster.largest_array()
+    tasks = slurm_queue.largest_array()
     assert tasks < 4, "the cluster must be one whose arrays are shorter than the sweep"
     assert f"in stacks: 4, workers: {tasks}" in shown  # several stacks a task
     assert table(study) == table(whole(20))
@@ -182,21 +183,22 @@ def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Pa
         assert f"python -m experiments.status study={study}" in shown
     code, again = gates(study, *said, *DETACHED)
     assert (code, "4 queued or running on Slurm; to run: 0" in again) == (0, True), again
-    assert len(cluster.queue(study)) == 2
+    assert len(slurm_queue.queue(study)) == 2
 
     first, second = training(study)
     assert status.look(study).slurm == "2 running"
-    cluster.ask("scancel", first.name)
+    slurm_queue.ask("scancel", first.name)
     for pid in processes(second):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not cluster.queue(study))
+    until(lambda: not slurm_queue.queue(study))
     assert statuses(study, first) == {"interrupted"}
     assert statuses(study, second) == {"running"}
 
     attached = start(study, *said, *ON_SLURM)
     first, second = training(study)
-    cluster.ask("scontrol", "requeue", first.name)
-    cluster.ask("scancel", "--signal=TERM", second.name)  # as at the time limit: it checkpoints and goes back itself
+    slurm_queue.ask("scontrol", "requeue", first.name)
+    # as at the time limit: it checkpoints and goes back itself
+    slurm_queue.ask("scancel", "--signal=TERM", second.name)
     at_once(first)
     at_once(second)
     hold.unlink()
@@ -216,7 +218,7 @@ def test_a_study_leaves_its_phases_to_the_cluster_one_after_the_other(study: Pat
         command = [sys.executable, "-m", "experiments.study", *words, f"phase={phase}"]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
-        until(lambda: not cluster.queue(folder))
+        until(lambda: not slurm_queue.queue(folder))
         return done.stdout
 
     assert "submitted: 30 runs" in again("all")
@@ -233,12 +235,13 @@ def test_an_attached_sweep_that_is_stopped_cancels_its_tasks(study: Path) -> Non
     attached = start(study, *said)
     tasks = training(study)
     assert (
-        cluster.ask("squeue", "--noheader", f"--name={cluster.job_name(study)}", "--format=%k").split() == ["mine"] * 2
+        slurm_queue.ask("squeue", "--noheader", f"--name={slurm_queue.job_name(study)}", "--format=%k").split()
+        == ["mine"] * 2
     )
     attached.send_signal(signal.SIGINT)
     shown, _ = attached.communicate(timeout=30)
     assert attached.returncode == 130, shown
-    until(lambda: not cluster.queue(study))
+    until(lambda: not slurm_queue.queue(study))
     assert [statuses(study, task) for task in tasks] == [{"interrupted"}, {"interrupted"}]
 
 
@@ -253,13 +256,13 @@ def test_at_the_time_limit_a_task_checkpoints_and_goes_back_to_the_queue(
     limit = ["hydra.launcher.time=1", "hydra.launcher.signal=20"]
     attached = start(study, *SAID, "train.steps=12000", *ON_SLURM, "hydra.launcher.stack=2", *limit)
     while attached.poll() is None:
-        for task in cluster.queue(study):
+        for task in slurm_queue.queue(study):
             if task.reason == "BeginTime":
                 begin_now(task)
         time.sleep(1)
     shown, _ = attached.communicate()
     assert attached.returncode == 0, shown
-    logs = [path.read_text() for path in (study / cluster.FOLDER).glob("*_log.out")]
+    logs = [path.read_text() for path in (study / slurm_queue.FOLDER).glob("*_log.out")]
     assert [log.count("DUE TO JOB REQUEUE") > 0 for log in logs] == [True, True]
     assert table(study) == table(whole(12000))
 
@@ -276,7 +279,7 @@ def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
     for _ in range(20):
         code, shown = gates(study, *said)
         assert code == 0, shown
-        if not (tasks := cluster.queue(study)):
+        if not (tasks := slurm_queue.queue(study)):
             break
         time.sleep(dice.uniform(2, 15))
         task = dice.choice(tasks)
@@ -286,7 +289,7 @@ def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
                 os.kill(pid, signal.SIGKILL)
         else:
             subprocess.run([*words, task.name], capture_output=True)  # it may have ended
-        for task in cluster.queue(study):
+        for task in slurm_queue.queue(study):
             begin_now(task)
     code, shown = gates(study, *SAID, "train.steps=20000", *ON_SLURM)
     assert code == 0, shown
@@ -308,17 +311,17 @@ def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
 def test_what_the_cluster_does_not_have_is_refused(study: Path, said: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         run_on_slurm(jobs(study), Options(**said))  # type: ignore[arg-type]
-    assert cluster.queue(study) == []
+    assert slurm_queue.queue(study) == []
 
 
 @on_a_cluster
 def test_a_stop_while_tasks_are_submitted_leaves_none(study: Path) -> None:
     attached = start(study, *SAID, "train.steps=100000", *ON_SLURM)
-    until(lambda: bool(list((study / cluster.FOLDER).glob("*.sh"))))  # submitit's, just before it calls sbatch
+    until(lambda: bool(list((study / slurm_queue.FOLDER).glob("*.sh"))))  # submitit's, just before it calls sbatch
     attached.send_signal(signal.SIGINT)
     shown, _ = attached.communicate(timeout=30)
     assert attached.returncode == 130, shown
-    until(lambda: not cluster.ask("squeue", "--noheader", f"--name={cluster.job_name(study)}").strip())
+    until(lambda: not slurm_queue.ask("squeue", "--noheader", f"--name={slurm_queue.job_name(study)}").strip())
 
 
 @on_a_cluster

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import PermutationMethod, binom, binomtest, multinomial, norm, rankdata, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
-from analysis.stats import (
+from analysis.statistics.tests import (
     equivalence_p,
     holm,
     jackknife,

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from analysis import claims
-from analysis.commandline import CommandError
-from analysis.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
+from analysis.claims import verdicts as claims
+from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
+from analysis.common.command_line import CommandError
 from analysis.runs import load
-from experiments import protocol, study
-from experiments.configs import CONF, compose, names, resolve, use_extensions
-from experiments.protocol import FIRST_TUNING_SEED
-from experiments.settings import ConfigError
-from experiments.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
+from experiments import study
+from experiments.config.compose import CONF, compose, names, resolve, use_extensions
+from experiments.config.schema import ConfigError
+from experiments.studies import protocol
+from experiments.studies.protocol import FIRST_TUNING_SEED
+from experiments.studies.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
 
 TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]

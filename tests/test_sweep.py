@@ -15,9 +15,9 @@ import torch
 
 import experiments
 from analysis import runs as analysis_runs
-from experiments.configs import compose, resolve
-from experiments.jobs import run_all
-from experiments.stack import stacks, standing
+from experiments.config.compose import compose, resolve
+from experiments.sweep.execute import stacks, standing
+from experiments.sweep.plan import run_all
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]

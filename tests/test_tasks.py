@@ -13,10 +13,10 @@ import pytest
 import torch
 from task_list import CARRIED, CASES, CONF, IDS, REAL, SYNTHETIC, TASKS, WRITERS, build, defaults, equal
 
-from experiments.configs import use_extensions
-from experiments.streams import generator
+from experiments.config.compose import use_extensions
 from experiments.tasks import load_task, task_names
 from experiments.tasks.base import Batch, Scores, Task, TaskError, joined
+from experiments.training.streams import generator
 
 B = 6
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from test_faults import QUICK, ROOT
 
-from analysis import terminal
-from analysis.commandline import command
+from analysis.common import terminal
+from analysis.common.command_line import command
 
 QUIET = ["record.wandb.mode=disabled", *QUICK]
 

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
-from analysis import measures
-from analysis.claim import Claim, on_one_scale
-from analysis.claims import Verdict, judge, marked
-from analysis.effects import against_baseline
-from analysis.frozen_study import FrozenStudy
-from analysis.outcomes import Outcomes
+from analysis.claims import measures
+from analysis.claims.claim import Claim, on_one_scale
+from analysis.claims.effects import against_baseline
+from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.verdicts import Verdict, judge, marked
 from analysis.runs import Records
-from analysis.stats import equivalence_p, outside_p, paired_difference, pseudomedian, signed_rank_p
+from analysis.statistics.outcomes import Outcomes
+from analysis.statistics.tests import equivalence_p, outside_p, paired_difference, pseudomedian, signed_rank_p
 
 INF = math.inf
 SEEDS, BUDGET, CHANCE = 12, 1000, 0.2

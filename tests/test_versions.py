@@ -10,12 +10,14 @@ import records
 from task_list import build, defaults
 
 import experiments
-from analysis import arm_curves, checks, report, runs, versions, wandb_source, workspace
+from analysis import report, runs, workspace
+from analysis.records import checks, versions, wandb_source
+from analysis.statistics import arm_curves
 from experiments import api, push, status, study
-from experiments.configs import compose, resolve
-from experiments.jobs import make_plan, run_all
-from experiments.settings import ConfigError
-from experiments.stack import done, semantics, standing
+from experiments.config.compose import compose, resolve
+from experiments.config.schema import ConfigError
+from experiments.sweep.execute import done, semantics, standing
+from experiments.sweep.plan import make_plan, run_all
 
 TINY = {"train": {"steps": 4, "eval_every": 2, "batch_size": 4, "eval_size": 8}, "model": {"hidden_size": 4}}
 TINY |= {"task": "adding", "task.length": 10, "record.wandb.mode": "disabled"}
@@ -94,7 +96,7 @@ def test_records_kept_in_the_cache_are_judged_by_the_versions_of_today(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records.write(tmp_path / "demo", seed=0)
-    monkeypatch.setattr("analysis.cache.FRESH", -(10**12))  # keep what was written just now
+    monkeypatch.setattr("analysis.records.cache.FRESH", -(10**12))  # keep what was written just now
     for _ in range(2):
         assert list(runs.load([tmp_path / "demo"]).runs["status"]) == ["finished"]
     assert (tmp_path / "demo" / ".records.npz").is_file()
@@ -259,8 +261,8 @@ def test_a_checkpoint_of_other_versions_is_not_gone_on_from(tmp_path: Path, monk
     (whole,) = run_all([job], workers=1, show=False)
     assert job.folder is not None
     content = json.loads((job.folder / "run.json").read_text())
-    from experiments.record import CHECKPOINT
-    from experiments.train import Training
+    from experiments.store.record import CHECKPOINT
+    from experiments.training.loop import Training
 
     training = Training([job])
     training.on_checkpoint = lambda model, checkpoint: _keep(job, checkpoint)
@@ -276,8 +278,8 @@ def test_a_checkpoint_of_other_versions_is_not_gone_on_from(tmp_path: Path, monk
 
 
 def _keep(job: Any, checkpoint: Any) -> None:
-    from experiments.files import write_tensors
-    from experiments.record import CHECKPOINT
+    from experiments.store.files import write_tensors
+    from experiments.store.record import CHECKPOINT
 
     whose = {"run_id": job.run_id, "semantics": {"cell": 1, "task": 1, "trainer": 0}}
     write_tensors(job.folder / CHECKPOINT, {**checkpoint, **whose})

@@ -9,11 +9,14 @@ import pytest
 from test_mirror import jobs, read_back, rows_on_disk, wandb_folder
 from test_mirror import numbers as plain
 
-from experiments import mirror, wandb_content, wandb_environment, wandb_runs
-from experiments.jobs import run_all
+from experiments.config.schema import ConfigError, wandb_mode
 from experiments.push import main as push
-from experiments.settings import ConfigError, wandb_mode
-from experiments.stack import standing
+from experiments.sweep.execute import standing
+from experiments.sweep.plan import run_all
+from experiments.tracking import content as wandb_content
+from experiments.tracking import environment as wandb_environment
+from experiments.tracking import live
+from experiments.tracking import runs as wandb_runs
 
 AGENTS = {"WANDB_SWEEP_ID": "abcd1234", "WANDB_RUN_ID": "agentrun1", "WANDB_PROJECT": "theirs", "WANDB_NAME": "theirs"}
 AGENTS |= {
@@ -191,7 +194,7 @@ def test_a_name_too_long_for_a_file_is_shortened_and_stays_unique(
 ) -> None:
     from test_mirror import SHORT
 
-    from experiments.configs import compose, resolve
+    from experiments.config.compose import compose, resolve
 
     words = [
         *LONG,
@@ -211,4 +214,4 @@ def test_a_name_too_long_for_a_file_is_shortened_and_stays_unique(
     assert max(map(len, there)) == 128
     assert push([f"study={tmp_path / 's'}"]) == 0
     assert "5 wandb runs, 0 of them made now" in capsys.readouterr().out
-    assert mirror.wandb_mode("auto") == "offline"
+    assert live.wandb_mode("auto") == "offline"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import record
+from experiments.store import record
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("lstm_variants", "experiments", "analysis")
@@ -71,7 +71,8 @@ def test_an_installation_inside_somebody_s_repository_has_no_commit(
     author = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "theirs"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    (tmp_path / "record.py").touch()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "record.py").touch()
     assert record._commit()[0] is not None
-    monkeypatch.setattr(record, "__file__", str(tmp_path / "record.py"))
+    monkeypatch.setattr(record, "__file__", str(tmp_path / "a" / "b" / "record.py"))
     assert record._commit() == (None, None)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from fuzzing import SMALL, ends
 
-from experiments import plan, words
-from experiments.settings import ConfigError
+from experiments import plan
+from experiments.config import words
+from experiments.config.schema import ConfigError
 
 run_command = importlib.import_module("experiments.run").main
 

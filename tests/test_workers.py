@@ -17,11 +17,11 @@ import pytest
 from test_faults import LONGER, NO_MIRROR, ROOT, holder, jobs
 
 import experiments
-from experiments import signals, workers
-from experiments.configs import Job
-from experiments.locks import lock
-from experiments.stack import InterruptedRunError, stacks
-from experiments.workers import WorkerError, run_in_processes
+from experiments.config.compose import Job
+from experiments.store.locks import lock
+from experiments.sweep import signals, workers
+from experiments.sweep.execute import InterruptedRunError, stacks
+from experiments.sweep.workers import WorkerError, run_in_processes
 
 UNENDING = [*LONGER, "train.steps=1000000", "train.eval_every=1000000", NO_MIRROR]
 SCRIPT = """

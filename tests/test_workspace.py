@@ -10,8 +10,11 @@ import pytest
 import records
 from fake_wandb import FakeRun, FakeServer
 
-from analysis import arm_curves, runs, wandb_panels, workspace
-from experiments import aggregate_runs, wandb_runs
+from analysis import runs, workspace
+from analysis.statistics import arm_curves
+from analysis.wandb_views import panels
+from experiments.tracking import aggregates
+from experiments.tracking import runs as wandb_runs
 
 pytest.importorskip("wandb_workspaces", reason="the extra wandb-workspaces is not installed")
 SEEDS = range(6)
@@ -73,11 +76,11 @@ def test_every_curve_is_of_a_metric_that_the_mirror_has(part: str, spec: Any, st
 
 
 def test_the_view_has_the_axes_of_the_study_and_says_what_is_sampled(spec: Any, study: Path) -> None:
-    assert wandb_panels.axes(runs.load([study])) == ["task.name", "task.length", "train.lr"]
+    assert panels.axes(runs.load([study])) == ["task.name", "task.length", "train.lr"]
     text = json.dumps(spec["view"])
     assert re.search(r"config:train\.lr", text)
     assert "variant.label" in text
-    assert wandb_panels.SAMPLED in text
+    assert panels.SAMPLED in text
     names = [section["name"] for section in spec["view"]["spec"]["section"]["panelBankConfig"]["sections"]]
     assert [name.partition(":")[0] for name in names] == ["All runs", "All runs", "Single runs"]
 
@@ -87,10 +90,10 @@ def test_runs_are_chosen_by_the_job_types_that_the_mirror_gives(spec: Any) -> No
     (left_out,) = seen["filters"]["filters"]
     assert (left_out["key"]["name"], left_out["op"], left_out["value"]) == ("jobType", "!=", wandb_runs.SUPERSEDED)
     assert [(key["key"]["name"], key["ascending"]) for key in seen["sort"]["keys"]] == [("jobType", True)]
-    assert sorted(["train", "tune", "confirm", aggregate_runs.AGGREGATE])[0] == aggregate_runs.AGGREGATE
+    assert sorted(["train", "tune", "confirm", aggregates.AGGREGATE])[0] == aggregates.AGGREGATE
     ((runset,),) = leaves(spec["report"], "runSets")
     (kept,) = runset["filters"]["filters"]
-    assert (kept["key"]["name"], kept["op"], kept["value"]) == ("jobType", "=", aggregate_runs.AGGREGATE)
+    assert (kept["key"]["name"], kept["op"], kept["value"]) == ("jobType", "=", aggregates.AGGREGATE)
 
 
 def test_the_report_has_the_claims_with_their_verdicts_and_the_scores(spec: Any) -> None:

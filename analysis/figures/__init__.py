@@ -7,7 +7,7 @@ one is adding a file. A figure is a module whose docstring opens with the questi
     draw(on: Panel) -> Axes                 one panel, of these numbers alone; computes nothing, saves nothing
 
 `runs` and `curves` are the frames of analysis.runs.load, whole. `numbers` has the columns `task` (the panel) and `name`
-(the variant) at least. analysis.page puts panels on a page; `figures.draw` draws one in a notebook.
+(the variant) at least. analysis.figures._panel puts panels on a page; `figures.draw` draws one in a notebook.
 """
 
 import importlib
@@ -19,7 +19,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks, own_figures, theme
+from analysis.figures import _own, _theme
+from analysis.records import checks
 
 
 class Layout(NamedTuple):
@@ -33,7 +34,7 @@ class Layout(NamedTuple):
 
     def height(self, numbers: pd.DataFrame) -> float:
         """Inches that one panel needs."""
-        lines = max(theme.folded(name).count("\n") + 1 for name in numbers["name"].unique())
+        lines = max(_theme.folded(name).count("\n") + 1 for name in numbers["name"].unique())
         return self.base + self.row * max(1, 0.5 * lines) * int(numbers.groupby("task")["name"].nunique().max())
 
 
@@ -43,8 +44,8 @@ class Panel(NamedTuple):
     ax: Axes
     rows: pd.DataFrame  # its part of the numbers
     runs: pd.DataFrame  # the runs of its task that count
-    looks: dict[str, theme.Style]  # name -> look of the names in it, in the order of the report
-    every: dict[str, theme.Style]  # likewise of all names that could be in it
+    looks: dict[str, _theme.Style]  # name -> look of the names in it, in the order of the report
+    every: dict[str, _theme.Style]  # likewise of all names that could be in it
 
 
 class Drawing(Protocol):
@@ -59,7 +60,7 @@ class Drawing(Protocol):
 
 def ours() -> list[str]:
     """The names of the figures in this folder."""
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
 
 
 def use_own(folders: Sequence[str]) -> None:
@@ -68,13 +69,13 @@ def use_own(folders: Sequence[str]) -> None:
     Raises:
         CommandError: naming the folder or the file that cannot be used, and why.
     """
-    own_figures.use(folders, ours())
+    _own.use(folders, ours())
 
 
 def discover() -> dict[str, Drawing]:
     """Figure name -> its module, in the order of a report."""
     found = {name: cast(Drawing, importlib.import_module(f"{__name__}.{name}")) for name in ours()}
-    found |= own_figures.found()
+    found |= _own.found()
     return dict(sorted(found.items(), key=lambda item: (item[1].LAYOUT.order, item[0])))
 
 
@@ -95,7 +96,7 @@ def draw(
 
     Raises ValueError if it is not clear which task.
     """
-    tasks = theme.panels(numbers)
+    tasks = _theme.panels(numbers)
     chosen = task if task is not None or len(tasks) != 1 else tasks[0]
     if chosen not in tasks:
         raise ValueError(f"task is {chosen!r}; there is {', '.join(tasks) or 'nothing to draw'}")
@@ -103,11 +104,11 @@ def draw(
     rows = rows if names is None else rows[rows["name"].isin(names)]
     present = set(rows["name"])
     every = {
-        name: look for name, look in theme.styles(rows_of(numbers, runs)).items() if names is None or name in names
+        name: look for name, look in _theme.styles(rows_of(numbers, runs)).items() if names is None or name in names
     }
     scored = checks.scored(runs)
     ax = axes(figure.LAYOUT.height(numbers)) if ax is None else ax
-    ax.set_title(theme.folded(str(chosen), 38))
+    ax.set_title(_theme.folded(str(chosen), 38))
     looks = {name: look for name, look in every.items() if name in present}
     return figure.draw(Panel(ax, rows, scored[scored["task"] == chosen], looks, every))
 
@@ -125,5 +126,5 @@ def rows_of(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 def axes(height: float) -> Axes:
     """Axes of their own, one column of a paper wide."""
-    with theme.applied():
-        return plt.subplots(figsize=(theme.COLUMN, height + 0.4), layout="constrained")[1]
+    with _theme.applied():
+        return plt.subplots(figsize=(_theme.COLUMN, height + 0.4), layout="constrained")[1]

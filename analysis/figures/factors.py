@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks, settings
-from analysis.aggregates import anova
 from analysis.figures import Layout, Panel
-from analysis.marks import shares
-from analysis.stats import holm
+from analysis.figures._marks import shares
+from analysis.records import checks, grids
+from analysis.statistics.aggregates import anova
+from analysis.statistics.tests import holm
 
 LAYOUT = Layout(order=60, base=0.7, row=0.22)
 CAPTION = (
@@ -31,9 +31,9 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def effects(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per effect, largest share first, the seeds last; nothing if the runs are no such grid."""
-    grid = settings.factors(runs)
-    names, values = list(grid.columns), settings.responses(runs)[0]
-    if not 2 <= len(names) <= settings.MOST:
+    grid = grids.factors(runs)
+    names, values = list(grid.columns), grids.responses(runs)[0]
+    if not 2 <= len(names) <= grids.MOST:
         return pd.DataFrame()
     try:
         table = anova(grid.assign(score=values), "score", names)

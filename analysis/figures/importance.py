@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks, settings
-from analysis.aggregates import ENOUGH_FIT, ENOUGH_RUNS, importance
 from analysis.figures import Layout, Panel
-from analysis.marks import shares
+from analysis.figures._marks import shares
+from analysis.records import checks, grids
+from analysis.statistics.aggregates import ENOUGH_FIT, ENOUGH_RUNS, importance
 
 LAYOUT = Layout(order=65, base=0.8, row=0.34)
 CAPTION = (
@@ -29,8 +29,8 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def knobs(runs: pd.DataFrame) -> pd.DataFrame:
-    values = settings.responses(runs)[0]
-    found = settings.searched(runs) if len(runs) >= FEWEST else None
+    values = grids.responses(runs)[0]
+    found = grids.searched(runs) if len(runs) >= FEWEST else None
     if found is None or found.shape[1] < 2:
         return pd.DataFrame()
     try:

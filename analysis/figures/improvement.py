@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks, theme
-from analysis.aggregates import probability_of_improvement
-from analysis.effects import opposite
-from analysis.figures import Layout, Panel
-from analysis.marks import legend, mark, name_rows
+from analysis.claims.effects import opposite
+from analysis.figures import Layout, Panel, _theme
+from analysis.figures._marks import legend, mark, name_rows
+from analysis.records import checks
+from analysis.statistics.aggregates import probability_of_improvement
 
 LAYOUT = Layout(order=30, base=0.7, row=0.24)
 CAPTION = (
@@ -50,7 +50,7 @@ def draw(on: Panel) -> Axes:
         ax.scatter(
             own["mean"].iloc[0], place, s=44, color=look.colour, marker=look.marker, edgecolors="white", gid=name
         )
-    ax.axvline(0.5, color=theme.FAINT, linewidth=1, dashes=(5, 3), label="chance")
+    ax.axvline(0.5, color=_theme.FAINT, linewidth=1, dashes=(5, 3), label="chance")
     name_rows(ax, looks)
     ax.set(xlim=(-0.03, 1.03), xlabel="probability of a better score than the LSTM's")
     ax.set_title("")

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis import checks
 from analysis.figures import Layout, Panel
-from analysis.marks import LEVELS, legend, mark, reference, scale, shown
+from analysis.figures._marks import LEVELS, legend, mark, reference, scale, shown
+from analysis.records import checks
 
 LAYOUT = Layout(order=40, together=1)
 CAPTION = (

@@ -5,9 +5,9 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import arms, checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, logarithmic, mark, medians, reference, scale, shown
+from analysis.figures._marks import legend, logarithmic, mark, medians, reference, scale, shown
+from analysis.records import arms, checks
 
 LAYOUT = Layout(order=80, together=8)
 CAPTION = (

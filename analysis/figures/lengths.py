@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks
 from analysis.figures import Layout, Panel
-from analysis.marks import LEVELS, legend, logarithmic, medians, reference, scale
+from analysis.figures._marks import LEVELS, legend, logarithmic, medians, reference, scale
+from analysis.records import checks
 
 LAYOUT = Layout(order=70, together=8)
 CAPTION = (

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, logarithmic, mark, name_rows
+from analysis.figures._marks import legend, logarithmic, mark, name_rows
+from analysis.records import checks
 
 LAYOUT = Layout(order=55, share_y=True, base=0.75, row=0.27)
 CAPTION = (

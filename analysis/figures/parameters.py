@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures import Layout, Panel
-from analysis.marks import against, costs
+from analysis.figures._marks import against, costs
 
 LAYOUT = Layout(order=95, together=8)
 CAPTION = (

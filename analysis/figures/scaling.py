@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import arms, checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend, logarithmic, medians
+from analysis.figures._marks import legend, logarithmic, medians
+from analysis.records import arms, checks
 
 LAYOUT = Layout(order=68, together=8)
 CAPTION = (

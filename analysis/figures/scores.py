@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks, theme
-from analysis.figures import Layout, Panel
-from analysis.marks import LEVELS, legend, mark, name_rows, reference, scale, shown
-from analysis.stats import ENOUGH, median_interval
+from analysis.figures import Layout, Panel, _theme
+from analysis.figures._marks import LEVELS, legend, mark, name_rows, reference, scale, shown
+from analysis.records import checks
+from analysis.statistics.tests import ENOUGH, median_interval
 
 LAYOUT = Layout(order=20, share_y=True, base=0.75, row=0.27)
 CAPTION = (
@@ -45,7 +45,7 @@ def draw(on: Panel) -> Axes:
     return ax
 
 
-def row(ax: Axes, cell: pd.DataFrame, place: int, look: theme.Style) -> None:
+def row(ax: Axes, cell: pd.DataFrame, place: int, look: _theme.Style) -> None:
     """The seeds of one variant; a seed has the same height in every row."""
     median, low, high = cell.iloc[0][["median", "low", "high"]]
     ax.hlines(place, low, high, color=look.colour, linewidth=1, zorder=2)

@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis import checks
 from analysis.figures import Layout, Panel
-from analysis.marks import legend
-from analysis.stats import unsolved_curve
+from analysis.figures._marks import legend
+from analysis.records import checks
+from analysis.statistics.tests import unsolved_curve
 
 LAYOUT = Layout(order=50, together=8, share_y=True)
 CAPTION = (

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis import resources
-from analysis.commandline import CommandError, about, command
+from analysis.common import resources
+from analysis.common.command_line import CommandError, about, command
 from experiments.benchmark import overhead, whole_study
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 import torch
 from torch import Tensor, nn
 
-from analysis import resources
+from analysis.common import resources
 from experiments.benchmark.cases import INPUTS, Case
 from experiments.benchmark.loops import EagerLoop, jax_training
 from lstm_variants import GatedRNN

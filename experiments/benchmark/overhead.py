@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from experiments.configs import Job, compose, config_file, names, resolve
-from experiments.jobs import run_all
-from experiments.mirror import Mirror
-from experiments.streams import generator
-from experiments.train import Training
-from experiments.wandb_runs import settings
+from experiments.config.compose import Job, compose, config_file, names, resolve
+from experiments.sweep.plan import run_all
+from experiments.tracking.live import Mirror
+from experiments.tracking.runs import settings
+from experiments.training.loop import Training
+from experiments.training.streams import generator
 
 BATCHES = 20
 ONE_STEP = ["train.steps=1", "train.batch_size=1", "train.eval_size=1", "task.length=10", "model.hidden_size=4"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from analysis import resources
+from analysis.common import resources
 from lstm_variants.engines import native
 
 OVERHEAD = 50  # milliseconds that a run may take outside training

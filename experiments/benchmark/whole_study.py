@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import resources
+from analysis.common import resources
 from experiments.benchmark import users_script
 
 VARIANTS = ("lstm", "gru", "no_input_gate", "no_forget_gate", "no_output_gate", "coupled_gates", "peephole")

@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import checks
 from analysis.figures import Layout, Panel
+from analysis.records import checks
 
 LAYOUT = Layout(order=200, base=0.6, row=0.3)
 CAPTION = "The task's own measure at the end of training: the best seed of a variant minus its worst, as a distance."

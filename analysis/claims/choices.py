@@ -1,0 +1,27 @@
+"""The two points of the grid at which a comparison is judged, in words: what was tuned, and what to know of it."""
+
+from analysis.claims.claim import Comparison
+from analysis.claims.comparing import tasks_of
+from analysis.claims.frozen_study import FrozenStudy
+
+
+def settings(study: FrozenStudy, comparison: Comparison, choice: str) -> str:
+    """Where the arms of a comparison are at a choice: `train.lr=0.01`, or `gru train.lr=0.01, lstm train.lr=0.03`."""
+    places = {}
+    for one in study.cells:
+        if one.arm in (comparison.arm, comparison.claim.baseline) and one.task in tasks_of(comparison):
+            task = f" on {one.task}" if comparison.claim.against else ""
+            places[one.arm + task] = " ".join(f"{key}={value}" for key, value in one.at(choice).chosen.items())
+    alike = set(places.values())
+    return alike.pop() if len(alike) == 1 else ", ".join(f"{name} {values}" for name, values in places.items())
+
+
+def tuned(study: FrozenStudy) -> str:
+    """What was tuned, in words."""
+    return "the learning rate" if list(study.grid) == ["train.lr"] else " and ".join(study.grid)
+
+
+def luck(study: FrozenStudy) -> list[str]:
+    """The caution about a study that tuned on fewer seeds than it confirms on."""
+    few = any(len(values) > 1 for values in study.grid.values()) and study.tuning_seeds < len(study.seeds)
+    return [f"tuned on {study.tuning_seeds} seeds only: the luck of tuning may tell equal arms apart"] if few else []

@@ -1,0 +1,305 @@
+"""One comparison of a claim on the runs of its arms: its estimate, and the p of the side that the runs are on.
+
+`decide` is a pure function of a comparison and its runs. It knows nothing of the other comparisons of the study, which
+`analysis/claims/verdicts.py` adjusts its p for.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims import measures
+from analysis.claims.claim import Claim, Comparison
+from analysis.claims.measures import LOSS, MEMORY, budget, difference, learned, measured
+from analysis.records import grids
+from analysis.statistics import tests
+from analysis.statistics.outcomes import Flags, Outcomes
+from analysis.statistics.shares import Shares, over_grid, over_search
+from analysis.statistics.tests import Estimate
+
+SENSITIVE = 0.75  # the share of seeds on which baseline and arm have to show that they can do the task, for `same`
+
+Arms = Mapping[str, pd.DataFrame]  # the confirmation runs of each arm by its identity, one row per seed
+Cells = Mapping[
+    tuple[str, str], pd.DataFrame
+]  # the runs by task and the arm's name, one row per seed, seeds in one order
+
+
+class NotRunError(Exception):
+    """Why a comparison cannot be made yet."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the runs say about one comparison by itself.
+
+    p: of the nearer side, before Holm: exact where paired, approximate for shares. side: the verdict if p is small
+    enough. least, most: the bounds of the estimate on the claim's scale, equal where it is known; low, high: its
+    interval at .95, of this comparison alone. reason: why it is undecided, if it is and p alone does not say it. d: the
+    differences of a claim of `same` that the study could have seen to fail, else None. floor: what no estimate is
+    below, 0 of a ratio.
+    """
+
+    p: float
+    side: str
+    least: float
+    most: float
+    low: float
+    high: float
+    notes: list[str] = field(default_factory=list)
+    reason: str = ""
+    d: Outcomes | None = None
+    floor: float = -math.inf
+
+    @property
+    def estimate(self) -> Estimate:
+        """The estimate with its interval; of one between bounds the end that is informative, NaN if neither is."""
+        one_sided = self.least if self.most == math.inf else self.most
+        value = self.least if self.least == self.most else one_sided
+        nothing = self.most == math.inf and self.least == self.floor
+        return Estimate(math.nan if nothing else value, self.low, self.high)
+
+    @property
+    def size(self) -> str:
+        """The estimate as a reader should read it."""
+        if self.least == self.most:
+            return written(self.least)
+        if self.most == math.inf:
+            return "no information" if math.isnan(self.estimate.value) else f"at least {written(self.least)}"
+        if self.least == self.floor:
+            return f"at most {written(self.most)}"
+        return f"{written(self.least)} to {written(self.most)}"
+
+
+def written(value: float) -> str:
+    """A size with three digits; a diverged run makes it infinite."""
+    if math.isnan(value):
+        return "–"
+    return f"{'-' if value < 0 else ''}infinite" if math.isinf(value) else f"{value:.3g}"
+
+
+def gathered(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> dict[Any, Any]:
+    """The runs that a comparison is made of; NotRunError if one is missing.
+
+    frozen: `cells` says which identity an arm has on a task.
+    """
+    cells = cells_of(frozen, comparison)
+    if not frozen.get("search"):
+        return {(one["task"], one["arm"]): values(arms, one, seeds) for one in cells}
+    found = {(one["task"], one["arm"]): arms[one["identity"]] for one in cells if one["identity"] in arms}
+    if len(found) < len(cells):
+        raise NotRunError(f"{comparison.task}: {len(found)} of {len(cells)} runs of the search")
+    return found
+
+
+def cells_of(frozen: Mapping[str, Any], comparison: Comparison) -> list[Mapping[str, Any]]:
+    """What was frozen for every arm on every task that a comparison is about; NotRunError if a part is missing."""
+    claim = comparison.claim
+    cells = [one for one in frozen["cells"] if one["task"] in (comparison.task, claim.against)]
+    if claim.metric == "share":
+        return [one for one in cells if one["task"] == comparison.task]
+    wanted = [(task, arm) for task in tasks_of(comparison) for arm in (comparison.arm, claim.baseline)]
+    known = {(one["task"], one["arm"]): one for one in cells}
+    if absent := [key for key in wanted if key not in known]:
+        raise NotRunError(f"{absent[0][1]}, {absent[0][0]}: not a part of the study")
+    return [known[key] for key in wanted]
+
+
+def tasks_of(comparison: Comparison) -> list[str]:
+    return [comparison.task, *([comparison.claim.against] if comparison.claim.against else [])]
+
+
+def values(arms: Arms, cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    """The runs of an arm on a task, one row per seed in the order of `seeds`."""
+    found = arms.get(cell["identity"])
+    if found is None or len(found) < len(seeds):
+        place, count = f"{cell['arm']}, {cell['task']}", 0 if found is None else len(found)
+        raise NotRunError(f"{place}: {count} of {len(seeds)} confirmation runs")
+    return pd.DataFrame(found.loc[list(seeds)])
+
+
+def identities(frozen: Mapping[str, Any], comparison: Comparison) -> set[str]:
+    """The arms whose runs a comparison is made of."""
+    return {one["identity"] for one in cells_of(frozen, comparison)}
+
+
+def decide(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Finding:
+    """What the runs of a comparison say; NotRunError if they cannot say it.
+
+    runs: those of arm and baseline on the task, and on `against`; of a share those of every cell of its task.
+    design: of a share the `factors` of its grid, or the `search`.
+    """
+    claim = comparison.claim
+    if claim.metric == "share":
+        return of_share(comparison, runs, design)
+    pairs = [(runs[task, comparison.arm], runs[task, claim.baseline]) for task in tasks_of(comparison)]
+    for first, second in pairs:
+        same_data(first, second)
+        measurable(claim, first, second)
+    if claim.metric == "solved":
+        return by_sign(*pairs[0], claim, cautions(comparison, runs))
+    differences = [difference(first, second, claim) for first, second in pairs]
+    d = differences[0] if len(differences) == 1 else differences[0] - differences[1]
+    if claim.expect == "same":
+        return by_equivalence(d, comparison, runs)
+    return by_rank(d, claim, cautions(comparison, runs))
+
+
+def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:
+    """Raise NotRunError unless the runs of each seed saw the same data."""
+    differs = first["data_digest"].isna() | (first["data_digest"] != second["data_digest"])
+    if differs.any():
+        seeds = ", ".join(str(seed) for seed in first.index[differs])
+        raise NotRunError(f"the runs of seed {seeds} did not see the same data")
+
+
+def measurable(claim: Claim, *arms: pd.DataFrame) -> None:
+    """Raise NotRunError unless the claim's metric has a value for every run, and a ratio where one is asked for."""
+    for runs in arms:
+        if claim.metric == "solved":
+            continue
+        if claim.scale == "ratio" and claim.metric == "score" and runs["task.direction"].iloc[0] == "max":
+            metric = runs.get("task.metric", pd.Series(["score"])).iloc[0]
+            raise NotRunError(f"a ratio of {metric}, of which more is better, is no scale: scale=difference")
+        name = {"memory": MEMORY, "loss": LOSS}.get(claim.metric)
+        if name and not (name in runs and (runs[name].notna() | (runs["status"] == "diverged")).all()):
+            raise NotRunError(
+                "dc_T / dc_0 was not measured: train.steps=0" if name == MEMORY else "the loss was not recorded"
+            )
+        if claim.scale == "ratio" and (measured(runs, claim, budget(runs)).low < 0).any():
+            raise NotRunError(f"a ratio of {claim.metric} needs values of 0 or more: scale=difference")
+
+
+def by_rank(d: Outcomes, claim: Claim, notes: list[str]) -> Finding:
+    """What the signed ranks of d say of a claim that it is higher or lower than a bound."""
+    less, greater = (tests.signed_rank_p(d, claim.bound, side) for side in ("less", "greater"))
+    side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
+    return Finding(
+        min(1.0, 2 * min(less, greater)), side, *shown(d, claim), notes, between_bounds(d), floor=floor(claim)
+    )
+
+
+def by_equivalence(d: Outcomes, comparison: Comparison, runs: Cells) -> Finding:
+    """What the signed ranks of d say of a claim of `same`, in which pairs that show nothing count against it."""
+    claim = comparison.claim
+    able = {key: learned(one, claim, budget(*runs.values())) for key, one in runs.items()}
+    informed = d if claim.metric == "memory" else d.where(shows_something(comparison, able))
+    blind = [] if claim.metric == "memory" else insensitive(able, claim)
+    inside, outside = tests.equivalence_p(informed, claim.bound), tests.outside_p(d, claim.bound)
+    inside = 1.0 if blind else inside
+    side, p = ("reproduced", inside) if inside <= outside else ("refuted", outside)
+    reason = f"the study could not have seen a difference: {', '.join(blind)}" if blind else between_bounds(informed)
+    found = shown(d, claim)
+    notes, seen = cautions(comparison, runs), None if blind else informed
+    return Finding(p, side, *found, notes, reason, seen, floor(claim))
+
+
+def shows_something(comparison: Comparison, able: Mapping[tuple[str, str], Flags]) -> Flags:
+    """The seeds, shape (n,), on which arm or baseline could do the task, on every task of the comparison."""
+    pairs = [able[task, comparison.arm] | able[task, comparison.claim.baseline] for task in tasks_of(comparison)]
+    both: Flags = np.logical_and.reduce(pairs)
+    return both
+
+
+def insensitive(able: Mapping[tuple[str, str], Flags], claim: Claim) -> list[str]:
+    """The arms that could do the task on too few seeds for a study of `same`, in words."""
+    what = "solved" if claim.metric == "steps" else "beat chance"
+    return [
+        f"{arm} {what} on {int(flags.sum())} of {len(flags)} seeds of {task}"
+        for (task, arm), flags in able.items()
+        if flags.mean() < SENSITIVE
+    ]
+
+
+def between_bounds(d: Outcomes) -> str:
+    """Why a verdict on differences that are not all known is undecided; nothing where they are."""
+    if d.exact.all():
+        return ""
+    parts = []
+    if unknown := int(d.unknown.sum()):
+        parts.append(f"{unknown} of {len(d)} pairs carry no information")
+    if bounded := int((~d.exact & ~d.unknown).sum()):
+        parts.append(f"{bounded} of {len(d)} pairs are known as a bound only")
+    return f"{', '.join(parts)}, and it does not hold for all that they may be"
+
+
+def shown(d: Outcomes, claim: Claim) -> tuple[float, float, float, float]:
+    """The bounds of the estimate and its interval, on the claim's scale."""
+    estimate = (*tests.pseudomedian(d), *tests.paired_difference(d)[1:])
+    least, most, low, high = (power(value) for value in estimate) if claim.scale == "ratio" else estimate
+    return least, most, low, high
+
+
+def floor(claim: Claim) -> float:
+    """The smallest size there is on the claim's scale."""
+    return 0.0 if claim.scale == "ratio" else -math.inf
+
+
+def power(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+def by_sign(first: pd.DataFrame, second: pd.DataFrame, claim: Claim, notes: list[str]) -> Finding:
+    """What McNemar's test says of solved or not."""
+    if claim.against:
+        raise NotRunError("solve rates are compared on one task: against is for other metrics")
+    value, low, high = tests.solve_difference(first["solved"], second["solved"])
+    side = "reproduced" if (value > 0) == (claim.expect == "higher") else "refuted"
+    return Finding(tests.mcnemar_p(first["solved"], second["solved"]), side, value, value, low, high, notes)
+
+
+def of_share(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Finding:
+    """What the jackknife says of a share of variance, at both ends of what diverged runs may be."""
+    cells = list(runs.values())
+    every = pd.concat(cells)
+    responses = grids.responses(every)
+    try:
+        if design.get("search"):
+            found = [over_search(every, response, design["search"], comparison.arm) for response in responses]
+        else:
+            shape = [-1, *(len(values) for values in design["factors"].values())]
+            tables = [response.reshape(len(cells), -1).T.reshape(shape) for response in responses]
+            found = [over_grid(table, list(design["factors"]), comparison.arm) for table in tables]
+    except ImportError:
+        raise NotRunError("functional ANOVA needs optuna: pip install 'gates[importance]'") from None
+    diverged = int((every["status"] == "diverged").sum())
+    notes = [*found[0].notes, *([f"{diverged} of {len(every)} diverged"] if diverged else [])]
+    chance = measures.column(every, "task.chance")
+    blind = not np.isnan(chance).any() and not learned(every, comparison.claim, budget(every)).any()
+    return by_jackknife(found, comparison.claim, notes, "no run beat chance" if blind else "")
+
+
+def by_jackknife(found: Sequence[Shares], claim: Claim, notes: list[str], blind: str) -> Finding:
+    """The verdict on a share that the jackknife gives, at both ends; it has to hold at each."""
+    less, greater = (max(one.p(claim.bound, side) for one in found) for side in ("less", "greater"))
+    if claim.expect == "same":
+        inside = max(max(one.p(-claim.bound, "greater"), one.p(claim.bound, "less")) for one in found)
+        side, p = ("reproduced", inside) if inside <= greater else ("refuted", min(1.0, 2 * greater))
+    else:
+        side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
+        p = min(1.0, 2 * min(less, greater))
+    intervals = [one.interval for one in found]
+    least, most = (end(one.value for one in intervals) for end in (min, max))
+    low, high = min(one.low for one in intervals), max(one.high for one in intervals)
+    blind = blind or next((one.reason for one in found if one.reason), "")
+    apart = "it depends on what the diverged runs count as" if len(found) > 1 else ""
+    return Finding(1.0 if blind else p, side, least, most, low, high, notes, blind or apart)
+
+
+def cautions(comparison: Comparison, runs: Cells) -> list[str]:
+    """What to know about the runs of a comparison: diverged ones, and budgets that cut steps off."""
+    notes = []
+    for (task, arm), cell in runs.items():
+        name = arm if task == comparison.task else f"{arm}, {task}"
+        diverged = int((cell["status"] == "diverged").sum())
+        unsolved = int((~cell["solved"] & (cell["status"] != "diverged")).sum())
+        if diverged:
+            notes.append(f"{name}: {diverged} of {len(cell)} diverged")
+        if comparison.claim.metric == "steps" and unsolved:
+            least = ", so its steps are a lower bound" if 2 * unsolved >= len(cell) else ""
+            notes.append(f"{name}: {unsolved} of {len(cell)} unsolved at {budget(cell):.0f} steps{least}")
+    return notes

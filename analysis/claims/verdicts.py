@@ -1,0 +1,319 @@
+"""Claims: what a study was frozen to decide, and the verdict on it from the run records.
+
+A study's `study.json` (written before its first confirmation run) holds the claims, what they compare and on which
+seeds; nothing else decides. A comparison of two arms has one outcome per seed, d = arm - baseline, of logs for a ratio.
+
+    reproduced   d lies on the claimed side of the bound, Holm-adjusted p <= alpha; "same": inside the margin
+    refuted      the same for the other side; "same": outside the margin
+    undecided    neither, or not for all that diverged and censored runs may be, or at one of two choices of settings
+                 only (all arms at the shared point of the grid, each at its own best); `reason` says why
+    not run      a confirmation run of the comparison is missing, or the pairs cannot be compared
+
+Holm goes over all comparisons of the study. A study with a declared extension looks twice, each time at half the alpha.
+"""
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims import choices
+from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
+from analysis.claims.comparing import Arms, Finding, NotRunError, decide, gathered, tasks_of
+from analysis.claims.frozen_study import CHOICES, OWN, SHARED, FrozenStudy
+from analysis.records import checks
+from analysis.runs import Records
+from analysis.statistics import tests
+
+ALPHA = 0.05
+NUMBERS = ("estimate", "low", "high", "p_adjusted")
+TINY = np.finfo(float).tiny
+SMALLEST = "smallest margin that the runs support: "
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the runs say about one comparison of a claim.
+
+    estimate, low, high: the difference (`unit` says of what; a ratio is arm / baseline) with its paired interval at
+    .95, of this comparison alone; infinite where runs diverged. size: the estimate as it is printed: of censored runs a
+    bound, "at least 3", the number in it being `estimate`, which is NaN without information. p_adjusted: the p after
+    Holm, for the side that is nearer: exact where paired, approximate (jackknife) for shares. NaN where nothing was
+    run. supports: of a claim of `same` the smallest margin that it would have been reproduced with (at both choices of
+    settings), NaN if there is none. reason:
+    why it is undecided, where p alone does not say it. seeds: those of the look that gave the verdict. frozen: how the
+    study was. choices: where the arms have own best points, the verdicts at the shared point and at those, each with
+    the settings `at` which it is; the numbers are then those of the one that says less.
+    """
+
+    sentence: str
+    source: str
+    study: str
+    verdict: str
+    estimate: float
+    low: float
+    high: float
+    p_adjusted: float
+    comparison: str
+    note: str
+    unit: str
+    seeds: tuple[int, ...]
+    size: str
+    supports: float
+    reason: str
+    frozen: str = ""
+    at: str = ""
+    choices: tuple["Verdict", ...] = ()
+
+
+def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Verdict]:
+    """The verdict on every comparison of a study, in the order in which the claims state them.
+
+    records: the runs of the study, and perhaps of others; frozen: its study.json, or the content of one.
+    """
+    study = FrozenStudy.model_validate(frozen)
+    wanted = comparisons(study.claims, list(study.tasks))
+    runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(checks.COUNTED)]
+    alpha = ALPHA / 2 if study.extension else ALPHA
+    first = settled(runs, study, wanted, study.seeds, alpha)
+    if not study.extension or all(verdict.verdict != "undecided" for verdict in first):
+        return first
+    second = settled(runs, study, wanted, [*study.seeds, *study.extension], alpha)
+    return [later(one, two) for one, two in zip(first, second, strict=True)]
+
+
+def settled(
+    runs: pd.DataFrame, study: FrozenStudy, wanted: Sequence[Comparison], seeds: Sequence[int], alpha: float
+) -> list[Verdict]:
+    """The verdicts on some seeds that hold at both choices: with all arms at the shared point, and each at its own."""
+    shared = look(runs, study.at(SHARED), wanted, seeds, alpha)
+    own = look(runs, study.at(OWN), wanted, seeds, alpha) if any(cell.own for cell in study.cells) else shared
+    agreed = [agreement(study, *one) for one in zip(wanted, shared, own, strict=True)]
+    return [replace(one, frozen=study.history) for one in agreed]
+
+
+def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: Verdict) -> Verdict:
+    """What two verdicts on a comparison say together: the one that says less (not run, or with the larger p), or that
+    it depends on what was tuned."""
+    less = max(shared, own, key=lambda one: (one.verdict == "not run", one.p_adjusted))
+    less = with_margin(less, comparison.claim, float(np.maximum(shared.supports, own.supports)))
+    at = [choices.settings(study, comparison, choice) for choice in CHOICES]
+    notes = [*less.note.split("; "), *choices.luck(study)]
+    if at[0] == at[1]:  # the same runs
+        return replace(less, note=joined(notes))
+    both = replace(shared, at=at[0]), replace(own, at=at[1])
+    notes += [mark for choice in CHOICES for mark in edges(study.at(choice), comparison)]
+    if less.verdict != "not run" and shared.verdict != own.verdict:
+        words = " and ".join(f"{one.verdict} at {one.at}" for one in both)
+        less = replace(less, verdict="undecided", reason=f"depends on {choices.tuned(study)}: {words}")
+        notes = [less.reason, *notes]
+    return replace(less, note=joined(notes), choices=both)
+
+
+def with_margin(verdict: Verdict, claim: Claim, supports: float) -> Verdict:
+    """A verdict with another smallest margin that the runs support, in its note too."""
+    notes = [smallest(claim, supports) if one.startswith(SMALLEST) else one for one in verdict.note.split("; ")]
+    return replace(verdict, supports=supports, note="; ".join(notes))
+
+
+def joined(notes: Iterable[str]) -> str:
+    """Notes as one text, each once."""
+    return "; ".join(filter(None, dict.fromkeys(notes)))
+
+
+def later(first: Verdict, second: Verdict) -> Verdict:
+    """The second look settles what the first left undecided, once its runs are there."""
+    return second if first.verdict == "undecided" and second.verdict != "not run" else first
+
+
+def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """The verdicts, one row a comparison, with those at the shared point and at own best points in columns."""
+    rows = []
+    for verdict in verdicts:
+        row = {key: value for key, value in vars(verdict).items() if key not in ("choices", "at")}
+        for choice, one in zip(CHOICES, verdict.choices or (verdict, verdict), strict=True):
+            row |= {f"{choice}_{key}": getattr(one, key) for key in ("at", "verdict", *NUMBERS)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def overall(verdicts: Sequence[Verdict]) -> str:
+    """The verdict on a claim from those on its comparisons: it is reproduced only if every one of them is."""
+    words = {verdict.verdict for verdict in verdicts} or {"not run"}
+    return next((word for word in ("refuted", "not run", "undecided") if word in words), "reproduced")
+
+
+def look(
+    runs: pd.DataFrame, frozen: Mapping[str, Any], wanted: Sequence[Comparison], seeds: Sequence[int], alpha: float
+) -> list[Verdict]:
+    """The verdicts on some seeds; a comparison that is not run keeps its place in Holm's count, with p = 1."""
+    confirmed = runs[(runs["phase"] == "confirm") & runs["seed"].isin(seeds)]
+    arms = {str(arm): group.set_index("seed") for arm, group in confirmed.groupby("arm")}
+    found = [finding(arms, frozen, comparison, seeds) for comparison in wanted]
+    p = [1.0 if isinstance(one, str) else one.p for one in found]
+    adjusted = tests.holm(p)
+    return [
+        not_run(frozen, comparison, one, seeds)
+        if isinstance(one, str)
+        else verdict(frozen, comparison, one, float(adjusted[place]), supported(one, p, place, alpha), alpha, seeds)
+        for place, (comparison, one) in enumerate(zip(wanted, found, strict=True))
+    ]
+
+
+def finding(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> Finding | str:
+    """What the runs say about a comparison, or why they cannot yet."""
+    try:
+        return decide(comparison, gathered(arms, frozen, comparison, seeds), frozen)
+    except NotRunError as reason:
+        return str(reason)
+
+
+def supported(found: Finding, p: Sequence[float], place: int, alpha: float) -> float:
+    """The smallest margin, in the unit of d, with which a claim of `same` is reproduced; NaN if there is none.
+
+    place: that of the comparison among the p of the study, which Holm goes over. Its own p changes only where the
+    margin passes a Walsh average, and falls from there on.
+    """
+    if found.d is None:
+        return math.nan
+    below, above = tests.walsh_averages(found.d)
+    ends = np.concatenate([[0.0], -below, above])
+    margins = np.unique(ends[np.isfinite(ends) & (ends >= 0)]) * (1 + 1e-9)
+    d = found.d
+
+    def shown(margin: float) -> bool:  # 0: whatever is above it
+        inside = tests.equivalence_p(d, max(margin, TINY))
+        return bool(tests.holm([*p[:place], inside, *p[place + 1 :]])[place] <= alpha)
+
+    first = bisect.bisect_left(margins, True, key=shown)
+    return float(margins[first]) if first < len(margins) else math.nan
+
+
+def not_run(frozen: Mapping[str, Any], comparison: Comparison, why: str, seeds: Sequence[int]) -> Verdict:
+    nothing = Finding(math.nan, "not run", math.nan, math.nan, math.nan, math.nan, reason=why)
+    return verdict(frozen, comparison, nothing, math.nan, math.nan, 1.0, seeds)
+
+
+def verdict(
+    frozen: Mapping[str, Any],
+    comparison: Comparison,
+    found: Finding,
+    p: float,
+    margin: float,
+    alpha: float,
+    seeds: Sequence[int],
+) -> Verdict:
+    """The verdict on a comparison. p: after Holm; margin: the smallest that its runs support, in the unit of d."""
+    claim = comparison.claim
+    word = found.side if not p > alpha else "undecided"
+    reason = found.reason if word in ("undecided", "not run") else ""
+    size = math.exp(margin) if claim.scale == "ratio" else margin
+    notes = [] if word == "not run" else [*scale(claim, size), *found.notes, *edges(frozen, comparison)]
+    return Verdict(
+        sentence=claim.sentence,
+        source=claim.source,
+        study=str(frozen["study"]),
+        verdict=word,
+        estimate=found.estimate.value,
+        low=found.low,
+        high=found.high,
+        p_adjusted=p,
+        comparison=comparison.text,
+        note="; ".join(filter(None, [reason, *notes])),
+        unit=unit(frozen, comparison),
+        seeds=tuple(seeds),
+        size=found.size,
+        supports=size,
+        reason=reason,
+    )
+
+
+def scale(claim: Claim, supports: float) -> list[str]:
+    """The bound that a claim was judged by, and of `same` the smallest margin that the runs support."""
+    if claim.expect != "same":
+        counted = claim.metric != "share" and claim.bound != 0
+        return [f"{claim.expect} counts from {amount(claim.scale, claim.size)} on"] if counted else []
+    return [f"same counts within {amount(claim.scale, claim.size)}", smallest(claim, supports)]
+
+
+def smallest(claim: Claim, supports: float) -> str:
+    """The smallest margin with which a claim of `same` is reproduced, in words."""
+    text = "none" if math.isnan(supports) else f"{amount(claim.scale, rounded_up(supports))}, of the pseudomedian"
+    return SMALLEST + text
+
+
+def amount(scale: str, size: float) -> str:
+    return f"a factor of {size:.4g}" if scale == "ratio" else f"{size:.3g}"
+
+
+def rounded_up(size: float) -> float:
+    """The next number of three significant digits, so that what is printed is supported."""
+    if size == 0:
+        return 0.0
+    step = 10.0 ** (math.floor(math.log10(size)) - 2)
+    return math.ceil(size / step - 1e-8) * step
+
+
+def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:
+    """Marks an arm whose best tuned value is the last of the grid: a wider grid might have served it better."""
+    marks = []
+    for task, name in itertools.product(tasks_of(comparison), (comparison.arm, comparison.claim.baseline)):
+        chosen = [one for one in frozen["cells"] if (one["task"], one["arm"]) == (task, name)]
+        at = [f"{key}={one['chosen'][key]}" for one in chosen for key in one["edge"]]
+        place = name if task == comparison.task else f"{name}, {task}"
+        if at:
+            marks.append(f"{place}: tuned to the edge of the grid ({', '.join(at)})")
+    return marks
+
+
+def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
+    """The runs with what the claims of their study say of their task, for figures (analysis/claims/effects.py).
+
+    claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
+    of higher and lower; claim.margin: that of the same, as one writes them; claim.own: what claims compare the arm
+    with, as identities. A claim about the change between two tasks says of the difference on one only what it is
+    measured in. Missing for runs of no frozen study.
+    """
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for study in studies:
+        wanted = comparisons(study.claims, list(study.tasks))
+        for cell in study.cells:
+            about = [one for one in wanted if cell.task in tasks_of(one) and one.claim.metric != "share"]
+            about.sort(key=lambda one: one.claim.against is not None)  # those about the task alone first
+            own = [one for one in about if cell.arm in (one.arm, one.claim.baseline) and not one.claim.against]
+            partners = {name for one in own for name in (one.arm, one.claim.baseline)} - {cell.arm}
+            others = [one for one in study.cells if one.task == cell.task and one.arm in partners]
+            against = frozenset(one.at(choice).identity for one in others for choice in CHOICES)
+            for identity in {cell.at(choice).identity for choice in CHOICES} if about else set():
+                found[study.study, identity] = (*said((own or about)[0].claim, wanted), against)
+    keys = zip(runs["study"], runs["arm"], strict=True)
+    rows = [found.get(key, (None, None, math.nan, math.nan, None)) for key in keys]
+    columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own"]
+    return runs.join(pd.DataFrame(rows, columns=columns, index=runs.index))
+
+
+def said(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
+    """The metric and scale of a claim, the bound of higher and lower, the margin of the same, on one task alone."""
+    if claim.against:
+        claim = replace(claim, against=None, expect="higher", margin=None)
+    same = [one.claim.size for one in wanted if one.claim.expect == "same" and scale_of(one.claim) == scale_of(claim)]
+    least = max(same, default=claim.size)
+    usual = EQUIVALENT.get((claim.metric, claim.scale), least)
+    return claim.metric, claim.scale, least, max(same, default=max(usual, least))
+
+
+def unit(frozen: Mapping[str, Any], comparison: Comparison) -> str:
+    """What the estimate of a comparison counts."""
+    claim = comparison.claim
+    if claim.metric == "share":
+        return "share of variance"
+    score = next((one["unit"] for one in frozen["cells"] if one["task"] == comparison.task), "score")
+    what = {"score": score, "memory": "dc_T / dc_0", "loss": "loss", "steps": "steps to solve", "solved": "solve rate"}[
+        claim.metric
+    ]
+    return f"{claim.scale} {'of' if claim.scale == 'ratio' else 'in'} {what}"

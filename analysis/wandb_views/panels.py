@@ -1,0 +1,95 @@
+"""Panels of wandb that a study's view and its report share, and what they read of the mirror.
+
+"All runs" draws aggregate runs, one per arm, which `experiments.push` makes from every record: a hosted workspace shows
+at most 1,000 runs and draws a sample of 100 of a group. "Single runs" draws the runs themselves, for a closer look.
+"""
+
+import warnings
+from typing import Any
+
+from analysis.common.command_line import CommandError
+from analysis.records import arms, checks
+from analysis.runs import Records
+from analysis.statistics import arm_curves
+
+ALL = "Drawn from one aggregate run per arm, made from every record: python -m experiments.push."
+SAMPLED = "Drawn by wandb from a sample of the runs; for numbers see the sections of aggregates, or the report."
+SUPERSEDED = "superseded"  # the job type of aggregates that newer ones replace
+
+
+def library() -> tuple[Any, Any]:
+    """wandb-workspaces: workspaces, and the reports with the panels that both have."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is written for an older pydantic
+            import wandb_workspaces.reports.v2 as wr
+            import wandb_workspaces.workspaces as ws
+    except ImportError:
+        raise CommandError("the extra is missing: pip install wandb-workspaces") from None
+    return ws, wr
+
+
+def axes(records: Records) -> list[str]:
+    """The settings, of task and length at least, in which the arms of the study differ: keys of wandb's config."""
+    firsts = records.runs[checks.current(records.runs)].drop_duplicates("arm")
+    known = [column.removeprefix(arms.RESOLVED) for column in arms.differing(firsts)]
+    return list(dict.fromkeys(["task.name", "task.length", *known]))
+
+
+def metrics(records: Records) -> list[str]:
+    """The main metric of each task, as the history has it."""
+    return sorted({f"eval/{metric}" for metric in records.runs.loc[checks.current(records.runs), "task.metric"]})
+
+
+def arms_of(records: Records) -> int:
+    """How many aggregate runs there are, to draw them all: a panel of wandb shows the first 10 of its runs."""
+    counted = checks.scored(records.runs)
+    return max(1, len(counted.drop_duplicates(["task", "name", "arm", "phase"])))
+
+
+def whole(records: Records) -> list[Any]:
+    """Curves of aggregate runs: single runs have no such metrics."""
+    _, wr = library()
+    named = {
+        f"aggregate/{metric}/{name}": f"{metric}: {name} over the seeds of each arm"
+        for metric in metrics(records)
+        for name in arm_curves.STATISTICS
+    }
+    named["aggregate/solve_rate"] = "share of runs that have solved the task"
+    most = arms_of(records)
+    return [wr.LinePlot(title=title, x="step", y=[key], max_runs_to_show=most) for key, title in named.items()]
+
+
+def scores(records: Records) -> list[Any]:
+    """Score and solve rate by variant, and score by length."""
+    _, wr = library()
+    named = {"score_median": "score, median over seeds", "solve_rate": "share of seeds that solve the task"}
+    label, most = wr.Config("variant.label"), arms_of(records)
+    bars = [
+        wr.BarPlot(title=title, metrics=[key], groupby=label, max_runs_to_show=most) for key, title in named.items()
+    ]
+    by_length = wr.ScatterPlot(title="score by length", x=wr.Config("task.length"), y=wr.SummaryMetric("score_median"))
+    return [*bars, by_length]
+
+
+def single(records: Records) -> list[Any]:
+    """Panels of the runs themselves."""
+    _, wr = library()
+    curves = [
+        wr.LinePlot(
+            title=metric,
+            x="step",
+            y=[metric],
+            groupby=wr.Config("variant.label"),
+            groupby_aggfunc="median",
+            groupby_rangefunc="minmax",
+        )
+        for metric in metrics(records)
+    ]
+    return [wr.MarkdownPanel(markdown=SAMPLED), *curves, wr.ParameterImportancePlot(with_respect_to="score")]
+
+
+def columns(records: Records) -> list[str]:
+    """The columns of the run table: the axes of the study, then how the run went."""
+    configured = [f"config:{axis}" for axis in ["variant.label", *axes(records), "seed", "gates.forget"]]
+    return ["run:displayName", *configured, *(f"summary:{key}" for key in ("score", "solved", "status"))]

@@ -1,0 +1,66 @@
+"""The wandb mirror of a run record: offline unless asked otherwise, never in the way of a run.
+
+Every run, stacked ones too, is one live wandb run below ``<study>/wandb``. Its config is the resolved configuration,
+with ``gates`` (booleans that panels can split on), ``parameters`` and ``record`` (the rest of run.json); its history is
+metrics.csv, its summary the final numbers. So the record can be had back from wandb (analysis/records/wandb_source.py).
+
+A server that cannot be reached, dies or answers errors costs one warning a sweep; what follows is written offline, and
+``wandb sync --include-online <study>/wandb`` sends whatever has not arrived: a run that has is marked as ``wandb sync``
+marks it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from experiments.config.compose import Job
+from experiments.config.schema import wandb_mode
+from experiments.tracking import content as wandb_content
+from experiments.tracking import failures, runs
+
+
+@contextlib.contextmanager
+def sweep() -> Iterator[None]:
+    """While the runs of one sweep, in whatever processes, are mirrored: a server that fails is warned of once."""
+    with failures.told_once():
+        try:
+            yield
+        finally:
+            runs.wait()
+
+
+class Mirror:
+    """One wandb run beside one record. Whatever goes wrong with wandb, the run goes on and its record is whole."""
+
+    def __init__(self, job: Job, content: Mapping[str, Any]) -> None:
+        self.run: Any = None
+        self.study, self.columns = job.study, list[str]()
+        mode = wandb_mode(job.record.wandb.mode)
+        if mode != "disabled" and job.study is not None:
+            self.run = self._opened(content, mode, job.record.wandb.entity)
+
+    def _opened(self, content: Mapping[str, Any], mode: str, entity: str | None) -> Any:
+        assert self.study is not None
+        try:
+            said = wandb_content.described(content, self.study)
+        except PermissionError as error:  # a colleague's token; what cannot be written is told of by the record
+            failures.tell_nothing_made(error, self.study)
+            return None
+        return runs.opened(said, self.study, mode, entity)
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """One evaluation."""
+        self.columns = self.columns or list(row)
+        if self.run is not None:
+            with contextlib.suppress(Exception):
+                self.run.log({key: value for key, value in row.items() if value is not None})
+
+    def finish(self, content: Mapping[str, Any]) -> None:
+        """Final numbers to the summary, then close."""
+        if self.run is not None and self.study is not None:
+            mark = wandb_content.fingerprint(self.study / content["run_id"])
+            ok = content["status"] in ("finished", "diverged")
+            summary = wandb_content.final_numbers(content, self.columns)
+            runs.closed(self.run, self.study, summary, mark, 0 if ok else 1)
