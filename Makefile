@@ -25,13 +25,13 @@ test: setup  ## run the tests
 	$(PY) -m pytest -n auto
 
 torture: setup  ## kill a sweep fifty times (half an hour)
-	$(PY) -m pytest tests/test_torture.py --slow --timeout 3600
+	$(PY) -m pytest tests/experiments/sweep/test_torture.py --slow --timeout 3600
 
 hostile: setup  ## bad input, damaged files and strange surroundings at length (an hour)
-	$(PY) -m pytest $(HOSTILE:%=tests/test_%.py) --slow --timeout 3600
+	$(PY) -m pytest $(foreach name,$(HOSTILE),$(wildcard tests/test_$(name).py tests/*/test_$(name).py tests/*/*/test_$(name).py)) --slow --timeout 3600
 
 learnable: setup  ## train every synthetic task at its smallest useful size (many minutes)
-	$(PY) tests/learnable.py
+	$(PY) tests/support/learnable.py
 
 lint: setup  ## check formatting, lint and types
 	$(VENV)/bin/ruff format --check .

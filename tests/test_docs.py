@@ -45,7 +45,7 @@ def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -
             if "benchmark" in command or "experiments.study" in command:
                 continue  # minutes long; their own tests run them at a small size
             if "study=outputs/big" in command and not answers():
-                continue  # tests/test_slurm.py says how to have a cluster
+                continue  # tests/experiments/sweep/test_slurm.py says how to have a cluster
             done = subprocess.run(
                 shortened(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
             )

@@ -239,7 +239,7 @@ def solve_difference(first: ArrayLike, second: ArrayLike) -> Estimate:
 
     first, second: shape (n,), true where the arm solved, paired by seed. Tango's score interval (Tango 1998), which no
     library at hand has: it covers .944 or more of a nominal .95 from n = 6 to 24, whatever the rates and their
-    correlation (tests/test_stats.py). One that is exact given the number of discordant seeds covers far less.
+    correlation (test_statistics.py). One that is exact given the number of discordant seeds covers far less.
     """
     a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     n, gained, lost = len(a), int((a & ~b).sum()), int((~a & b).sum())

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts a real Slurm cluster of one node on this machine, for tests/test_slurm.py. As root, with Debian's packages
+# Starts a real Slurm cluster of one node on this machine, for tests/experiments/sweep/test_slurm.py. As root, with Debian's packages
 # slurm-wlm and munge. A cluster that answers is left as it is, and so is a configuration made by somebody else.
 # Environment: SLURM_DIR (state and logs, default a new temporary folder). To stop it: scontrol shutdown.
 set -euo pipefail

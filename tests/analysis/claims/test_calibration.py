@@ -10,11 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binom
-
-from analysis.claims.claim import Claim
-from analysis.statistics import tests
-from experiments.studies.tuning import tuning_values
-from tests.simulated_studies import (
+from simulated_studies import (
     DEVIATION,
     LOGS,
     RATES,
@@ -27,6 +23,10 @@ from tests.simulated_studies import (
     simulate,
     verdicts,
 )
+
+from analysis.claims.claim import Claim
+from analysis.statistics import tests
+from experiments.studies.tuning import tuning_values
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from experiments.sweep.execute import stacks
 from experiments.sweep.plan import make_plan, run_all
 from experiments.sweep.workers import DEATHS, run_in_processes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SHORT = ["threads=1", "task.length=10", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
 LONGER = [*SHORT, "train.steps=300", "train.eval_every=100", "record.checkpoint_every=1"]
 QUICK = [*SHORT, "train.steps=4", "train.eval_every=2"]
@@ -244,7 +244,7 @@ if __name__ == "__main__":
 def test_two_commands_at_once_make_every_run_once(tmp_path: Path) -> None:
     (tmp_path / "make.py").write_text(MAKE)
     command = [sys.executable, str(tmp_path / "make.py"), str(tmp_path / "study")]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}:{ROOT / 'tests/support'}"}
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     made = [one.communicate(timeout=120)[0].split() for one in both]
     assert [one.returncode for one in both] == [0, 0]

@@ -448,7 +448,7 @@ def test_looks_differ_inside_a_family_and_between_colours():
 
 
 def test_the_families_name_variants_that_exist():
-    files = {path.stem for path in (Path(__file__).parents[1] / "conf" / "variant").glob("*.yaml")}
+    files = {path.stem for path in (Path(__file__).parents[3] / "conf" / "variant").glob("*.yaml")}
     assert files >= {_theme.BASELINE}.union(*_theme.FAMILIES)
 
 

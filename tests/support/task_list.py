@@ -14,7 +14,7 @@ from experiments.tasks import load_task
 from experiments.tasks.base import Batch, Task
 from experiments.tasks.sequential_mnist import NAMES as MNIST_NAMES
 
-CONF = Path(__file__).parent.parent / "conf" / "task"
+CONF = Path(__file__).parents[2] / "conf" / "task"
 TASKS = sorted(path.stem for path in CONF.glob("*.yaml"))
 REAL = ["arrays", "char_lm", "polyphonic", "sequential_mnist"]
 SYNTHETIC = [name for name in TASKS if name not in [*REAL, "sequential_digits"]]

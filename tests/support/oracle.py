@@ -26,7 +26,7 @@ Config = Mapping[str, Any]
 Result = tuple[Array, State, dict[str, Array]]
 Oracle = Callable[..., Result]
 
-CONF = Path(__file__).resolve().parent.parent / "conf" / "variant"
+CONF = Path(__file__).resolve().parents[2] / "conf" / "variant"
 FED_BACK = ("input", "forget", "output")  # the gates that previous-gate feeds read
 
 

@@ -88,7 +88,7 @@ def test_the_same_records_give_the_same_bytes(whole, tmp_path):
         shutil.copytree(folder, elsewhere / folder.name)
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     command = [sys.executable, "-m", "analysis.report", "study=demo", "out=second"]
-    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    environment["PYTHONPATH"] = str(Path(__file__).parents[3])
     subprocess.run(command, cwd=elsewhere.parent, env=environment, check=True, capture_output=True)
     assert content(elsewhere.parent / "second") == first
     assert not any(str(whole.parent).encode() in text for text in first.values())

@@ -14,7 +14,7 @@ import pytest
 
 from analysis import runs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def start(study: Path, seeds: int, engine: str) -> "subprocess.Popen[bytes]":

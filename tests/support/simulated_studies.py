@@ -1,6 +1,6 @@
-"""Whole studies whose truth is known, from their tuning to their verdicts; tests/test_calibration.py counts the words.
+"""Whole studies whose truth is known, from their tuning to their verdicts; test_calibration.py counts the words.
 
-Runs are drawn from real ones (tests/baseline_runs.py). In a `Design` all arms are one variant but for what is planted.
+Runs are drawn from real ones (baseline_runs.py). In a `Design` all arms are one variant but for what is planted.
 Tuning and confirmation of all studies are drawn at once; a study in which no comparison could be decided, its raw p
 being above alpha at one of the two choices, is not judged: that needs no Holm to be known.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from baseline_runs import FILE, STEPS
 from numpy.typing import NDArray
 
 from analysis.claims import measures
@@ -22,7 +23,6 @@ from analysis.runs import Records
 from analysis.statistics import tests
 from experiments.studies.protocol import Protocol
 from experiments.studies.tuning import LARGEST, GridPoint, edge, own_point, shared_point
-from tests.baseline_runs import FILE, STEPS
 
 Array = NDArray[np.float64]
 POOL = pd.read_csv(FILE)

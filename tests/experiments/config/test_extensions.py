@@ -26,7 +26,7 @@ from experiments.sweep.execute import semantics
 from experiments.sweep.plan import make_plan
 from lstm_variants import GatedRNN, make_cell
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs" / "extension"
 SHORT = {"train": {"steps": 2, "eval_every": 1, "eval_size": 4, "batch_size": 2}, "model": {"hidden_size": 4}}
 OWN_TASK = """

@@ -23,7 +23,7 @@ from experiments.tracking import content as wandb_content
 from experiments.tracking import failures, live
 from experiments.tracking import runs as wandb_runs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
 SHORT += ["task=adding", "task.length=10", "engine=reference"]
 

@@ -19,7 +19,7 @@ from experiments.config.compose import compose, resolve
 from experiments.sweep.execute import stacks, standing
 from experiments.sweep.plan import run_all
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
 SHORT += ["task.length=10"]
 

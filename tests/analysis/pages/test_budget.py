@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import records
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 LOAD = "import time; from analysis import runs; t = time.perf_counter(); r = runs.load(['{}']); "
 LOAD += "print(len(r.runs), time.perf_counter() - t)"
 LIMITS = {"cold": 15.0, "cached": 2.0, "report": 60.0}  # seconds
