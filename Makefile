@@ -22,7 +22,7 @@ demo: setup  ## run the demo sweep (30 small nets) and draw its report
 	$(PY) -m analysis.report study=outputs/demo out=reports/demo
 
 test: setup  ## run the tests
-	$(PY) -m pytest -n auto
+	$(PY) -m pytest -n auto --dist worksteal
 
 torture: setup  ## kill a sweep fifty times (half an hour)
 	$(PY) -m pytest tests/experiments/sweep/test_torture.py --slow --timeout 3600
