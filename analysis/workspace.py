@@ -13,13 +13,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis import runs
 from analysis.claims.frozen_study import FrozenStudy
 from analysis.common.command_line import CommandError, about, command
-from analysis.records import checks
-from analysis.runs import Records
-from analysis.wandb_views import panels as wandb_panels
-from analysis.wandb_views import report as wandb_report
+from analysis.records import counted
+from analysis.records.load import Records, load
+from analysis.wandb_views import panels
+from analysis.wandb_views.report import report
 
 
 @dataclass
@@ -35,8 +34,8 @@ class Options:
 
 def view(records: Records, project: str, entity: str) -> Any:
     """The workspace of a study."""
-    ws, _ = wandb_panels.library()
-    curves, scores, single = wandb_panels.whole(records), wandb_panels.scores(records), wandb_panels.single(records)
+    ws, _ = panels.library()
+    curves, scores, single = panels.whole(records), panels.scores(records), panels.single(records)
     sections = [
         ws.Section(name="All runs: one curve per arm, over every seed", panels=curves, is_open=True),
         ws.Section(name="All runs: scores", panels=scores, is_open=True),
@@ -48,8 +47,8 @@ def view(records: Records, project: str, entity: str) -> Any:
         name=f"{project}: what the gates do",
         sections=sections,
         runset_settings=ws.RunsetSettings(
-            pinned_columns=wandb_panels.columns(records),
-            filters=f"Metric('JobType') != '{wandb_panels.SUPERSEDED}'",
+            pinned_columns=panels.columns(records),
+            filters=f"Metric('JobType') != '{panels.SUPERSEDED}'",
             order=[
                 ws.Ordering(ws.Metric("JobType"))
             ],  # aggregates come first, so they are among the runs that are shown
@@ -63,8 +62,8 @@ def make(options: Options) -> None:
         raise CommandError(f"study={','.join(options.study)}: a view is of one study")
     study = options.study[0]
     FrozenStudy.read(study)  # refused if it was changed
-    records = runs.load([study])
-    if stale := checks.stale(records.runs):
+    records = load([study])
+    if stale := counted.stale(records.runs):
         print(stale, file=sys.stderr)
     project = (
         re.sub(r"[^A-Za-z0-9_.]+", "-", str(records.runs["study"].iloc[0])).strip("-") or "study"
@@ -72,14 +71,14 @@ def make(options: Options) -> None:
     if options.dry_run:
         made = {
             "view": view(records, project, "nobody"),
-            "report": wandb_report.report(records, project, "", study),
+            "report": report(records, project, "", study),
         }
         print(json.dumps({name: spec(one) for name, one in made.items()}, indent=1))
         return
     try:
         entity = options.entity or default_entity()
         print(view(records, project, entity).save().url)
-        print(wandb_report.report(records, project, entity, study).save().url)
+        print(report(records, project, entity, study).save().url)
     except CommandError:
         raise
     except Exception as error:  # the client raises many kinds

@@ -21,10 +21,10 @@ from typing import Any
 from filelock import Timeout
 from omegaconf import MISSING
 
-from analysis import runs
 from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command, one_line
-from analysis.records import checks
+from analysis.records import counted
+from analysis.records.load import load
 from analysis.records.read import read_curves
 from analysis.statistics import arm_curves
 from analysis.statistics.arm_curves import ArmCurve
@@ -63,12 +63,12 @@ def push(options: Options) -> None:
             FrozenStudy.read(study)  # refused if it was changed
         except UnreadableStudyError as error:
             print(f"warning: {one_line(str(error))}", file=sys.stderr)
-        records = runs.load([study], options.strict)
+        records = load([study], options.strict)
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")
         there = wandb_runs.folders(study)
-        shown = records.runs[checks.current(records.runs)]
-        if stale := checks.stale(records.runs):
+        shown = records.runs[counted.current(records.runs)]
+        if stale := counted.stale(records.runs):
             print(stale)
         tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in shown["record"]]
         made = [one for one in tried if one is not None]
@@ -76,7 +76,7 @@ def push(options: Options) -> None:
             print(f"left out: {len(tried) - len(made)} runs that are being made")
         arms = list(arm_curves.of_arms(records))
         made += [aggregated(study, arm, there) for arm in arms]
-        take_out(study, records.runs[~checks.current(records.runs)]["record"], arms, there)
+        take_out(study, records.runs[~counted.current(records.runs)]["record"], arms, there)
         wandb_runs.settle()
         print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
         if online:

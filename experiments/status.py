@@ -23,8 +23,8 @@ from rich.text import Text
 from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command
 from analysis.records import versions
+from analysis.records.load import is_run, once_each
 from analysis.records.read import UnreadableError, read_curves, read_run
-from analysis.runs import is_run, once_each
 from experiments.config.schema import ConfigError
 from experiments.store.locks import is_held
 from experiments.sweep import slurm_queue

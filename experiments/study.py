@@ -20,15 +20,16 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis import report, runs
 from analysis.claims import verdicts as claims
 from analysis.claims.claim import comparisons
-from analysis.claims.comparing import written
+from analysis.claims.finding import written
 from analysis.claims.frozen_study import FrozenStudy
 from analysis.claims.verdicts import Verdict
 from analysis.common import terminal
 from analysis.common.command_line import CommandError, about, command
-from analysis.statistics import tests
+from analysis.pages.build import Request, build
+from analysis.records.load import load
+from analysis.statistics import many_comparisons
 from experiments.config import words
 from experiments.config.compose import Job, explain, layer_parameters, use_own_folders, used_extensions
 from experiments.config.schema import ConfigError
@@ -132,7 +133,7 @@ def plain(options: Options, overrides: Sequence[str]) -> None:
 
 def draw(folder: Path, out: str | None) -> None:
     folders = used_extensions()
-    report.report(report.Options(study=[str(folder)], out=out or f"reports/{folder.name}", extensions=folders))
+    build(Request([str(folder)], extensions=folders), out or f"reports/{folder.name}")
 
 
 # What there is to do
@@ -147,7 +148,7 @@ def plan(study: Study) -> list[str]:
     lines = [f"{study.name} ({study.scale}): {len(protocol.arms)} arms, {len(protocol.tasks)} tasks -> {study.folder}"]
     lines += [f"not applicable: {reason}" for reason in study.skipped]
     lines += [f"claim: {claim.sentence} ({claim.source})" for claim in protocol.claims]
-    fewest = tests.seeds_needed(len(wanted), claims.ALPHA / (2 if protocol.extension else 1))
+    fewest = many_comparisons.seeds_needed(len(wanted), claims.ALPHA / (2 if protocol.extension else 1))
     lines.append(f"comparisons: {len(wanted)}, fewest seeds that can decide them: {fewest}")
     for phase, jobs in (("tune", tuning), ("confirm", confirming)):
         counts = Counter(standing(job) for job in jobs)
@@ -214,11 +215,11 @@ def confirm(study: Study, launcher: StackedLauncher, again: bool = False) -> boo
     frozen = freeze(study, again)
     if not made(confirmation_jobs(study, "confirm", frozen), launcher):
         return False
-    verdicts = claims.judge(runs.load([study.folder]), frozen)
+    verdicts = claims.judge(load([study.folder]), frozen)
     if frozen.extension and any(verdict.verdict == "undecided" for verdict in verdicts):
         if not made(confirmation_jobs(study, "extend", frozen), launcher):
             return False
-        verdicts = claims.judge(runs.load([study.folder]), frozen)
+        verdicts = claims.judge(load([study.folder]), frozen)
     print("\n".join(map(line, verdicts)))
     return True
 

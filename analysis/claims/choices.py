@@ -1,8 +1,12 @@
 """The two points of the grid at which a comparison is judged, in words: what was tuned, and what to know of it."""
 
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
 from analysis.claims.claim import Comparison
-from analysis.claims.comparing import tasks_of
 from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.gathering import tasks_of
 
 
 def settings(study: FrozenStudy, comparison: Comparison, choice: str) -> str:
@@ -25,3 +29,15 @@ def luck(study: FrozenStudy) -> list[str]:
     """The caution about a study that tuned on fewer seeds than it confirms on."""
     few = any(len(values) > 1 for values in study.grid.values()) and study.tuning_seeds < len(study.seeds)
     return [f"tuned on {study.tuning_seeds} seeds only: the luck of tuning may tell equal arms apart"] if few else []
+
+
+def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:
+    """Marks an arm whose best tuned value is the last of the grid: a wider grid might have served it better."""
+    marks = []
+    for task, name in itertools.product(tasks_of(comparison), (comparison.arm, comparison.claim.baseline)):
+        chosen = [one for one in frozen["cells"] if (one["task"], one["arm"]) == (task, name)]
+        at = [f"{key}={one['chosen'][key]}" for one in chosen for key in one["edge"]]
+        place = name if task == comparison.task else f"{name}, {task}"
+        if at:
+            marks.append(f"{place}: tuned to the edge of the grid ({', '.join(at)})")
+    return marks

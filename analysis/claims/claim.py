@@ -11,7 +11,6 @@ METRICS = ("score", "loss", "steps", "solved", "memory", "share")
 SCALES, EXPECTATIONS = ("ratio", "difference"), ("higher", "lower", "same")
 EQUIVALENT = {("score", "ratio"): 2.0, ("loss", "ratio"): 2.0, ("steps", "ratio"): 1.5, ("score", "difference"): 0.02}
 EQUIVALENT |= {("memory", "ratio"): 2.0}
-INTERACTIONS = "interactions"
 
 
 @dataclass

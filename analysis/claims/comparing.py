@@ -6,7 +6,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,117 +13,14 @@ import pandas as pd
 
 from analysis.claims import measures
 from analysis.claims.claim import Claim, Comparison
-from analysis.claims.measures import LOSS, MEMORY, budget, difference, learned, measured
-from analysis.records import grids
-from analysis.statistics import tests
+from analysis.claims.finding import Finding, NotRunError
+from analysis.claims.gathering import Cells, measurable, same_data, tasks_of
+from analysis.claims.measures import budget, difference, learned
+from analysis.statistics import grids, signed_rank, solving
 from analysis.statistics.outcomes import Flags, Outcomes
 from analysis.statistics.shares import Shares, over_grid, over_search
-from analysis.statistics.tests import Estimate
 
 SENSITIVE = 0.75  # the share of seeds on which baseline and arm have to show that they can do the task, for `same`
-
-Arms = Mapping[str, pd.DataFrame]  # the confirmation runs of each arm by its identity, one row per seed
-Cells = Mapping[
-    tuple[str, str], pd.DataFrame
-]  # the runs by task and the arm's name, one row per seed, seeds in one order
-
-
-class NotRunError(Exception):
-    """Why a comparison cannot be made yet."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What the runs say about one comparison by itself.
-
-    p: of the nearer side, before Holm: exact where paired, approximate for shares. side: the verdict if p is small
-    enough. least, most: the bounds of the estimate on the claim's scale, equal where it is known; low, high: its
-    interval at .95, of this comparison alone. reason: why it is undecided, if it is and p alone does not say it. d: the
-    differences of a claim of `same` that the study could have seen to fail, else None. floor: what no estimate is
-    below, 0 of a ratio.
-    """
-
-    p: float
-    side: str
-    least: float
-    most: float
-    low: float
-    high: float
-    notes: list[str] = field(default_factory=list)
-    reason: str = ""
-    d: Outcomes | None = None
-    floor: float = -math.inf
-
-    @property
-    def estimate(self) -> Estimate:
-        """The estimate with its interval; of one between bounds the end that is informative, NaN if neither is."""
-        one_sided = self.least if self.most == math.inf else self.most
-        value = self.least if self.least == self.most else one_sided
-        nothing = self.most == math.inf and self.least == self.floor
-        return Estimate(math.nan if nothing else value, self.low, self.high)
-
-    @property
-    def size(self) -> str:
-        """The estimate as a reader should read it."""
-        if self.least == self.most:
-            return written(self.least)
-        if self.most == math.inf:
-            return "no information" if math.isnan(self.estimate.value) else f"at least {written(self.least)}"
-        if self.least == self.floor:
-            return f"at most {written(self.most)}"
-        return f"{written(self.least)} to {written(self.most)}"
-
-
-def written(value: float) -> str:
-    """A size with three digits; a diverged run makes it infinite."""
-    if math.isnan(value):
-        return "–"
-    return f"{'-' if value < 0 else ''}infinite" if math.isinf(value) else f"{value:.3g}"
-
-
-def gathered(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds: Sequence[int]) -> dict[Any, Any]:
-    """The runs that a comparison is made of; NotRunError if one is missing.
-
-    frozen: `cells` says which identity an arm has on a task.
-    """
-    cells = cells_of(frozen, comparison)
-    if not frozen.get("search"):
-        return {(one["task"], one["arm"]): values(arms, one, seeds) for one in cells}
-    found = {(one["task"], one["arm"]): arms[one["identity"]] for one in cells if one["identity"] in arms}
-    if len(found) < len(cells):
-        raise NotRunError(f"{comparison.task}: {len(found)} of {len(cells)} runs of the search")
-    return found
-
-
-def cells_of(frozen: Mapping[str, Any], comparison: Comparison) -> list[Mapping[str, Any]]:
-    """What was frozen for every arm on every task that a comparison is about; NotRunError if a part is missing."""
-    claim = comparison.claim
-    cells = [one for one in frozen["cells"] if one["task"] in (comparison.task, claim.against)]
-    if claim.metric == "share":
-        return [one for one in cells if one["task"] == comparison.task]
-    wanted = [(task, arm) for task in tasks_of(comparison) for arm in (comparison.arm, claim.baseline)]
-    known = {(one["task"], one["arm"]): one for one in cells}
-    if absent := [key for key in wanted if key not in known]:
-        raise NotRunError(f"{absent[0][1]}, {absent[0][0]}: not a part of the study")
-    return [known[key] for key in wanted]
-
-
-def tasks_of(comparison: Comparison) -> list[str]:
-    return [comparison.task, *([comparison.claim.against] if comparison.claim.against else [])]
-
-
-def values(arms: Arms, cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    """The runs of an arm on a task, one row per seed in the order of `seeds`."""
-    found = arms.get(cell["identity"])
-    if found is None or len(found) < len(seeds):
-        place, count = f"{cell['arm']}, {cell['task']}", 0 if found is None else len(found)
-        raise NotRunError(f"{place}: {count} of {len(seeds)} confirmation runs")
-    return pd.DataFrame(found.loc[list(seeds)])
-
-
-def identities(frozen: Mapping[str, Any], comparison: Comparison) -> set[str]:
-    """The arms whose runs a comparison is made of."""
-    return {one["identity"] for one in cells_of(frozen, comparison)}
 
 
 def decide(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Finding:
@@ -149,34 +45,9 @@ def decide(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Fi
     return by_rank(d, claim, cautions(comparison, runs))
 
 
-def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    """Raise NotRunError unless the runs of each seed saw the same data."""
-    differs = first["data_digest"].isna() | (first["data_digest"] != second["data_digest"])
-    if differs.any():
-        seeds = ", ".join(str(seed) for seed in first.index[differs])
-        raise NotRunError(f"the runs of seed {seeds} did not see the same data")
-
-
-def measurable(claim: Claim, *arms: pd.DataFrame) -> None:
-    """Raise NotRunError unless the claim's metric has a value for every run, and a ratio where one is asked for."""
-    for runs in arms:
-        if claim.metric == "solved":
-            continue
-        if claim.scale == "ratio" and claim.metric == "score" and runs["task.direction"].iloc[0] == "max":
-            metric = runs.get("task.metric", pd.Series(["score"])).iloc[0]
-            raise NotRunError(f"a ratio of {metric}, of which more is better, is no scale: scale=difference")
-        name = {"memory": MEMORY, "loss": LOSS}.get(claim.metric)
-        if name and not (name in runs and (runs[name].notna() | (runs["status"] == "diverged")).all()):
-            raise NotRunError(
-                "dc_T / dc_0 was not measured: train.steps=0" if name == MEMORY else "the loss was not recorded"
-            )
-        if claim.scale == "ratio" and (measured(runs, claim, budget(runs)).low < 0).any():
-            raise NotRunError(f"a ratio of {claim.metric} needs values of 0 or more: scale=difference")
-
-
 def by_rank(d: Outcomes, claim: Claim, notes: list[str]) -> Finding:
     """What the signed ranks of d say of a claim that it is higher or lower than a bound."""
-    less, greater = (tests.signed_rank_p(d, claim.bound, side) for side in ("less", "greater"))
+    less, greater = (signed_rank.signed_rank_p(d, claim.bound, side) for side in ("less", "greater"))
     side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
     return Finding(
         min(1.0, 2 * min(less, greater)), side, *shown(d, claim), notes, between_bounds(d), floor=floor(claim)
@@ -189,7 +60,7 @@ def by_equivalence(d: Outcomes, comparison: Comparison, runs: Cells) -> Finding:
     able = {key: learned(one, claim, budget(*runs.values())) for key, one in runs.items()}
     informed = d if claim.metric == "memory" else d.where(shows_something(comparison, able))
     blind = [] if claim.metric == "memory" else insensitive(able, claim)
-    inside, outside = tests.equivalence_p(informed, claim.bound), tests.outside_p(d, claim.bound)
+    inside, outside = signed_rank.equivalence_p(informed, claim.bound), signed_rank.outside_p(d, claim.bound)
     inside = 1.0 if blind else inside
     side, p = ("reproduced", inside) if inside <= outside else ("refuted", outside)
     reason = f"the study could not have seen a difference: {', '.join(blind)}" if blind else between_bounds(informed)
@@ -229,7 +100,7 @@ def between_bounds(d: Outcomes) -> str:
 
 def shown(d: Outcomes, claim: Claim) -> tuple[float, float, float, float]:
     """The bounds of the estimate and its interval, on the claim's scale."""
-    estimate = (*tests.pseudomedian(d), *tests.paired_difference(d)[1:])
+    estimate = (*signed_rank.pseudomedian(d), *signed_rank.paired_difference(d)[1:])
     least, most, low, high = (power(value) for value in estimate) if claim.scale == "ratio" else estimate
     return least, most, low, high
 
@@ -247,9 +118,9 @@ def by_sign(first: pd.DataFrame, second: pd.DataFrame, claim: Claim, notes: list
     """What McNemar's test says of solved or not."""
     if claim.against:
         raise NotRunError("solve rates are compared on one task: against is for other metrics")
-    value, low, high = tests.solve_difference(first["solved"], second["solved"])
+    value, low, high = solving.solve_difference(first["solved"], second["solved"])
     side = "reproduced" if (value > 0) == (claim.expect == "higher") else "refuted"
-    return Finding(tests.mcnemar_p(first["solved"], second["solved"]), side, value, value, low, high, notes)
+    return Finding(solving.mcnemar_p(first["solved"], second["solved"]), side, value, value, low, high, notes)
 
 
 def of_share(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> Finding:

@@ -12,16 +12,17 @@ import pandas as pd
 
 from analysis.claims import measures
 from analysis.claims.claim import EQUIVALENT, Claim, Comparison
-from analysis.claims.comparing import Finding, NotRunError, by_equivalence, by_sign, measurable
-from analysis.figures import _theme
-from analysis.records import checks
-from analysis.statistics import tests
+from analysis.claims.comparing import by_equivalence, by_sign
+from analysis.claims.finding import Finding, NotRunError
+from analysis.claims.gathering import measurable
+from analysis.records import counted, order
+from analysis.statistics import estimates, many_comparisons, signed_rank
 from analysis.statistics.outcomes import Outcomes, outcomes
 
 COLUMNS = ["task", "name", "baseline", "metric", "scale", "margin", "claimed", "pairs", "effect", "size", "low", "high"]
 COLUMNS += ["better", "worse", "p", "p_adjusted", "verdict"]
 CLAIMED = {"metric": "claim.metric", "scale": "claim.scale", "least": "claim.least", "margin": "claim.margin"}
-OWN = "claim.own"  # the identities that claims compare the arm with; these columns come from claims.marked
+OWN = "claim.own"  # the identities that claims compare the arm with; these columns come from claims/claimed_runs.py
 HIGHER_IS_BETTER = ("solved",)
 USED = (measures.BUDGET, measures.LOSS, measures.MEMORY, "results.steps_to_solve")
 UNUSED = ("config.", "environment.", "results.", "timing.", "parameters.", "semantics.")
@@ -37,7 +38,7 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     the same within `margin`; p_adjusted: after Holm over the table, of which the verdict is made. claimed: whether a
     frozen claim compares the two on the task.
     """
-    scored = checks.scored(runs)
+    scored = counted.scored(runs)
     scored = scored[[column for column in scored if not str(column).startswith(UNUSED) or column in USED]]
     rows = []
     for task, panel in scored.groupby("task"):
@@ -48,13 +49,13 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
                 row = compared(cells[name], cells[baseline], stated(cells[name], cells[baseline], panel))
                 rows.append({"task": task, "name": name, "baseline": baseline, **row})
     found = pd.DataFrame([row for row in rows if row.get("pairs")], columns=COLUMNS)
-    found = found.assign(p_adjusted=tests.holm(found["p"]))
-    return found.assign(verdict=found["verdict"].where(found["p_adjusted"] <= 1 - tests.LEVEL, "undecided"))
+    found = found.assign(p_adjusted=many_comparisons.holm(found["p"]))
+    return found.assign(verdict=found["verdict"].where(found["p_adjusted"] <= 1 - estimates.LEVEL, "undecided"))
 
 
 def opposite(panel: pd.DataFrame, name: str) -> str | None:
     """The row of the complete LSTM to compare `name` with: the one with its settings if there are several."""
-    base = _theme.baselines(panel, _theme.order(panel))
+    base = order.baselines(panel, order.rows(panel))
     if name in base:
         return None
     suffix = name.partition(" (")[2]
@@ -121,9 +122,9 @@ def judged(first: pd.DataFrame, second: pd.DataFrame, said: dict[str, Any]) -> t
     same = by_equivalence(d, Comparison(claim, "", "first"), {("", "first"): first, ("", "second"): second})
     least = math.log(said["least"]) if claim.scale == "ratio" else said["least"]
     p = {"same": same.p if same.side == "reproduced" else 1.0}
-    p["higher"] = 2 * tests.signed_rank_p(d, least, "greater")
-    p["lower"] = 2 * tests.signed_rank_p(d, -least, "less")
+    p["higher"] = 2 * signed_rank.signed_rank_p(d, least, "greater")
+    p["lower"] = 2 * signed_rank.signed_rank_p(d, -least, "less")
     word = min(("higher", "lower"), key=lambda expect: p[expect])
-    if p[word] > 1 - tests.LEVEL and p["same"] < p[word]:  # where any difference counts, one inside the margin does
+    if p[word] > 1 - estimates.LEVEL and p["same"] < p[word]:  # where any difference counts, one inside the margin does
         word = "same"
     return word, replace(same, p=min(1.0, p[word])), d

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.claim import EQUIVALENT, Claim
-from analysis.statistics import tests
+from analysis.statistics import solving
 from analysis.statistics.outcomes import Array, Flags, Outcomes, less
 
 LOSS, BUDGET = "results.final.eval/loss", "config.resolved.train.steps"
@@ -94,4 +94,4 @@ def column(runs: pd.DataFrame, name: str) -> Array:
 
 def log_steps(runs: pd.DataFrame) -> Array:
     """log steps to solve or, where a run has not, of its budget: what ties of tuning are broken by."""
-    return tests.log_steps(runs["results.steps_to_solve"].where(runs["solved"]), budget(runs))
+    return solving.log_steps(runs["results.steps_to_solve"].where(runs["solved"]), budget(runs))

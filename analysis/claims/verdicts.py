@@ -12,8 +12,6 @@ seeds; nothing else decides. A comparison of two arms has one outcome per seed, 
 Holm goes over all comparisons of the study. A study with a declared extension looks twice, each time at half the alpha.
 """
 
-import bisect
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,17 +21,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import choices
-from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
-from analysis.claims.comparing import Arms, Finding, NotRunError, decide, gathered, tasks_of
+from analysis.claims.choices import edges
+from analysis.claims.claim import Claim, Comparison, comparisons
+from analysis.claims.comparing import decide
+from analysis.claims.finding import Finding, NotRunError
 from analysis.claims.frozen_study import CHOICES, OWN, SHARED, FrozenStudy
-from analysis.records import checks
-from analysis.runs import Records
-from analysis.statistics import tests
+from analysis.claims.gathering import Arms, gathered
+from analysis.claims.margins import SMALLEST, scale, smallest, supported
+from analysis.records import counted
+from analysis.records.load import Records
+from analysis.statistics import many_comparisons
 
 ALPHA = 0.05
 NUMBERS = ("estimate", "low", "high", "p_adjusted")
-TINY = np.finfo(float).tiny
-SMALLEST = "smallest margin that the runs support: "
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Ver
     """
     study = FrozenStudy.model_validate(frozen)
     wanted = comparisons(study.claims, list(study.tasks))
-    runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(checks.COUNTED)]
+    runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(counted.COUNTED)]
     alpha = ALPHA / 2 if study.extension else ALPHA
     first = settled(runs, study, wanted, study.seeds, alpha)
     if not study.extension or all(verdict.verdict != "undecided" for verdict in first):
@@ -156,7 +156,7 @@ def look(
     arms = {str(arm): group.set_index("seed") for arm, group in confirmed.groupby("arm")}
     found = [finding(arms, frozen, comparison, seeds) for comparison in wanted]
     p = [1.0 if isinstance(one, str) else one.p for one in found]
-    adjusted = tests.holm(p)
+    adjusted = many_comparisons.holm(p)
     return [
         not_run(frozen, comparison, one, seeds)
         if isinstance(one, str)
@@ -171,27 +171,6 @@ def finding(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seeds
         return decide(comparison, gathered(arms, frozen, comparison, seeds), frozen)
     except NotRunError as reason:
         return str(reason)
-
-
-def supported(found: Finding, p: Sequence[float], place: int, alpha: float) -> float:
-    """The smallest margin, in the unit of d, with which a claim of `same` is reproduced; NaN if there is none.
-
-    place: that of the comparison among the p of the study, which Holm goes over. Its own p changes only where the
-    margin passes a Walsh average, and falls from there on.
-    """
-    if found.d is None:
-        return math.nan
-    below, above = tests.walsh_averages(found.d)
-    ends = np.concatenate([[0.0], -below, above])
-    margins = np.unique(ends[np.isfinite(ends) & (ends >= 0)]) * (1 + 1e-9)
-    d = found.d
-
-    def shown(margin: float) -> bool:  # 0: whatever is above it
-        inside = tests.equivalence_p(d, max(margin, TINY))
-        return bool(tests.holm([*p[:place], inside, *p[place + 1 :]])[place] <= alpha)
-
-    first = bisect.bisect_left(margins, True, key=shown)
-    return float(margins[first]) if first < len(margins) else math.nan
 
 
 def not_run(frozen: Mapping[str, Any], comparison: Comparison, why: str, seeds: Sequence[int]) -> Verdict:
@@ -231,80 +210,6 @@ def verdict(
         supports=size,
         reason=reason,
     )
-
-
-def scale(claim: Claim, supports: float) -> list[str]:
-    """The bound that a claim was judged by, and of `same` the smallest margin that the runs support."""
-    if claim.expect != "same":
-        counted = claim.metric != "share" and claim.bound != 0
-        return [f"{claim.expect} counts from {amount(claim.scale, claim.size)} on"] if counted else []
-    return [f"same counts within {amount(claim.scale, claim.size)}", smallest(claim, supports)]
-
-
-def smallest(claim: Claim, supports: float) -> str:
-    """The smallest margin with which a claim of `same` is reproduced, in words."""
-    text = "none" if math.isnan(supports) else f"{amount(claim.scale, rounded_up(supports))}, of the pseudomedian"
-    return SMALLEST + text
-
-
-def amount(scale: str, size: float) -> str:
-    return f"a factor of {size:.4g}" if scale == "ratio" else f"{size:.3g}"
-
-
-def rounded_up(size: float) -> float:
-    """The next number of three significant digits, so that what is printed is supported."""
-    if size == 0:
-        return 0.0
-    step = 10.0 ** (math.floor(math.log10(size)) - 2)
-    return math.ceil(size / step - 1e-8) * step
-
-
-def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:
-    """Marks an arm whose best tuned value is the last of the grid: a wider grid might have served it better."""
-    marks = []
-    for task, name in itertools.product(tasks_of(comparison), (comparison.arm, comparison.claim.baseline)):
-        chosen = [one for one in frozen["cells"] if (one["task"], one["arm"]) == (task, name)]
-        at = [f"{key}={one['chosen'][key]}" for one in chosen for key in one["edge"]]
-        place = name if task == comparison.task else f"{name}, {task}"
-        if at:
-            marks.append(f"{place}: tuned to the edge of the grid ({', '.join(at)})")
-    return marks
-
-
-def marked(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
-    """The runs with what the claims of their study say of their task, for figures (analysis/claims/effects.py).
-
-    claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
-    of higher and lower; claim.margin: that of the same, as one writes them; claim.own: what claims compare the arm
-    with, as identities. A claim about the change between two tasks says of the difference on one only what it is
-    measured in. Missing for runs of no frozen study.
-    """
-    found: dict[tuple[str, str], tuple[Any, ...]] = {}
-    for study in studies:
-        wanted = comparisons(study.claims, list(study.tasks))
-        for cell in study.cells:
-            about = [one for one in wanted if cell.task in tasks_of(one) and one.claim.metric != "share"]
-            about.sort(key=lambda one: one.claim.against is not None)  # those about the task alone first
-            own = [one for one in about if cell.arm in (one.arm, one.claim.baseline) and not one.claim.against]
-            partners = {name for one in own for name in (one.arm, one.claim.baseline)} - {cell.arm}
-            others = [one for one in study.cells if one.task == cell.task and one.arm in partners]
-            against = frozenset(one.at(choice).identity for one in others for choice in CHOICES)
-            for identity in {cell.at(choice).identity for choice in CHOICES} if about else set():
-                found[study.study, identity] = (*said((own or about)[0].claim, wanted), against)
-    keys = zip(runs["study"], runs["arm"], strict=True)
-    rows = [found.get(key, (None, None, math.nan, math.nan, None)) for key in keys]
-    columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own"]
-    return runs.join(pd.DataFrame(rows, columns=columns, index=runs.index))
-
-
-def said(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
-    """The metric and scale of a claim, the bound of higher and lower, the margin of the same, on one task alone."""
-    if claim.against:
-        claim = replace(claim, against=None, expect="higher", margin=None)
-    same = [one.claim.size for one in wanted if one.claim.expect == "same" and scale_of(one.claim) == scale_of(claim)]
-    least = max(same, default=claim.size)
-    usual = EQUIVALENT.get((claim.metric, claim.scale), least)
-    return claim.metric, claim.scale, least, max(same, default=max(usual, least))
 
 
 def unit(frozen: Mapping[str, Any], comparison: Comparison) -> str:

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures import Layout, Panel
-from analysis.figures._marks import shares
-from analysis.records import checks, grids
+from analysis.figures._bars import shares
+from analysis.figures._figure import Layout, Panel
+from analysis.records import counted
+from analysis.statistics import grids
 from analysis.statistics.aggregates import anova
-from analysis.statistics.tests import holm
+from analysis.statistics.many_comparisons import holm
 
 LAYOUT = Layout(order=60, base=0.7, row=0.22)
 CAPTION = (
@@ -24,7 +25,7 @@ REST = "seeds"
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The analysis of variance of every task whose runs are a balanced grid of two to four settings."""
-    parts = [effects(panel).assign(task=str(task)) for task, panel in checks.scored(runs).groupby("task")]
+    parts = [effects(panel).assign(task=str(task)) for task, panel in counted.scored(runs).groupby("task")]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 

@@ -9,9 +9,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from analysis.claims.effects import against_baseline
-from analysis.figures import Layout, Panel, _theme
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._text import folded
 from analysis.records.arms import natural
-from analysis.statistics.tests import seeds_needed
+from analysis.statistics.many_comparisons import seeds_needed
 
 LAYOUT = Layout(order=10, base=0.9, row=0.26)
 CAPTION = (
@@ -47,8 +48,8 @@ def draw(on: Panel) -> Axes:
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
         sns.heatmap(won.astype(float), annot=said, fmt="", ax=ax, **look)
     ax.set(xlabel="", ylabel="", title="")
-    ax.set_xticklabels([_theme.folded(column) for column in columns], rotation=30, ha="right")
-    ax.set_yticklabels([_theme.folded(name) for name in rows], rotation=0)
+    ax.set_xticklabels([folded(column) for column in columns], rotation=30, ha="right")
+    ax.set_yticklabels([folded(name) for name in rows], rotation=0)
     ax.tick_params(length=0)
     if not numbers["claimed"].all():
         ax.set_xlabel(unclaimed(numbers), fontsize=7)

@@ -5,9 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.claims.effects import opposite
-from analysis.figures import Layout, Panel, _theme
-from analysis.figures._marks import legend, mark, name_rows
-from analysis.records import checks
+from analysis.figures import _theme
+from analysis.figures._axes import name_rows
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._legends import legend, mark
+from analysis.records import counted
 from analysis.statistics.aggregates import probability_of_improvement
 
 LAYOUT = Layout(order=30, base=0.7, row=0.24)
@@ -24,7 +26,7 @@ COLUMNS = ["task", "name", "baseline", "of", "runs", "baseline_runs", "probabili
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Per task (column `of`) the share of pairs of runs that the variant wins, and the mean of that over tasks."""
     rows = []
-    for task, panel in checks.scored(runs).groupby("task"):
+    for task, panel in counted.scored(runs).groupby("task"):
         cells = {str(name): cell for name, cell in panel.groupby("name")}
         for name, cell in cells.items():
             baseline = opposite(panel, name)

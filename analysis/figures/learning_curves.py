@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis.figures import Layout, Panel
-from analysis.figures._marks import LEVELS, legend, mark, reference, scale, shown
-from analysis.records import checks
+from analysis.figures._axes import LEVELS, reference, scale, shown
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._legends import legend, mark
+from analysis.records import counted
 
 LAYOUT = Layout(order=40, together=1)
 CAPTION = (
@@ -23,7 +24,7 @@ CAPTION = (
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The task's own metric at every evaluation of every run that counts."""
-    keep = checks.scored(runs)[["run_id", "task", "name", "seed", "status", "score", "task.metric"]]
+    keep = counted.scored(runs)[["run_id", "task", "name", "seed", "status", "score", "task.metric"]]
     keep = keep.assign(metric="eval/" + keep["task.metric"])
     wanted = curves[curves["metric"].isin(set(keep["metric"])) & curves["run_id"].isin(set(keep["run_id"]))]
     rows = keep.merge(wanted.astype({"run_id": object, "metric": object}), on=["run_id", "metric"])

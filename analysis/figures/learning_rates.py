@@ -5,9 +5,11 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures import Layout, Panel
-from analysis.figures._marks import legend, logarithmic, mark, medians, reference, scale, shown
-from analysis.records import arms, checks
+from analysis.figures._axes import logarithmic, reference, scale, shown
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._legends import legend, mark
+from analysis.figures._medians import medians
+from analysis.records import arms, counted
 
 LAYOUT = Layout(order=80, together=8)
 CAPTION = (
@@ -24,10 +26,10 @@ COLUMNS = ["task", "name", "variant", "learning_rate", "phase", "seed", "run_id"
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The score of every run at every learning rate, where there are several; of a tuned study its tuning runs."""
-    counted = runs[runs["status"].isin(checks.COUNTED) & runs[RATE].notna()]
-    if counted.groupby("task.name")[RATE].nunique().max() in (0, 1):
+    ended = runs[runs["status"].isin(counted.COUNTED) & runs[RATE].notna()]
+    if ended.groupby("task.name")[RATE].nunique().max() in (0, 1):
         return pd.DataFrame(columns=COLUMNS)
-    merged = arms.without(counted, RATE).rename(columns={RATE: "learning_rate", "score": "value"})
+    merged = arms.without(ended, RATE).rename(columns={RATE: "learning_rate", "score": "value"})
     tuned = (merged["phase"] == "tune").groupby(merged["study"]).transform("any")
     rows = merged[~tuned | (merged["phase"] == "tune")]
     chosen = merged[merged["phase"] == "confirm"].groupby(["task", "name"])["learning_rate"].first().rename("chosen")

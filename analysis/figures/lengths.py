@@ -3,9 +3,11 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures import Layout, Panel
-from analysis.figures._marks import LEVELS, legend, logarithmic, medians, reference, scale
-from analysis.records import checks
+from analysis.figures._axes import LEVELS, logarithmic, reference, scale
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._legends import legend
+from analysis.figures._medians import medians
+from analysis.records import counted
 
 LAYOUT = Layout(order=70, together=8)
 CAPTION = (
@@ -20,7 +22,7 @@ PREFIX = "results.final.eval@"
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The task's own measure of every run at every length on which it was evaluated, where there are several."""
-    scored = checks.scored(runs)
+    scored = counted.scored(runs)
     found = [scored.assign(length=scored["task.length"], value=scored["score"])]
     for column in [column for column in scored.columns if column.startswith(PREFIX)]:
         length, _, metric = column.removeprefix(PREFIX).partition("/")

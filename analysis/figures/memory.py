@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures import Layout, Panel
-from analysis.figures._marks import legend, logarithmic, mark, name_rows
-from analysis.records import checks
+from analysis.figures._axes import logarithmic, name_rows
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._legends import legend, mark
+from analysis.records import counted
 
 LAYOUT = Layout(order=55, share_y=True, base=0.75, row=0.27)
 CAPTION = (
@@ -23,7 +24,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """What every run that was not trained keeps."""
     if not set(NAMES) <= set(runs):
         return pd.DataFrame(columns=COLUMNS)
-    rows = checks.scored(runs).rename(columns=NAMES)
+    rows = counted.scored(runs).rename(columns=NAMES)
     return rows.loc[rows["median"].notna(), COLUMNS].sort_values(["task", "name", "seed"])
 
 

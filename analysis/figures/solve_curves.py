@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures import Layout, Panel
-from analysis.figures._marks import legend
-from analysis.records import checks
-from analysis.statistics.tests import unsolved_curve
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._legends import legend
+from analysis.records import counted
+from analysis.statistics.solving import unsolved_curve
 
 LAYOUT = Layout(order=50, together=8, share_y=True)
 CAPTION = (
@@ -21,7 +21,7 @@ COLUMNS = ["task", "name", "runs", "solved", "budget", "step", "share_solved", "
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The Kaplan-Meier curve of each row, of the tasks that have a threshold and that some run has solved."""
-    scored = checks.scored(runs)
+    scored = counted.scored(runs)
     scored = scored[scored["solved"].groupby(scored["task"]).transform("any") & scored["task.solved"].notna()]
     budgets = scored.groupby("task")["config.resolved.train.steps"].min()
     parts = []

@@ -18,9 +18,9 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from analysis.claims.comparing import written
+from analysis.claims.finding import written
 from analysis.claims.verdicts import Verdict
-from analysis.pages import tables
+from analysis.pages.formats import number
 
 HEAD = r"""% One macro per number: \gates{study/task/row/column}
 \providecommand{\gates}[1]{\ifcsname gates/#1\endcsname\csname gates/#1\endcsname%
@@ -97,6 +97,6 @@ def spelled(value: float, infinite: str = "diverged") -> str:
     """Three digits as LaTeX writes them, in text or in a formula; whole numbers in full, infinite ones as a word."""
     if math.isinf(value):
         return infinite if value > 0 or infinite == "diverged" else f"-{infinite}"
-    text = f"{value:.0f}" if value.is_integer() else tables.number(value)
+    text = f"{value:.0f}" if value.is_integer() else number(value)
     mantissa, e, exponent = text.partition("e")
     return rf"\ensuremath{{{mantissa}\times10^{{{int(exponent)}}}}}" if e else text

@@ -15,15 +15,17 @@ import pandas as pd
 from tabulate import tabulate
 
 from analysis import figures
-from analysis.claims import verdicts
 from analysis.claims.claim import comparisons
-from analysis.claims.comparing import identities, written
+from analysis.claims.finding import written
 from analysis.claims.frozen_study import CHOICES, FILE, FrozenStudy
+from analysis.claims.gathering import identities
+from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError, nearest
 from analysis.pages import tables
+from analysis.pages.formats import text, texts
 from analysis.pages.macros import numbered
-from analysis.records import checks
-from analysis.runs import Records
+from analysis.records import counted
+from analysis.records.load import Records
 
 Cell = tuple[str, str]  # (task, name)
 TABLE, CLAIMS = "scores", "claims"
@@ -44,7 +46,7 @@ def explain(records: Records, asked: str, frozen: Sequence[FrozenStudy] = ()) ->
         return decided(records, frozen, asked, place)
     if table != TABLE:
         return drawn(records, table, asked, place)
-    reported = checks.reported(records.runs)
+    reported = counted.reported(records.runs)
     return "\n\n".join(scored(reported, *cell) for cell in located(pairs(reported), asked, place))
 
 
@@ -63,7 +65,7 @@ def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: 
         for one in frozen
         for comparison, verdict in zip(
             comparisons(one.claims, list(one.tasks)),
-            verdicts.judge(records, one),
+            judge(records, one),
             strict=True,
         )
     ]
@@ -79,7 +81,7 @@ def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: 
     one, comparison, verdict = rows[row]
     runs = records.runs[(records.runs["study"] == one.study) & (records.runs["phase"] == "confirm")]
     runs = runs[runs["seed"].isin(verdict.seeds)]
-    said = {name: tables.text(getattr(verdict, name)) for name in NUMBERS}
+    said = {name: text(getattr(verdict, name)) for name in NUMBERS}
     said |= {"estimate": verdict.size, "low": written(verdict.low), "high": written(verdict.high)}
     numbers = "\n".join(f"{name}: {text}" for name, text in said.items())
     parts = zip([part.at for part in verdict.choices] or [""], CHOICES, strict=False)
@@ -95,7 +97,7 @@ def drawn(records: Records, figure: str, asked: str, place: str) -> str:
     """The rows of a figure's numbers for one of its names on a task, and the runs that they come from."""
     numbers = figures.discover()[figure].numbers(records.runs, records.curves)
     numbers = numbers.assign(of=numbers.get("of", numbers["task"]))
-    reported = checks.reported(records.runs)
+    reported = counted.reported(records.runs)
     in_figure = pairs(numbers.assign(task=numbers["of"]))
     cells = located([*in_figure, *pairs(reported)], asked, place)
     shown = [cell for cell in cells if cell in in_figure]
@@ -107,7 +109,7 @@ def drawn(records: Records, figure: str, asked: str, place: str) -> str:
 def panel(records: Records, figure: str, numbers: pd.DataFrame, task: str, name: str) -> str:
     """What a figure draws for one of its names on a task."""
     rows = numbers[(numbers["of"] == task) & (numbers["name"] == name)]
-    runs = checks.reported(records.runs)
+    runs = counted.reported(records.runs)
     if "run_id" in rows:
         runs = records.runs[records.runs["run_id"].isin(set(rows["run_id"]))]
     elif (task, name) in pairs(runs):
@@ -116,7 +118,7 @@ def panel(records: Records, figure: str, numbers: pd.DataFrame, task: str, name:
         runs = runs[runs["task"] == task]
     if "pairs" in rows:  # paired differences, which a diverged run makes infinite: no scores, that diverge
         rows = rows.assign(**{column: rows[column].map(written) for column in ("effect", "low", "high")})
-    table = tabulate(tables.texts(rows), list(rows.columns), disable_numparse=True)
+    table = tabulate(texts(rows), list(rows.columns), disable_numparse=True)
     return f"{figure}, {name}, {task}\n\n{table}\n\n{behind(runs)}"
 
 
@@ -137,9 +139,9 @@ def pairs(runs: pd.DataFrame) -> list[Cell]:
 def behind(runs: pd.DataFrame) -> str:
     """Every run behind a number: its record, what it scored, the commit and the command that makes it again."""
     table = runs.assign(commit=[commit(run) for _, run in runs.iterrows()], command=runs["config.said"].map(command))
-    rows = tabulate(tables.texts(table.sort_values("seed")[COLUMNS]), COLUMNS, disable_numparse=True)
-    counted = int(runs["status"].isin(checks.COUNTED).sum())
-    return f"{len(runs)} runs, {counted} of them counted\n\n{rows}"
+    rows = tabulate(texts(table.sort_values("seed")[COLUMNS]), COLUMNS, disable_numparse=True)
+    ended = int(runs["status"].isin(counted.COUNTED).sum())
+    return f"{len(runs)} runs, {ended} of them counted\n\n{rows}"
 
 
 def commit(run: "pd.Series[Any]") -> str:

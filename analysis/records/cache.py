@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.records import checks, columns
-from analysis.records import read as record
+from analysis.records import columns
 from analysis.records.read import Curves, UnreadableError, read_curves, read_run
 
 FILE = ".records.npz"
@@ -110,8 +109,8 @@ def select(study: Study, keep: Sequence[bool]) -> Study:
 
 def version() -> str:
     """Changes whenever the code that reads a record does."""
-    sources = [Path(str(module.__file__)).read_bytes() for module in (record, checks, columns)]
-    return hashlib.sha256(b"".join([*sources, Path(__file__).read_bytes()])).hexdigest()
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def save(folder: Path, study: Study) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.common.command_line import CommandError, decoded
-from analysis.records import checks
+from analysis.records import counted
 
 SCHEMA = 1
 
@@ -157,9 +157,9 @@ def check(content: dict[str, Any]) -> None:
     for path, value in texts.items():
         if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
             raise UnreadableError(f"run.json: {path} is {value!r}, expected texts by name")
-    if content["status"] not in checks.STATUSES:
+    if content["status"] not in counted.STATUSES:
         raise UnreadableError(
-            f"run.json: status is {content['status']!r}, expected one of {', '.join(checks.STATUSES)}"
+            f"run.json: status is {content['status']!r}, expected one of {', '.join(counted.STATUSES)}"
         )
     if content["task"]["direction"] not in ("min", "max"):
         raise UnreadableError(f"run.json: task.direction is {content['task']['direction']!r}, expected min or max")

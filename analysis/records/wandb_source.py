@@ -20,8 +20,7 @@ import numpy as np
 
 from analysis.common.command_line import CommandError
 from analysis.records import cache, columns
-from analysis.records import read as record
-from analysis.records.read import Curves, UnreadableError
+from analysis.records.read import Curves, UnreadableError, check, flatten
 
 KINDS = ("wandb-offline:", "wandb:")
 BLOCK, HEADER = 32768, 7
@@ -54,9 +53,9 @@ def read(source: str) -> cache.Study:
         names.append(name)
         try:
             content = restored(run)
-            record.check(content)
+            check(content)
             curves.append(table(run))
-            rows.append(record.flatten(content))
+            rows.append(flatten(content))
             reasons.append(None)
         except UnreadableError as reason:
             reasons.append(str(reason))

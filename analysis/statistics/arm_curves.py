@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.records import checks
-from analysis.runs import Records
-from analysis.statistics import tests
+from analysis.records import counted
+from analysis.records.load import Records
+from analysis.statistics import estimates
 
 STATISTICS = ("mean", "median", "low", "high", "n")
 
@@ -30,9 +30,9 @@ class ArmCurve(NamedTuple):
 
 def of_arms(records: Records) -> Iterator[ArmCurve]:
     """Every arm with a run that counts, in the order of its name."""
-    counted = checks.scored(records.runs)
+    scored = counted.scored(records.runs)
     values = records.curves.astype({"run_id": object, "metric": object})
-    for _, runs in counted.groupby(["task", "name", "arm", counted["phase"].fillna("")], sort=True):
+    for _, runs in scored.groupby(["task", "name", "arm", scored["phase"].fillna("")], sort=True):
         yield of_arm(runs, values[values["run_id"].isin(set(runs["run_id"]))])
 
 
@@ -52,7 +52,7 @@ def of_arm(runs: pd.DataFrame, curves: pd.DataFrame) -> ArmCurve:
 
 def over_seeds(values: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, float]:
     """One value per seed, put together."""
-    spread = tests.median_interval(values)
+    spread = estimates.median_interval(values)
     return {
         "mean": float(values.mean()),
         "median": spread.median,

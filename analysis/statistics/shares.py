@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claims.claim import INTERACTIONS
-from analysis.statistics import aggregates, tests
+from analysis.statistics import aggregates, jackknife
+from analysis.statistics.estimates import Estimate, Side
 from analysis.statistics.outcomes import Array
-from analysis.statistics.tests import Estimate, Side
+
+INTERACTIONS = "interactions"  # what factors explain only together, where a knob is named
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Shares:
 
     def p(self, bound: float, side: Side) -> float:
         """The one-sided p of the share being the bound."""
-        return tests.jackknife_p(self.value, self.without, bound, side)
+        return jackknife.jackknife_p(self.value, self.without, bound, side)
 
     @property
     def interval(self) -> Estimate:
         """The share with its interval at .95; no share is below 0 or above 1."""
-        value, low, high = (min(max(end, 0.0), 1.0) for end in tests.jackknife(self.value, self.without))
+        value, low, high = (min(max(end, 0.0), 1.0) for end in jackknife.jackknife(self.value, self.without))
         return Estimate(value, low, high)
 
 

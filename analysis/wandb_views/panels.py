@@ -8,8 +8,8 @@ import warnings
 from typing import Any
 
 from analysis.common.command_line import CommandError
-from analysis.records import arms, checks
-from analysis.runs import Records
+from analysis.records import arms, counted
+from analysis.records.load import Records
 from analysis.statistics import arm_curves
 
 ALL = "Drawn from one aggregate run per arm, made from every record: python -m experiments.push."
@@ -31,20 +31,20 @@ def library() -> tuple[Any, Any]:
 
 def axes(records: Records) -> list[str]:
     """The settings, of task and length at least, in which the arms of the study differ: keys of wandb's config."""
-    firsts = records.runs[checks.current(records.runs)].drop_duplicates("arm")
+    firsts = records.runs[counted.current(records.runs)].drop_duplicates("arm")
     known = [column.removeprefix(arms.RESOLVED) for column in arms.differing(firsts)]
     return list(dict.fromkeys(["task.name", "task.length", *known]))
 
 
 def metrics(records: Records) -> list[str]:
     """The main metric of each task, as the history has it."""
-    return sorted({f"eval/{metric}" for metric in records.runs.loc[checks.current(records.runs), "task.metric"]})
+    return sorted({f"eval/{metric}" for metric in records.runs.loc[counted.current(records.runs), "task.metric"]})
 
 
 def arms_of(records: Records) -> int:
     """How many aggregate runs there are, to draw them all: a panel of wandb shows the first 10 of its runs."""
-    counted = checks.scored(records.runs)
-    return max(1, len(counted.drop_duplicates(["task", "name", "arm", "phase"])))
+    scored = counted.scored(records.runs)
+    return max(1, len(scored.drop_duplicates(["task", "name", "arm", "phase"])))
 
 
 def whole(records: Records) -> list[Any]:

@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.claims import verdicts as claims
 from analysis.claims.frozen_study import FrozenStudy
-from analysis.claims.verdicts import Verdict
+from analysis.claims.verdicts import Verdict, judge
 from analysis.common.escaping import in_markdown
 from analysis.pages import contents, tables
-from analysis.records import checks
-from analysis.runs import Records
-from analysis.wandb_views import panels as wandb_panels
+from analysis.pages.formats import markdown
+from analysis.pages.listings import counts
+from analysis.records import counted
+from analysis.records.load import Records
+from analysis.wandb_views import panels
 
 HEAD = ["comparison", "estimate", "of", "p", "verdict", "note"]
 MADE = "Verdicts and scores are those of the records on disk when this was saved; panels draw what wandb has now."
@@ -20,16 +21,16 @@ NONE = "Nothing was claimed before this study ran, so nothing is decided here."
 
 def report(records: Records, project: str, entity: str, study: str) -> Any:
     """The report of a study folder; without an entity its panels name no project, and no server is asked."""
-    _, wr = wandb_panels.library()
+    _, wr = panels.library()
     frozen = FrozenStudy.read(study)
-    verdicts = claims.judge(records, frozen) if frozen else []
+    verdicts = judge(records, frozen) if frozen else []
     records = dataclasses.replace(records, runs=frozen.current(records.runs)) if frozen else records
     runset = wr.Runset(entity, project if entity else "", "arms", filters="Metric('JobType') == 'aggregate'")
     return wr.Report(
         project=project,
         entity=entity or "nobody",
         title=f"{project[:100]}: claims and verdicts",
-        description=tables.counts(records.runs).replace("\n", "; "),
+        description=counts(records.runs).replace("\n", "; "),
         blocks=[
             wr.MarkdownBlock(MADE),
             wr.H2("Claims"),
@@ -37,8 +38,8 @@ def report(records: Records, project: str, entity: str, study: str) -> Any:
             wr.H2("Scores"),
             wr.MarkdownBlock(scored(records)),
             wr.H2("All runs"),
-            wr.MarkdownBlock(wandb_panels.ALL),
-            wr.PanelGrid(runsets=[runset], panels=[*wandb_panels.scores(records), *wandb_panels.whole(records)]),
+            wr.MarkdownBlock(panels.ALL),
+            wr.PanelGrid(runsets=[runset], panels=[*panels.scores(records), *panels.whole(records)]),
         ],
         width="fluid",
     )
@@ -60,6 +61,6 @@ def row(cells: Sequence[str]) -> str:
 
 def scored(records: Records) -> str:
     """The table of scores in markdown; a study without a score says so."""
-    if checks.scored(records.runs).empty:
+    if counted.scored(records.runs).empty:
         return "No run has a score yet."
-    return f"{tables.markdown(tables.wide(tables.scores(records.runs)))}\n\n{tables.NOTE}"
+    return f"{markdown(tables.wide(tables.scores(records.runs)))}\n\n{tables.NOTE}"

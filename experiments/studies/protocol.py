@@ -49,7 +49,8 @@ from analysis.claims import claim as claimed
 from analysis.claims import verdicts
 from analysis.claims.claim import Claim
 from analysis.statistics.aggregates import ENOUGH_RUNS
-from analysis.statistics.tests import seeds_needed
+from analysis.statistics.many_comparisons import seeds_needed
+from analysis.statistics.shares import INTERACTIONS
 from experiments import api
 from experiments.config import words
 from experiments.config.compose import Composer, Job, NotApplicableError, compose
@@ -343,12 +344,12 @@ def _check_claim(claim: Claim, protocol: Protocol) -> None:
 def _check_share(claim: Claim, protocol: Protocol) -> None:
     if not protocol.factors and not protocol.search:
         raise refuse("protocol.claims.metric", "share", "factors or a search are needed")
-    if protocol.search and claim.knob == claimed.INTERACTIONS:
+    if protocol.search and claim.knob == INTERACTIONS:
         legal = "over a random search the forest makes interactions by itself; a grid of factors can show them"
         raise refuse("protocol.claims.knob", claim.knob, legal)
     if protocol.search and claim.expect == "same":
         raise refuse("protocol.claims.expect", "same", "a share over a random search is higher or lower than a margin")
-    interactions = [claimed.INTERACTIONS] if protocol.factors else []
+    interactions = [INTERACTIONS] if protocol.factors else []
     _check_names("knob", [claim.knob], [*protocol.factors, *protocol.search, *interactions])
 
 

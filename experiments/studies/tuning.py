@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from analysis import runs
 from analysis.claims import measures
 from analysis.claims.claim import Claim
 from analysis.claims.frozen_study import OWN, Choice, FrozenCell
 from analysis.common.command_line import CommandError
-from analysis.statistics import tests
+from analysis.records.load import load
+from analysis.statistics import signed_rank
 from experiments.config.compose import Job
 from experiments.studies.protocol import Cell, Protocol, Study
 
@@ -45,7 +45,7 @@ def chosen_cells(study: Study) -> list[FrozenCell]:
     protocol = study.protocol
     if not protocol.grid:
         return [chosen_cell(protocol, cell, 0, 0, []) for cell in study.cells]
-    tuned = runs.load([study.folder]).runs
+    tuned = load([study.folder]).runs
     cells = []
     for task in protocol.tasks:
         group = [cell for cell in study.cells if cell.task == task]
@@ -112,7 +112,7 @@ def tuning_values(done: pd.DataFrame, claim: Claim) -> GridPoint:
     else:
         values = measures.on_scale(measures.measured(done, claim, measures.budget(done)), claim).low
         values = values * (-1 if claim.metric == "score" and done["task.direction"].iloc[0] == "max" else 1)
-    loss = tests.paired_difference(np.clip(values, -LARGEST, LARGEST)).value
+    loss = signed_rank.paired_difference(np.clip(values, -LARGEST, LARGEST)).value
     return GridPoint(loss, float(np.median(steps)))
 
 

@@ -19,8 +19,8 @@ from analysis.claims import verdicts as claims
 from analysis.claims.claim import Claim
 from analysis.claims.frozen_study import Choice, FrozenCell
 from analysis.claims.verdicts import Verdict
-from analysis.runs import Records
-from analysis.statistics import tests
+from analysis.records.load import Records
+from analysis.statistics import many_comparisons, signed_rank
 from experiments.studies.protocol import Protocol
 from experiments.studies.tuning import LARGEST, GridPoint, edge, own_point, shared_point
 
@@ -240,7 +240,7 @@ class Simulation:
     def alone(self, choice: str) -> float:
         """The share of studies that one choice by itself would decide a comparison of."""
         p = raw_p(self.differences(choice, self.design.seeds))
-        return float(np.mean([tests.holm(one).min() <= claims.ALPHA for one in p]))
+        return float(np.mean([many_comparisons.holm(one).min() <= claims.ALPHA for one in p]))
 
     def differences(self, choice: str, seeds: int) -> Array:
         """Log ratios of each arm and the baseline on the first seeds, shape (studies, arms, seeds)."""
@@ -263,9 +263,9 @@ def identities(cell: FrozenCell) -> set[str]:
 
 
 def raw_p(d: Array) -> Array:
-    """Exact two-sided p of the signed ranks of d, shape (..., n), without ties: `tests.signed_rank_p`, many at once."""
+    """Exact two-sided p of the signed ranks of d, shape (..., n), without ties: `signed_rank_p`, many at once."""
     ranks = np.argsort(np.argsort(np.abs(d), axis=-1), axis=-1) + 1
-    null = tests.signed_rank_null(tuple(float(rank) for rank in range(1, d.shape[-1] + 1)))[::2]
+    null = signed_rank.signed_rank_null(tuple(float(rank) for rank in range(1, d.shape[-1] + 1)))[::2]
     seen = np.where(d > 0, ranks, 0).sum(axis=-1)
     less, greater = np.cumsum(null)[seen], np.cumsum(null[::-1])[::-1][seen]
     p: Array = np.minimum(1, 2 * np.minimum(less, greater))

@@ -3,8 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures import Layout, Panel
-from analysis.records import checks
+from analysis.figures import Layout, Panel, scored
 
 LAYOUT = Layout(order=200, base=0.6, row=0.3)
 CAPTION = "The task's own measure at the end of training: the best seed of a variant minus its worst, as a distance."
@@ -12,7 +11,7 @@ CAPTION = "The task's own measure at the end of training: the best seed of a var
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The range of the scores of every variant."""
-    scores = checks.scored(runs).groupby(["task", "name"], observed=True)["score"]
+    scores = scored(runs).groupby(["task", "name"], observed=True)["score"]
     return (scores.max() - scores.min()).rename("range").reset_index()
 
 

@@ -25,7 +25,7 @@ from simulated_studies import (
 )
 
 from analysis.claims.claim import Claim
-from analysis.statistics import tests
+from analysis.statistics import signed_rank
 from experiments.studies.tuning import tuning_values
 
 pytestmark = pytest.mark.slow
@@ -160,7 +160,7 @@ def test_planted_shares_of_interactions(name: str, count: int) -> None:
 @pytest.mark.parametrize("seeds", [8, 12, 16, 24])
 def test_intervals_cover_the_truth(seeds: int, count: int) -> None:
     pairs = np.random.default_rng(7).choice(LOGS, (2, count, seeds))
-    found = [tests.paired_difference(d) for d in pairs[0] - pairs[1]]
+    found = [signed_rank.paired_difference(d) for d in pairs[0] - pairs[1]]
     covered = float(np.mean([one.low <= 0 <= one.high for one in found]))
     print(f"\ncoverage, {seeds} seeds: {covered:.3f} of {count} studies")
     assert covered >= 0.95 - tolerance(0.95, count)
@@ -184,7 +184,7 @@ def test_a_planted_effect_is_found(name: str, count: int) -> None:
 
 def test_adding_seeds_until_it_is_significant_is_no_test(count: int) -> None:
     pairs = np.random.default_rng(1).choice(LOGS, (2, count, 24))
-    found = [any(tests.signed_rank_p(d[:n]) <= 0.05 for n in range(6, 25)) for d in pairs[0] - pairs[1]]
+    found = [any(signed_rank.signed_rank_p(d[:n]) <= 0.05 for n in range(6, 25)) for d in pairs[0] - pairs[1]]
     print(f"\nfalse verdicts, seeds added from 6 to 24 until p <= .05: {np.mean(found):.3f} of {count} studies")
     assert np.mean(found) > LIMIT - tolerance(LIMIT, count)
 

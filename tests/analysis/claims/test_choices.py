@@ -12,7 +12,7 @@ from test_claims import SMALL
 from analysis import report
 from analysis.claims.verdicts import judge
 from analysis.pages.contents import rows
-from analysis.runs import load
+from analysis.records.load import load
 
 LR = (0.01, 0.03)
 

@@ -13,7 +13,7 @@ from records import write
 
 from analysis.claims import verdicts as claims
 from analysis.claims.verdicts import judge, overall
-from analysis.runs import load
+from analysis.records.load import load
 
 SEEDS = list(range(8))
 SMALL = [1.1, 0.9, 1.05, 0.97, 1.2, 0.85, 1.13, 0.94, 1.08, 0.92, 1.15, 0.88, 1.02, 0.99, 1.21, 0.83]  # factors near 1

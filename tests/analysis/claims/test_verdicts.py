@@ -15,12 +15,13 @@ from scipy.stats import rankdata
 
 from analysis.claims import measures
 from analysis.claims.claim import Claim, on_one_scale
+from analysis.claims.claimed_runs import with_claims
 from analysis.claims.effects import against_baseline
 from analysis.claims.frozen_study import FrozenStudy
-from analysis.claims.verdicts import Verdict, judge, marked
-from analysis.runs import Records
+from analysis.claims.verdicts import Verdict, judge
+from analysis.records.load import Records
 from analysis.statistics.outcomes import Outcomes
-from analysis.statistics.tests import equivalence_p, outside_p, paired_difference, pseudomedian, signed_rank_p
+from analysis.statistics.signed_rank import equivalence_p, outside_p, paired_difference, pseudomedian, signed_rank_p
 
 INF = math.inf
 SEEDS, BUDGET, CHANCE = 12, 1000, 0.2
@@ -494,7 +495,7 @@ def test_the_heat_map_tells_claimed_differences_from_others(plain, claimed, base
     change = {"expect": "same", "tasks": ["a"], "against": "b", "margin": 1.1}  # of an interaction: of no cell
     said = [{**usual, **claim} for claim in (change, *plain)]
     frozen = {"study": "s", "tasks": {"a": [], "b": []}, "cells": parts, "claims": said, "seeds": list(range(SEEDS))}
-    rows = against_baseline(marked(runs.reset_index(drop=True), [FrozenStudy.model_validate(frozen)]))
+    rows = against_baseline(with_claims(runs.reset_index(drop=True), [FrozenStudy.model_validate(frozen)]))
     assert set(rows["margin"]) == {2.0}
     assert set(rows["name"][rows["claimed"]]) == (claimed if baseline == "base" else set())
 

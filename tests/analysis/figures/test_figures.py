@@ -6,12 +6,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import records
 
-from analysis import figures, runs
+from analysis import figures
 from analysis.figures import (
-    _panel,
     _theme,
     factors,
     heat_map,
@@ -27,16 +27,18 @@ from analysis.figures import (
     seconds,
     solve_curves,
 )
-from analysis.records import checks
-from analysis.statistics.tests import holm, paired_difference
+from analysis.records import counted, order
+from analysis.records.load import Records, load
+from analysis.statistics.many_comparisons import holm
+from analysis.statistics.signed_rank import paired_difference
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> runs.Records:
+def loaded(tmp_path: Path) -> Records:
     records.write_study(tmp_path / "demo", seeds=6)
     records.write(tmp_path / "demo", "gru", seed=6, status="diverged")
     records.write(tmp_path / "demo", "gru", seed=7, status="failed")
-    return runs.load([tmp_path / "demo"])
+    return load([tmp_path / "demo"])
 
 
 @pytest.fixture(autouse=True)
@@ -45,15 +47,15 @@ def close():
     plt.close("all")
 
 
-def draw(figure, loaded: runs.Records, **panel):
+def draw(figure, loaded: Records, **panel):
     return figures.draw(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **panel)
 
 
-def sheet(figure, loaded: runs.Records, **size):
-    return _panel.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **size)
+def sheet(figure, loaded: Records, **size):
+    return figures.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **size)
 
 
-def makes_sense(loaded: runs.Records) -> list[str]:
+def makes_sense(loaded: Records) -> list[str]:
     found = figures.discover().items()
     return [name for name, figure in found if len(figure.numbers(loaded.runs, loaded.curves))]
 
@@ -90,7 +92,7 @@ def test_what_a_shortcut_reaches_is_a_dotted_line_with_its_name(figure, tmp_path
         named = {} if level is None else {"task__references": {"half of it, $1": {"score": level, "loss": None}}}
         records.write(tmp_path / "demo", seed=seed, **named)
         records.write(tmp_path / "demo", task="digits", seed=seed)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     ax = draw(figure, loaded, task="adding")
     across = ax.get_xaxis_transform() if figure is scores else ax.get_yaxis_transform()
     lines = {line for line in ax.lines if line.get_label().startswith("half")}
@@ -102,7 +104,7 @@ def test_what_a_shortcut_reaches_is_a_dotted_line_with_its_name(figure, tmp_path
     dashes = {tuple(line._dash_pattern[1]) for line in [*lines, *solved, *chance]}
     assert len(dashes) == 3
     assert not draw(figure, loaded, task="digits").texts
-    _panel.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs).canvas.draw()
+    figures.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs).canvas.draw()
 
 
 def test_every_seed_is_a_point_of_the_scores(loaded):
@@ -135,7 +137,7 @@ def test_numbers_are_what_is_drawn_and_drawing_changes_no_data(loaded):
     assert loaded.runs.equals(before[0])
     assert loaded.curves.equals(before[1])
     table = scores.numbers(loaded.runs, loaded.curves)
-    assert len(table) == len(checks.scored(loaded.runs)) == 37
+    assert len(table) == len(counted.scored(loaded.runs)) == 37
     assert set(table[table["name"] == "GRU"]["kind"]) == {"interval"}
     curve = learning_curves.numbers(loaded.runs, loaded.curves)
     assert len(curve) == 36 * len(records.STEPS) + 2
@@ -143,7 +145,7 @@ def test_numbers_are_what_is_drawn_and_drawing_changes_no_data(loaded):
 
 def test_few_seeds_show_a_range(tmp_path):
     records.write_study(tmp_path / "demo", ("lstm",), ("adding",), seeds=5)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     assert set(scores.numbers(loaded.runs, loaded.curves)["kind"]) == {"range"}
 
 
@@ -160,7 +162,7 @@ def test_one_task_needs_no_name_and_several_do(loaded, tmp_path):
 def test_a_diverged_run_without_a_chance_level_is_drawn_at_the_worst_score(tmp_path):
     records.write(tmp_path / "demo", seed=0, task__chance=None)
     records.write(tmp_path / "demo", seed=1, task__chance=None, status="diverged")
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     ax = draw(scores, loaded)
     drawn = {points.get_gid(): points.get_offsets()[0, 0] for points in ax.collections if points.get_gid()}
     assert drawn["diverged:LSTM"] == drawn["finished:LSTM"] == records.curve("lstm", "adding", 0)[-1]
@@ -174,7 +176,7 @@ def test_losses_over_decades_are_logarithmic_and_accuracies_are_not(loaded):
 
 def test_a_dollar_in_a_label_is_text(tmp_path):
     records.write(tmp_path / "demo", label="a $\\frac$ b")
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     for name in makes_sense(loaded):
         _theme.save(sheet(figures.discover()[name], loaded), tmp_path / "figure")
 
@@ -191,7 +193,7 @@ def test_a_solve_curve_counts_the_seeds_that_have_solved(tmp_path):
         records.write(tmp_path / "demo", seed=seed, train__steps=300, **solved)
     records.write(tmp_path / "demo", "gru", seed=0, status="diverged")
     records.write(tmp_path / "demo", "gru", "digits", results__solved=False)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     lines = drawn(draw(solve_curves, loaded))  # of digits, which nobody solved, there is none
     expected = [[0, 0], [100, 2 / 6], [200, 3 / 6], [300, 5 / 6], [300, 5 / 6]]
     np.testing.assert_allclose(lines["LSTM"], expected)
@@ -208,12 +210,12 @@ def test_scores_at_other_lengths_are_those_of_the_records(tmp_path):
         records.write(tmp_path / "demo", seed=seed, results__final=final)
     records.write(tmp_path / "demo", "gru", status="diverged", results__final={"eval@100/mse": 7.0})
     records.write(tmp_path / "demo", "gru", "digits")
-    points = drawn(draw(lengths, loaded := runs.load([tmp_path / "demo"])))
+    points = drawn(draw(lengths, loaded := load([tmp_path / "demo"])))
     trained = [records.curve("lstm", "adding", seed)[-1] for seed in range(3)]
     np.testing.assert_array_equal(points["LSTM"], [[50, np.median(trained)], [100, 1.02], [200, 0.03]])
     assert sorted(points["seeds:LSTM"][:, 1]) == sorted([*trained, 0.02, 1.02, 2.02, 0.03, 0.03, 0.03])
     assert set(points["GRU"][:, 1]) == {2.02}  # diverged: at the worst that is drawn
-    assert _theme.panels(lengths.numbers(loaded.runs, loaded.curves)) == ["adding"]
+    assert order.tasks(lengths.numbers(loaded.runs, loaded.curves)) == ["adding"]
 
 
 def test_scaling_is_the_score_against_the_length_of_training(tmp_path):
@@ -227,7 +229,7 @@ def test_scaling_is_the_score_against_the_length_of_training(tmp_path):
                 run = f"tune{length}-{seed}-{tried}"
                 tried_at = {"train__lr": tried, "arm": f"tune{length}{tried}", "run_id": run, **known}
                 records.write(tmp_path / "demo", seed=50 + seed, phase="tune", **tried_at)
-    points = [drawn(draw(scaling, loaded := runs.load([tmp_path / "demo"]), task="adding"))]
+    points = [drawn(draw(scaling, loaded := load([tmp_path / "demo"]), task="adding"))]
     points.append(drawn(draw(scaling, loaded, task="adding, steps to solve")))
     np.testing.assert_allclose(points[0]["LSTM"], [[50, 0.002], [200, 0.1]])
     np.testing.assert_allclose(points[1]["LSTM"], [[50, 100], [200, 300]])  # unsolved: the budget
@@ -237,7 +239,7 @@ def test_memory_is_what_untrained_runs_recorded(tmp_path):
     for seed in range(2):
         left = {"memory/median": 0.1 + seed, "memory/low": 0.01, "memory/high": 2.0}
         records.write(tmp_path / "demo", seed=seed, results__final=left)
-    points = drawn(draw(memory, runs.load([tmp_path / "demo"])))
+    points = drawn(draw(memory, load([tmp_path / "demo"])))
     assert list(points["LSTM"][:, 0]) == [0.1, 1.1]
 
 
@@ -245,14 +247,14 @@ def test_two_runs_of_a_variant_may_diverge(tmp_path):
     for seed in (0, 1):
         records.write(tmp_path / "demo", seed=seed, status="diverged")
         records.write(tmp_path / "demo", "gru", seed=seed)
-    (ax,) = sheet(learning_curves, runs.load([tmp_path / "demo"])).axes
+    (ax,) = sheet(learning_curves, load([tmp_path / "demo"])).axes
     assert [line.get_gid() for line in ax.lines].count("diverged") == 2
 
 
 def test_many_arms_of_the_lstm_share_panels_in_groups(tmp_path):
     for value in range(10):
         records.write(tmp_path / "demo", train__clip=value, timing__seconds=value)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     assert [len(group.axes) for group in sheet(seconds, loaded).subfigs] == [1, 1]
     assert len(sheet(learning_curves, loaded).axes) == 10
 
@@ -261,7 +263,7 @@ def test_long_names_leave_room_for_the_figure(tmp_path):
     name = "constant_forget[candidate.feeds=xb,forget.value=0.731059,input.feeds=xb]"
     for variant in ("lstm", name, name.replace("731059", "952574")):
         records.write(tmp_path / "demo", variant)
-    page = sheet(scores, runs.load([tmp_path / "demo"]))
+    page = sheet(scores, load([tmp_path / "demo"]))
     page.draw_without_rendering()
     assert page.axes[0].get_position().width > 0.6
 
@@ -272,7 +274,7 @@ def test_the_learning_rates_of_a_tuned_study_are_its_tuning_runs(tmp_path):
             records.write(tmp_path / "demo", seed=seed, train__lr=rate, phase="tune", results__score=rate + seed)
     records.write(tmp_path / "demo", seed=100, train__lr=0.1, phase="confirm", results__score=5.0)
     records.write(tmp_path / "demo", "gru", seed=100, train__lr=0.1, phase="confirm")
-    points = drawn(draw(learning_rates, runs.load([tmp_path / "demo"])))
+    points = drawn(draw(learning_rates, load([tmp_path / "demo"])))
     np.testing.assert_allclose(points["LSTM"], [[0.001, 0.501], [0.01, 0.51], [0.1, 0.6]])
     assert sorted(points["seeds:LSTM"][:, 1]) == [0.001, 0.01, 0.1, 1.001, 1.01, 1.1]
     np.testing.assert_allclose(points["chosen:LSTM"], [[0.1, 0.6]])
@@ -283,7 +285,7 @@ def test_another_setting_is_never_averaged_over_along_the_learning_rate(tmp_path
     for rate in (0.001, 0.01):
         for clip in (1, 5):
             records.write(tmp_path / "demo", train__lr=rate, train__clip=clip, results__score=clip + rate)
-    points = drawn(draw(learning_rates, runs.load([tmp_path / "demo"])))
+    points = drawn(draw(learning_rates, load([tmp_path / "demo"])))
     np.testing.assert_allclose(points["LSTM (train.clip=1)"], [[0.001, 1.001], [0.01, 1.01]])
     np.testing.assert_allclose(points["LSTM (train.clip=5)"], [[0.001, 5.001], [0.01, 5.01]])
 
@@ -293,7 +295,7 @@ def test_costs_are_those_of_the_records(tmp_path, figure, key):
     for seed in range(3):
         records.write(tmp_path / "demo", seed=seed, results__score=0.1 * seed, **{key: 10 + seed})
     records.write(tmp_path / "demo", "gru", **{key: 99})
-    points = drawn(draw(figure, runs.load([tmp_path / "demo"])))
+    points = drawn(draw(figure, load([tmp_path / "demo"])))
     np.testing.assert_allclose(points["LSTM"], [[11, 0.1]])
     np.testing.assert_allclose(points["seeds:LSTM"], [[10, 0], [11, 0.1], [12, 0.2]])
     assert points["GRU"][0, 0] == 99
@@ -307,7 +309,7 @@ def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
         records.write(tmp_path / "demo", "lstm", "digits", seed=seed, results__score=0.8)
         records.write(tmp_path / "demo", "gru", "digits", seed=seed, results__score=0.81 + 0.01 * seed)
     records.write(tmp_path / "demo", "gru", seed=50, data_digest="other")  # nothing to pair it with
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     rows = heat_map.numbers(loaded.runs, loaded.curves).set_index(["of", "name"])
     gru = rows.loc[("adding", "GRU")]
     d = np.log([3 + 0.1 * seed for seed in range(10)])
@@ -329,7 +331,7 @@ def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
 def test_different_data_is_in_no_cell_of_the_heat_map(tmp_path):
     records.write(tmp_path / "demo", "lstm", data_digest="aa")
     records.write(tmp_path / "demo", "gru", data_digest="bb")
-    assert "heat_map" not in makes_sense(runs.load([tmp_path / "demo"]))
+    assert "heat_map" not in makes_sense(load([tmp_path / "demo"]))
 
 
 def test_the_probability_of_improvement_counts_pairs_of_runs(tmp_path):
@@ -338,13 +340,13 @@ def test_the_probability_of_improvement_counts_pairs_of_runs(tmp_path):
         records.write(tmp_path / "demo", "gru", seed=seed, results__score=gru)
     records.write(tmp_path / "demo", "lstm", "digits", results__score=0.1)
     records.write(tmp_path / "demo", "gru", "digits", results__score=0.9)
-    points = drawn(draw(improvement, runs.load([tmp_path / "demo"])))
+    points = drawn(draw(improvement, load([tmp_path / "demo"])))
     adding = (3 + 2.5 + 0) / 9  # a loss: .05 beats three, .1 two and ties with one, .4 none
     assert list(points["tasks:GRU"][:, 0]) == pytest.approx([adding, 1.0])
     assert points["GRU"][0, 0] == pytest.approx((adding + 1) / 2)
 
 
-def grid(folder: Path, seeds: int = 4) -> runs.Records:
+def grid(folder: Path, seeds: int = 4) -> Records:
     """Feeds of a gate (x, h) by an initial value: x divides the loss by e, the value by e^2, and seeds add a little."""
     for feeds in ("b", "xb", "hb", "xhb"):
         for value in (0, 1):
@@ -353,7 +355,7 @@ def grid(folder: Path, seeds: int = 4) -> runs.Records:
                 score = float(np.exp(-("x" in feeds) - 2 * value + 0.001 * (-1) ** seed))
                 same = {"arm": f"{feeds}{value}", "run_id": f"{feeds}{value}{seed}", "results__score": score}
                 records.write(folder, f"lstm[forget.feeds={feeds}]", seed=seed, **settings, **same)
-    return runs.load([folder])
+    return load([folder])
 
 
 def test_a_balanced_grid_is_taken_apart_into_its_settings(tmp_path):
@@ -373,7 +375,7 @@ def test_a_balanced_grid_is_taken_apart_into_its_settings(tmp_path):
 def test_a_grid_with_a_hole_is_no_grid(tmp_path):
     grid(tmp_path / "demo", seeds=2)
     shutil.rmtree(next((tmp_path / "demo").glob("xb1*")))
-    assert "factors" not in makes_sense(runs.load([tmp_path / "demo"]))
+    assert "factors" not in makes_sense(load([tmp_path / "demo"]))
 
 
 def test_a_random_search_shows_what_its_knobs_explain(tmp_path):
@@ -382,7 +384,7 @@ def test_a_random_search_shows_what_its_knobs_explain(tmp_path):
         lr, momentum = float(10 ** random.uniform(-3, 0)), float(random.uniform(0, 1))
         knobs = {"train__lr": lr, "train__momentum": momentum}
         records.write(tmp_path / "demo", seed=seed, results__score=float(lr**2 * np.exp(0.1 * momentum)), **knobs)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     rows = importance.numbers(loaded.runs, loaded.curves).set_index("effect")
     assert list(rows.index) == ["train.lr", "train.momentum"]
     assert rows.loc["train.lr", "share"] > 0.9
@@ -395,15 +397,15 @@ def test_a_random_search_shows_what_its_knobs_explain(tmp_path):
 
 def test_a_figure_that_makes_no_sense_is_left_out(tmp_path):
     records.write(tmp_path / "demo", task__solved=None)
-    assert makes_sense(runs.load([tmp_path / "demo"])) == ["scores", "learning_curves"]
+    assert makes_sense(load([tmp_path / "demo"])) == ["scores", "learning_curves"]
 
 
 def test_many_variants_get_a_panel_each_with_the_baseline_behind(tmp_path):
     names = [f"cell{number}" for number in range(9)]
     records.write_study(tmp_path / "demo", ("lstm", *names), seeds=2)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     panels = [ax for ax in sheet(learning_curves, loaded).axes if ax.get_title(loc="left")]
-    assert [ax.get_title(loc="left") for ax in panels] == _theme.order(loaded.runs)[1:] * 2
+    assert [ax.get_title(loc="left") for ax in panels] == order.rows(loaded.runs)[1:] * 2
     for ax in panels:
         assert {lines.get_gid() for lines in ax.collections} == {"LSTM", ax.get_title(loc="left")}
     for task, part in (("adding", panels[:9]), ("digits", panels[9:])):
@@ -416,7 +418,7 @@ def test_many_variants_share_panels_in_groups(tmp_path):
     names = [f"cell{number}" for number in range(10)]
     for place, name in enumerate(("lstm", *names)):
         records.write(tmp_path / "demo", name, timing__seconds=place)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     groups = sheet(seconds, loaded).subfigs
     shown = [{points.get_gid() for points in group.axes[0].collections} for group in groups]
     assert [len(names) for names in shown] == [18, 6]  # eight and two, the baseline besides; medians and seeds
@@ -428,11 +430,11 @@ def test_a_figure_may_be_one_column_wide(loaded):
 
 
 def frame(*variants: str):
-    return runs.pd.DataFrame({"variant": variants, "name": [f"the {variant}" for variant in variants]})
+    return pd.DataFrame({"variant": variants, "name": [f"the {variant}" for variant in variants]})
 
 
 def test_a_variant_looks_the_same_whatever_else_is_drawn():
-    listed = [variant for family in _theme.FAMILIES for variant in family]
+    listed = [variant for family in order.FAMILIES for variant in family]
     alone = {variant: _theme.styles(frame(variant))[f"the {variant}"] for variant in listed}
     together = _theme.styles(frame("lstm", "somebodys", *listed))
     assert together == together | {f"the {variant}": look for variant, look in alone.items()}
@@ -440,16 +442,16 @@ def test_a_variant_looks_the_same_whatever_else_is_drawn():
 
 
 def test_looks_differ_inside_a_family_and_between_colours():
-    listed = _theme.styles(frame("lstm", *[variant for family in _theme.FAMILIES for variant in family]))
+    listed = _theme.styles(frame("lstm", *[variant for family in order.FAMILIES for variant in family]))
     assert len({(look.colour, look.marker) for look in listed.values()}) == len(listed)
-    for family in _theme.FAMILIES:
+    for family in order.FAMILIES:
         looks = _theme.styles(frame("lstm", *family)).values()
         assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
 
 
 def test_the_families_name_variants_that_exist():
     files = {path.stem for path in (Path(__file__).parents[3] / "conf" / "variant").glob("*.yaml")}
-    assert files >= {_theme.BASELINE}.union(*_theme.FAMILIES)
+    assert files >= {order.BASELINE}.union(*order.FAMILIES)
 
 
 def test_unlisted_variants_of_one_report_differ():
@@ -458,7 +460,7 @@ def test_unlisted_variants_of_one_report_differ():
 
 
 def test_the_arms_of_a_variant_keep_its_colour():
-    rows = runs.pd.DataFrame({"variant": ["gru"] * 3, "name": ["GRU (lr=1)", "GRU (lr=2)", "GRU (lr=10)"]})
+    rows = pd.DataFrame({"variant": ["gru"] * 3, "name": ["GRU (lr=1)", "GRU (lr=2)", "GRU (lr=10)"]})
     looks = _theme.styles(rows)
     assert list(looks) == ["GRU (lr=1)", "GRU (lr=2)", "GRU (lr=10)"]
     assert len({look.colour for look in looks.values()}) == 1

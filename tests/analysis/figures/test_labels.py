@@ -19,9 +19,10 @@ from markdown_it import MarkdownIt
 
 from analysis import figures, report, runs
 from analysis.common import escaping
-from analysis.figures import _panel, _theme, scores, solve_curves
-from analysis.pages import macros, tables
+from analysis.figures import _text, scores, solve_curves
+from analysis.pages import formats, macros, tables
 from analysis.records import arms
+from analysis.records.load import load
 
 HOSTILE = [
     "_lead ~under^ #1",
@@ -92,7 +93,7 @@ def test_latex_prints_a_name_and_nothing_else(name):
 @examples
 def test_csv_gives_a_name_back(name, tmp_path_factory):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
-    tables.write_csv(pd.DataFrame({"name": [name, "LSTM"], "n": [1, 2]}), path)
+    formats.write_csv(pd.DataFrame({"name": [name, "LSTM"], "n": [1, 2]}), path)
     with path.open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [["name", "n"], [escaping.tidy(name), "1"], ["LSTM", "2"]]
 
@@ -101,7 +102,7 @@ def test_csv_gives_a_name_back(name, tmp_path_factory):
 def test_figures_take_no_name_for_a_formula_and_order_every_name(name):
     import matplotlib.cbook
 
-    assert not matplotlib.cbook.is_math_text(_theme.folded(name))
+    assert not matplotlib.cbook.is_math_text(_text.folded(name))
     assert sorted([name, "T=10", "T=9"], key=arms.natural).index("T=9") < 2
 
 
@@ -167,7 +168,7 @@ def test_letters_that_no_figure_can_show_are_said(tmp_path, monkeypatch, capsys)
 def test_a_variant_called_chance_is_not_the_chance_line(tmp_path):
     records.write(tmp_path / "s", label="chance")
     records.write(tmp_path / "s", "gru", label="solved from")
-    table = tables.wide(tables.scores(runs.load([tmp_path / "s"]).runs))
+    table = tables.wide(tables.scores(load([tmp_path / "s"]).runs))
     assert list(table.index) == ["chance (variant)", "solved from (variant)", "chance", "solved from"]
     assert table.loc["chance", "adding"] == f"{records.TASKS['adding']['chance']:.3g}"
 
@@ -175,9 +176,9 @@ def test_a_variant_called_chance_is_not_the_chance_line(tmp_path):
 def test_names_that_fold_to_one_text_have_an_entry_each(tmp_path):
     for number, middle in enumerate(("one", "two")):
         records.write(tmp_path / "s", f"v{number}", label=f"{'long ' * 20}{middle}{' long' * 40}")
-    loaded = runs.load([tmp_path / "s"])
+    loaded = load([tmp_path / "s"])
     figure = figures.discover()["learning_curves"]
-    drawn = _panel.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs)
+    drawn = figures.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs)
     (legend,) = drawn.subfigs[0].legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert len([text for text in texts if text.startswith("long")]) == 2

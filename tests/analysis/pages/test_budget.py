@@ -11,7 +11,7 @@ import pytest
 import records
 
 ROOT = Path(__file__).parents[3]
-LOAD = "import time; from analysis import runs; t = time.perf_counter(); r = runs.load(['{}']); "
+LOAD = "import time; from analysis.records.load import load; t = time.perf_counter(); r = load(['{}']); "
 LOAD += "print(len(r.runs), time.perf_counter() - t)"
 LIMITS = {"cold": 15.0, "cached": 2.0, "report": 60.0}  # seconds
 GIBIBYTE = 2**20  # in kB

@@ -15,12 +15,13 @@ import pytest
 import records
 from test_claims import made
 
-from analysis import figures, report, runs
+from analysis import figures, report
 from analysis.claims import verdicts
 from analysis.figures import _theme, scores
-from analysis.pages import folder as made_by_report
-from analysis.pages import macros as prose
-from analysis.pages import tables
+from analysis.pages import listings, macros, tables
+from analysis.pages.build import PAGES
+from analysis.pages.report_folder import LIST
+from analysis.records.load import load
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def quick(one_figure, monkeypatch):
         for kind in ("png", "svg", "pdf"):
             path.with_suffix(f".{kind}").write_bytes(b"a picture")
 
-    monkeypatch.setattr(_theme, "save", save)
+    monkeypatch.setattr(figures, "save", save)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -67,7 +68,7 @@ def test_a_report_holds_every_figure_and_table(whole):
     names = ("heat_map", "scores", "improvement", "learning_curves", "solve_curves", "parameters")
     drawn = {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg", "pdf", "csv")}
     written = {f"tables/scores.{kind}" for kind in ("csv", "md", "tex")} | {"tables/numbers.tex"}
-    assert set(files) == drawn | written | {*report.PAGES, made_by_report.LIST}
+    assert set(files) == drawn | written | {*PAGES, LIST}
     order = [files["index.html"].decode().index(f'<h2 id="{name}">') for name in names]
     assert order == sorted(order)
     assert int.from_bytes(files["figures/scores.png"][16:20]) == round(_theme.PAGE * _theme.DPI)
@@ -193,7 +194,7 @@ def test_the_table_is_the_records(study, tmp_path, quick):
 
 def test_from_six_seeds_the_table_shows_the_interval(tmp_path):
     records.write_study(tmp_path / "demo", ("lstm",), ("adding",), seeds=9)
-    table = tables.scores(runs.load([tmp_path / "demo"]).runs)
+    table = tables.scores(load([tmp_path / "demo"]).runs)
     values = sorted(records.curve("lstm", "adding", seed)[-1] for seed in range(9))
     assert tables.cell(table.iloc[0])[1] == f"[{values[1]:.3g}, {values[7]:.3g}]"
 
@@ -216,7 +217,7 @@ def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path, quick):
 def test_what_only_the_earlier_report_had_goes(study, tmp_path, quick, monkeypatch):
     make(study, tmp_path / "out")
     monkeypatch.setattr(figures, "discover", dict)
-    assert {name for name in make(study, tmp_path / "out") if "/" not in name} == {*report.PAGES, made_by_report.LIST}
+    assert {name for name in make(study, tmp_path / "out") if "/" not in name} == {*PAGES, LIST}
     assert not list((tmp_path / "out" / "figures").iterdir())
 
 
@@ -294,7 +295,7 @@ def test_a_report_that_fails_leaves_everything_as_it_was(study, tmp_path, monkey
     def fail(*_: object) -> None:
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(report, "contents", fail)
+    monkeypatch.setattr("analysis.pages.build.contents", fail)
     with pytest.raises(RuntimeError):
         report.main([f"study={study}", f"out={out}"])
     assert content(out) == before
@@ -480,8 +481,8 @@ def test_why_calls_what_a_diverged_run_makes_infinite_so(tmp_path, capsys):
 
 
 def test_an_infinite_number_of_a_claim_keeps_its_sign():
-    assert [prose.spelled(end, "infinite") for end in (-math.inf, math.inf)] == ["-infinite", "infinite"]
-    assert prose.spelled(-math.inf) == "diverged"
+    assert [macros.spelled(end, "infinite") for end in (-math.inf, math.inf)] == ["-infinite", "infinite"]
+    assert macros.spelled(-math.inf) == "diverged"
 
 
 def test_claims_come_first_with_their_verdicts(tmp_path, quick):
@@ -496,7 +497,7 @@ def test_claims_come_first_with_their_verdicts(tmp_path, quick):
         assert "reproduced" in text
         assert "gru vs lstm, adding" in text
         assert f"{verdict.estimate:.3g} [{verdict.low:.3g}, {verdict.high:.3g}]" in text
-    table = pd.read_csv(tmp_path / "out" / "tables" / "verdicts.csv")
+    table = pd.read_csv(tmp_path / "out" / "tables" / "claims.csv")
     assert table.loc[0, "estimate"] == pytest.approx(verdict.estimate, rel=1e-12)
     assert "gates/s/claim/1/verdict\\endcsname{reproduced}" in out["tables/numbers.tex"].decode()
 
@@ -507,7 +508,7 @@ def test_tuned_settings_are_shown_with_what_was_tried(tmp_path, quick):
         for rate in (0.001, 0.01, 0.1):
             records.write(study, variant, seed=0, train__lr=rate, phase="tune")
         records.write(study, variant, seed=100, train__lr=best, phase="confirm")
-    tuned = tables.tuned(runs.load([study]).runs)
+    tuned = listings.tuned(load([study]).runs)
     assert tuned.to_numpy().tolist() == [
         ["adding", "GRU", "train.lr", "0.1", "0.001, 0.01, 0.1", "at the edge of the grid"],
         ["adding", "LSTM", "train.lr", "0.01", "0.001, 0.01, 0.1", ""],

@@ -14,6 +14,7 @@ from test_claims import made
 
 import experiments
 from analysis import figures, report, runs
+from analysis.records.load import load
 from experiments import push, status
 from experiments.config.schema import ConfigError
 
@@ -51,7 +52,7 @@ def fast(monkeypatch):
         figures.discover()[name].numbers(loaded.runs, loaded.curves)
         return {}
 
-    monkeypatch.setattr(report, "draw", draw)
+    monkeypatch.setattr("analysis.pages.drawings.draw", draw)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,10 +73,10 @@ def test_a_damaged_number_costs_its_record_and_no_other(tmp_path_factory, fast, 
     good = records.write(study, seed=0)
     records.write(study, "gru", seed=0)
     bad = records.write(study, seed=1)
-    alone = runs.load([study]).runs.set_index("run_id").loc[good.name]
+    alone = load([study]).runs.set_index("run_id").loc[good.name]
     (bad / "run.json").write_text(damaged(path, raw))
     assert report.main([f"study={study}", f"out={study.parent / 'out'}"]) == 0
-    loaded = runs.load([study])
+    loaded = load([study])
     assert good.name in set(loaded.runs["run_id"])
     assert loaded.runs.set_index("run_id").loc[good.name, "score"] == alone["score"]
     assert len(loaded.runs) + len(loaded.skipped) == 3
@@ -95,7 +96,7 @@ def test_a_damaged_curve_costs_its_record_and_no_other(tmp_path, fast, content):
     records.write(tmp_path / "s", seed=0)
     (records.write(tmp_path / "s", seed=1) / "metrics.csv").write_bytes(content)
     assert report.main([f"study={tmp_path / 's'}", f"out={tmp_path / 'out'}"]) == 0
-    loaded = runs.load([tmp_path / "s"])
+    loaded = load([tmp_path / "s"])
     assert (len(loaded.runs), len(loaded.skipped)) == (1, 1)
 
 
@@ -112,7 +113,7 @@ def test_a_file_that_is_none_costs_its_record_and_no_other(tmp_path, fast, name,
     elif instead == "bytes":
         file.write_bytes(b"\xff\x00{")
     assert report.main([f"study={tmp_path / 's'}", f"out={tmp_path / 'out'}"]) == 0
-    loaded = runs.load([tmp_path / "s"])
+    loaded = load([tmp_path / "s"])
     assert (len(loaded.runs), len(loaded.skipped)) == (1, 1)
 
 
@@ -160,7 +161,7 @@ def ways(study: Path) -> list[str]:
 def test_copies_and_links_count_once_in_every_command(copied, fast, capsys):
     originals = {path.name for path in copied.glob("adding-*-s0-????????")}
     for asked in (ways(copied), [*ways(copied), str(copied.parent / "backup" / "demo")], [str(copied)]):
-        loaded = runs.load(asked)
+        loaded = load(asked)
         assert set(loaded.runs["record"]) == {f"demo/{name}" for name in originals}
         assert all("the same run as demo/adding-" in reason for _, reason in loaded.skipped)
     joined = ",".join([*ways(copied), str(copied.parent / "backup" / "demo")])
@@ -185,7 +186,7 @@ def test_the_copy_that_finished_is_used(tmp_path):
     shutil.copytree(folder, tmp_path / "s" / "copy")
     content = json.loads((folder / "run.json").read_text()) | {"status": "failed", "error": "killed", "results": {}}
     (folder / "run.json").write_text(json.dumps(content))
-    assert list(runs.load([tmp_path / "s"]).runs["record"]) == ["s/copy"]
+    assert list(load([tmp_path / "s"]).runs["record"]) == ["s/copy"]
     assert status.look(tmp_path / "s").total["finished"] == 1
 
 
@@ -195,7 +196,7 @@ def test_links_that_lead_nowhere_are_listed(tmp_path, fast):
     (study / "gone").symlink_to("/nowhere/at/all")
     (study / "loop").symlink_to("loop")
     (study / ".#editor").symlink_to("user@host.1")
-    loaded = runs.load([study])
+    loaded = load([study])
     assert [record for record, _ in loaded.skipped] == ["s/gone", "s/loop"]
     assert "leads nowhere" in loaded.skipped[0].reason
     assert report.main([f"study={study}", f"out={tmp_path / 'out'}"]) == 0
@@ -208,7 +209,7 @@ def test_a_run_that_may_not_be_read_is_listed(tmp_path):
     hidden = records.write(tmp_path / "s", seed=1)
     hidden.chmod(0)
     try:
-        assert [record for record, _ in runs.load([tmp_path / "s"]).skipped] == [f"s/{hidden.name}"]
+        assert [record for record, _ in load([tmp_path / "s"]).skipped] == [f"s/{hidden.name}"]
     finally:
         hidden.chmod(0o755)
 

@@ -12,14 +12,16 @@ from enum import Enum
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import records
 from omegaconf import MISSING
 
 from analysis import runs
-from analysis.common.command_line import CommandError, about, command, parse
-from analysis.pages import tables
-from analysis.records import arms, cache, checks
+from analysis.common.command_line import about, command, parse
+from analysis.pages import listings, tables
+from analysis.records import arms, cache, counted
+from analysis.records.load import Records, load
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def edit(folder: Path, **changes: object) -> None:
 def test_a_run_is_one_row_named_by_paths_of_its_record(study):
     folder = records.write(study, "gru", "digits", 3, train__lr=0.02)
     content = json.loads((folder / "run.json").read_text())
-    (row,) = runs.load([study]).runs.to_dict("records")
+    (row,) = load([study]).runs.to_dict("records")
     assert row["run_id"] == folder.name
     assert row["task.name"] == row["task"] == "digits"
     assert row["config.resolved.train.lr"] == 0.02
@@ -46,7 +48,7 @@ def test_a_run_is_one_row_named_by_paths_of_its_record(study):
 
 def test_curves_are_every_number_of_metrics_csv_and_no_other(study):
     folder = records.write(study)
-    curves = runs.load([study]).curves
+    curves = load([study]).curves
     assert set(curves["run_id"]) == {folder.name}
     evaluated = curves[curves["metric"] == "eval/mse"]
     assert list(evaluated["step"]) == list(records.STEPS)
@@ -57,10 +59,10 @@ def test_curves_are_every_number_of_metrics_csv_and_no_other(study):
 @pytest.mark.parametrize("tail", ["400,0.5,1.0,0.12", "400,0", "4"])
 def test_a_torn_last_line_is_dropped(study, tail):
     folder = records.write(study)
-    whole = runs.load([study]).curves
+    whole = load([study]).curves
     with (folder / "metrics.csv").open("a") as file:
         file.write(tail)
-    assert runs.load([study]).curves.equals(whole)
+    assert load([study]).curves.equals(whole)
 
 
 BROKEN = {
@@ -87,7 +89,7 @@ def test_a_broken_record_is_listed_with_its_reason_and_skipped(study, reason, ca
     assert (bad / name).read_text() != text
     if reason.startswith("step 100"):
         (bad / name).write_text("\n".join([*text.splitlines()[:4], text.splitlines()[2], ""]))
-    loaded = runs.load([study])
+    loaded = load([study])
     assert list(loaded.runs["run_id"]) == [good.name]
     assert set(loaded.curves["run_id"]) == {good.name}
     ((record, why),) = loaded.skipped
@@ -104,7 +106,7 @@ def test_a_run_directory_without_run_json_is_listed_and_other_folders_are_not(st
     (study / "half").mkdir()
     (study / "half" / "metrics.csv").write_text("step\n")
     (study / "notes").mkdir()
-    assert runs.load([study]).skipped == [("demo/half", "it has no run.json")]
+    assert load([study]).skipped == [("demo/half", "it has no run.json")]
 
 
 def test_no_readable_run_is_an_error(study, capsys):
@@ -142,29 +144,29 @@ def test_the_folder_above_studies_names_them(study, capsys):
 def test_diverged_is_worse_than_any_score_and_the_unfinished_have_none(study):
     for seed, status in enumerate(("finished", "diverged", "failed", "interrupted", "running", "stale")):
         records.write(study, seed=seed, status=status)
-    loaded = runs.load([study]).runs.set_index("status")
+    loaded = load([study]).runs.set_index("status")
     assert loaded.loc["diverged", "score"] == np.inf
     assert not loaded.loc["diverged", "solved"]
     assert loaded.loc[["failed", "interrupted", "running", "stale"], "score"].isna().all()
-    assert set(checks.scored(runs.load([study]).runs)["status"]) == {"finished", "diverged"}
-    listed = checks.unfinished(runs.load([study]).runs)
+    assert set(counted.scored(load([study]).runs)["status"]) == {"finished", "diverged"}
+    listed = listings.unfinished(load([study]).runs)
     assert list(listed["status"]) == ["diverged", "failed", "interrupted", "running", "stale"]
-    (cell,) = tables.scores(runs.load([study]).runs).to_dict("records")
+    (cell,) = tables.scores(load([study]).runs).to_dict("records")
     assert (cell["n"], cell["diverged"], cell["missing"]) == (2, 1, 3)  # the stale one is neither
     assert (cell["median"], cell["largest"]) == (np.inf, np.inf)
-    assert tables.cell(runs.pd.Series(cell))[0] == "diverged"
+    assert tables.cell(pd.Series(cell))[0] == "diverged"
 
 
 def test_a_diverged_run_without_a_chance_level_is_worse_than_any_score(study):
     records.write(study, task__chance=None, status="diverged")
     records.write(study, "gru", "digits", task__chance=None, status="diverged")
-    assert list(runs.load([study]).runs["score"]) == [np.inf, -np.inf]
+    assert list(load([study]).runs["score"]) == [np.inf, -np.inf]
 
 
 def test_a_run_in_two_studies_counts_once_and_the_finished_one_wins(tmp_path):
     records.write(tmp_path / "one", status="failed", error="killed")
     records.write(tmp_path / "two")
-    loaded = runs.load([tmp_path / "one", tmp_path / "two", tmp_path / "two"])
+    loaded = load([tmp_path / "one", tmp_path / "two", tmp_path / "two"])
     assert list(loaded.runs["study"]) == ["two"]
     ((record, why),) = loaded.skipped
     assert record.startswith("one/")
@@ -174,7 +176,7 @@ def test_a_run_in_two_studies_counts_once_and_the_finished_one_wins(tmp_path):
 def test_studies_whose_folders_share_a_name_are_kept_apart(tmp_path):
     records.write(tmp_path / "a" / "demo", "lstm")
     records.write(tmp_path / "b" / "demo", "gru")
-    loaded = runs.load([tmp_path / "b" / "demo", tmp_path / "a" / "demo"])
+    loaded = load([tmp_path / "b" / "demo", tmp_path / "a" / "demo"])
     assert sorted(loaded.runs["variant"]) == ["gru", "lstm"]
     assert loaded.curves["run_id"].nunique() == 2
 
@@ -192,7 +194,7 @@ def settle(study: Path) -> None:
         time.sleep(0.01)
 
 
-def same(left: runs.Records, right: runs.Records) -> bool:
+def same(left: Records, right: Records) -> bool:
     return left.runs.equals(right.runs) and left.curves.equals(right.curves) and left.skipped == right.skipped
 
 
@@ -203,9 +205,9 @@ def test_records_from_the_cache_are_those_that_were_read(tmp_path, monkeypatch):
     records.write(tmp_path / "other", "gru", seed=9, task__chance=None, phase="tune")
     settle(tmp_path / "other")
     settle(study)
-    first = runs.load([study, tmp_path / "other"])
+    first = load([study, tmp_path / "other"])
     monkeypatch.setattr(cache, "read_run", lambda _: pytest.fail("read again"))
-    again = runs.load([study, tmp_path / "other"])
+    again = load([study, tmp_path / "other"])
     assert same(first, again)
     assert first.runs.dtypes.equals(again.runs.dtypes)
     assert (study / cache.FILE).exists()
@@ -216,7 +218,7 @@ def test_records_from_the_cache_are_those_that_were_read(tmp_path, monkeypatch):
 def test_a_changed_record_is_read_again_and_only_that(study, name, keep_time, monkeypatch):
     records.write_study(study, seeds=2)
     settle(study)
-    before = runs.load([study])
+    before = load([study])
     changed = study / before.runs.loc[0, "run_id"] / name
     text, times = changed.read_text(), changed.stat()
     number = re.findall(r"0\.\d+", text)[-1]  # the same size, another number
@@ -227,29 +229,29 @@ def test_a_changed_record_is_read_again_and_only_that(study, name, keep_time, mo
         os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
     read, read_run = [], cache.read_run
     monkeypatch.setattr(cache, "read_run", lambda path: read.append(path.name) or read_run(path))
-    after = runs.load([study])
+    after = load([study])
     assert read == [changed.parent.name]
     assert not same(before, after)
     (study / cache.FILE).unlink()
-    assert same(after, runs.load([study]))
+    assert same(after, load([study]))
 
 
 def test_runs_that_come_and_go_are_noticed(study):
     records.write_study(study, seeds=2)
     settle(study)
-    before = runs.load([study])
+    before = load([study])
     shutil.rmtree(study / before.runs.loc[0, "run_id"])
     folder = records.write(study, seed=5)
-    after = runs.load([study])
+    after = load([study])
     assert set(before.runs["run_id"]) ^ set(after.runs["run_id"]) == {before.runs.loc[0, "run_id"], folder.name}
     (study / cache.FILE).unlink()
-    assert same(after, runs.load([study]))
+    assert same(after, load([study]))
 
 
 def test_a_record_written_just_now_is_not_kept(study, monkeypatch):
     monkeypatch.setattr(cache, "FRESH", 10**11)
     records.write(study)
-    runs.load([study])
+    load([study])
     assert not (study / cache.FILE).exists()
 
 
@@ -257,15 +259,15 @@ def test_a_record_written_just_now_is_not_kept(study, monkeypatch):
 def test_a_damaged_cache_is_none(study, damage):
     records.write_study(study, ("lstm",), seeds=2)
     settle(study)
-    whole = runs.load([study])
+    whole = load([study])
     (study / cache.FILE).write_bytes(damage((study / cache.FILE).read_bytes()))
-    assert same(whole, runs.load([study]))
+    assert same(whole, load([study]))
 
 
 def test_the_cache_of_another_reader_is_none(study, monkeypatch):
     records.write_study(study, ("lstm",), seeds=1)
     settle(study)
-    runs.load([study])
+    load([study])
     monkeypatch.setattr(cache, "version", lambda: "another")
     assert cache.load(study) == cache.EMPTY
 
@@ -278,7 +280,7 @@ def test_a_study_that_may_only_be_read_is_read(study, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(cache, "save", refuse)
-    assert len(runs.load([study]).runs) == 2
+    assert len(load([study]).runs) == 2
 
 
 def test_arms_are_axes_and_never_averaged(study):
@@ -286,7 +288,7 @@ def test_arms_are_axes_and_never_averaged(study):
         for seed in range(2):
             records.write(study, "lstm", seed=seed, train__lr=lr)
     records.write(study, "gru", train__lr=0.01)
-    loaded = runs.load([study]).runs
+    loaded = load([study]).runs
     assert set(loaded["name"]) == {"LSTM (train.lr=0.1)", "LSTM (train.lr=0.01)", "GRU (train.lr=0.01)"}
     assert (loaded.groupby("name")["arm"].nunique() == 1).all()
     assert set(tables.scores(loaded)["n"]) == {2, 1}
@@ -295,19 +297,19 @@ def test_arms_are_axes_and_never_averaged(study):
 def test_settings_tuned_per_variant_are_no_axis(study):
     records.write(study, "lstm", train__lr=0.1)
     records.write(study, "gru", train__lr=0.01)
-    assert set(runs.load([study]).runs["name"]) == {"LSTM", "GRU"}
+    assert set(load([study]).runs["name"]) == {"LSTM", "GRU"}
 
 
 def test_arms_without_a_visible_difference_go_by_their_hash(study):
     records.write(study, seed=0, arm="aaaaaaaa")
     records.write(study, seed=1, arm="bbbbbbbb")
-    assert set(runs.load([study]).runs["name"]) == {"LSTM (arm=aaaaaaaa)", "LSTM (arm=bbbbbbbb)"}
+    assert set(load([study]).runs["name"]) == {"LSTM (arm=aaaaaaaa)", "LSTM (arm=bbbbbbbb)"}
 
 
 def test_a_setting_that_is_null_in_some_arms_tells_them_apart(study):
     for number, clip in enumerate((None, 1.0)):
         records.write(study, train__clip=clip, run_id=f"r{number}")
-    assert set(runs.load([study]).runs["name"]) == {"LSTM", "LSTM (train.clip=1)"}
+    assert set(load([study]).runs["name"]) == {"LSTM", "LSTM (train.clip=1)"}
 
 
 @pytest.mark.parametrize(("digest", "panels"), [("other", 2), (None, 1)])
@@ -317,33 +319,29 @@ def test_a_task_setting_that_is_null_in_some_runs_is_an_axis_where_the_data_diff
     changes = {} if digest is None else {"data_digest": digest}
     more = {"config__resolved__task": {**task, "reset_at": "string_end"}, "arm": "other", "run_id": "other"}
     records.write(study, "gru", **more, **changes)
-    assert (
-        set(runs.load([study]).runs["task"]) == {"adding", "adding (reset_at=string_end)"}
-        if panels == 2
-        else {"adding"}
-    )
+    assert set(load([study]).runs["task"]) == {"adding", "adding (reset_at=string_end)"} if panels == 2 else {"adding"}
 
 
 def test_variants_that_share_a_label_go_by_their_names(study):
     records.write(study, "lstm")
     records.write(study, "lstm[forget.feeds=xb]", label="LSTM")
-    assert set(runs.load([study]).runs["name"]) == {"lstm", "lstm[forget.feeds=xb]"}
+    assert set(load([study]).runs["name"]) == {"lstm", "lstm[forget.feeds=xb]"}
 
 
 def test_tasks_of_one_name_that_differ_are_panels(study):
     for length in (50, 200):
         task = {"name": "adding", "length": length}
         records.write(study, task__length=length, config__resolved__task=task, arm=f"{length:08}", run_id=f"r{length}")
-    assert list(runs.load([study]).runs["task"]) == ["adding (length=200)", "adding (length=50)"]
-    assert set(runs.load([study]).runs["name"]) == {"LSTM"}
+    assert list(load([study]).runs["task"]) == ["adding (length=200)", "adding (length=50)"]
+    assert set(load([study]).runs["name"]) == {"LSTM"}
 
 
 def test_tuning_runs_are_left_out_once_there_are_confirmation_runs(study):
     for lr in (0.1, 0.01):
         records.write(study, seed=0, train__lr=lr, phase="tune")
-    assert len(checks.reported(runs.load([study]).runs)) == 2
+    assert len(counted.reported(load([study]).runs)) == 2
     records.write(study, seed=100, train__lr=0.1, phase="confirm")
-    loaded = checks.reported(runs.load([study]).runs)
+    loaded = counted.reported(load([study]).runs)
     assert list(loaded["seed"]) == [100]
     assert list(loaded["name"]) == ["LSTM"]
 
@@ -353,33 +351,20 @@ def test_numbers_inside_names_sort_as_numbers():
     assert sorted(names, key=arms.natural) == ["T=50", "T=200", "lr=1e-3", "lr=0.001 b", "lr=0.01"]
 
 
-def test_pairs_are_seeds_that_saw_the_same_data(study):
-    for variant in ("lstm", "gru"):
-        for seed in range(3):
-            records.write(study, variant, seed=seed)
-    records.write(study, "lstm", seed=3)
-    paired = checks.pair(runs.load([study]).runs, "LSTM", "GRU")
-    assert list(paired["seed"]) == [0, 1, 2]
-    assert list(paired["GRU"]) == [records.curve("gru", "adding", seed)[-1] for seed in range(3)]
-    assert checks.unpaired(runs.load([study]).runs).empty
-
-
 @pytest.mark.parametrize("digests", [("aa", "bb"), ("aa", None), (None, None)])
-def test_different_data_is_never_paired(study, digests):
+def test_different_data_is_listed(study, digests):
     for variant, digest in zip(("lstm", "gru"), digests, strict=True):
         records.write(study, variant, data_digest=digest)
-    loaded = runs.load([study]).runs
-    with pytest.raises(CommandError, match="cannot be paired: adding, seed 0"):
-        checks.pair(loaded, "LSTM", "GRU")
-    assert list(checks.unpaired(loaded)["seed"]) == [0]
+    loaded = load([study]).runs
+    assert list(listings.unpaired(loaded)["seed"]) == [0]
 
 
 def test_differences_in_provenance_are_listed(study):
     records.write(study, seed=0)
     records.write(study, seed=1)
-    assert checks.provenance(runs.load([study]).runs).empty
+    assert listings.provenance(load([study]).runs).empty
     records.write(study, seed=2, environment__commit="def", environment__engine="reference")
-    found = checks.provenance(runs.load([study]).runs)
+    found = listings.provenance(load([study]).runs)
     assert {what: list(rows["runs"]) for what, rows in found.groupby("what")} == {
         "commit": [2, 1],
         "engine": [2, 1],
@@ -390,7 +375,7 @@ def test_seeds_without_a_record_are_listed(study):
     records.write(study, "lstm", seed=0)
     records.write(study, "lstm", seed=1)
     records.write(study, "gru", seed=1)
-    assert checks.absent(runs.load([study]).runs).to_numpy().tolist() == [["adding", "GRU", "0"]]
+    assert listings.absent(load([study]).runs).to_numpy().tolist() == [["adding", "GRU", "0"]]
 
 
 def test_the_command_prints_the_table(tmp_path, capsys):

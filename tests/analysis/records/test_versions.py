@@ -11,7 +11,8 @@ from task_list import build, defaults
 
 import experiments
 from analysis import report, runs, workspace
-from analysis.records import checks, versions, wandb_source
+from analysis.records import counted, versions, wandb_source
+from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments import api, push, status, study
 from experiments.config.compose import compose, resolve
@@ -59,7 +60,7 @@ def test_a_setting_beside_a_task_makes_only_its_runs_stale(tmp_path: Path, monke
         assert semantics(resolve(compose(words)))["task"] == seed + 1
         records.write(tmp_path / "demo", seed=seed, config__resolved__task__layout=layout)
     records.write(tmp_path / "demo", seed=2)  # a record that does not say
-    found = runs.load([tmp_path / "demo"]).runs.sort_values("seed")
+    found = load([tmp_path / "demo"]).runs.sort_values("seed")
     assert list(found["stale"]) == ["", "task", ""]
 
 
@@ -75,10 +76,10 @@ def test_stale_runs_are_in_no_number_and_said(
     mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("analysis.figures.discover", dict)  # drawing takes seconds and is not the point
-    loaded = runs.load([mixed])
+    loaded = load([mixed])
     assert list(loaded.runs.sort_values("seed")["status"]) == ["finished", "finished", "stale", "stale"]
-    assert set(checks.scored(loaded.runs)["score"]) == {0.5}
-    assert checks.stale(loaded.runs) == LINE
+    assert set(counted.scored(loaded.runs)["score"]) == {0.5}
+    assert counted.stale(loaded.runs) == LINE
     (arm,) = arm_curves.of_arms(loaded)
     assert arm.summary["runs"] == 2
     assert runs.main([f"study={mixed}"]) == 0
@@ -98,13 +99,13 @@ def test_records_kept_in_the_cache_are_judged_by_the_versions_of_today(
     records.write(tmp_path / "demo", seed=0)
     monkeypatch.setattr("analysis.records.cache.FRESH", -(10**12))  # keep what was written just now
     for _ in range(2):
-        assert list(runs.load([tmp_path / "demo"]).runs["status"]) == ["finished"]
+        assert list(load([tmp_path / "demo"]).runs["status"]) == ["finished"]
     assert (tmp_path / "demo" / ".records.npz").is_file()
     monkeypatch.setitem(versions.CELLS, "gated", 2)
-    assert list(runs.load([tmp_path / "demo"]).runs["stale"]) == ["cell"]
+    assert list(load([tmp_path / "demo"]).runs["stale"]) == ["cell"]
     monkeypatch.setitem(versions.CELLS, "gated", 1)
     monkeypatch.setitem(versions.TASKS, "adding", 2)
-    assert list(runs.load([tmp_path / "demo"]).runs["stale"]) == ["task"]
+    assert list(load([tmp_path / "demo"]).runs["stale"]) == ["task"]
 
 
 def test_a_study_of_stale_runs_alone_says_so_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +122,7 @@ def test_a_current_copy_counts_where_another_is_stale(tmp_path: Path) -> None:
     made = records.write(tmp_path / "a")
     shutil.copytree(made, tmp_path / "b" / made.name)
     aged(made, trainer=0)
-    loaded = runs.load([tmp_path / "a", tmp_path / "b"])
+    loaded = load([tmp_path / "a", tmp_path / "b"])
     assert list(loaded.runs["record"]) == [f"b/{loaded.runs['run_id'].iloc[0]}"]
 
 
@@ -132,7 +133,7 @@ def test_a_file_of_ones_own_makes_its_runs_stale_when_it_changes(tmp_path: Path)
     records.write(tmp_path / "demo", **made)
 
     def stale() -> str:
-        return str(runs.load([tmp_path / "demo"]).runs["stale"].iloc[0])
+        return str(load([tmp_path / "demo"]).runs["stale"].iloc[0])
 
     assert stale() == ""
     file.write_text("second")
@@ -146,7 +147,7 @@ def test_a_record_whose_versions_are_none_is_named(tmp_path: Path) -> None:
     records.write(tmp_path / "demo", seed=1, semantics={"cell": [1]})
     records.write(tmp_path / "demo", seed=2, sources={"cell": 3})
     records.write(tmp_path / "demo", seed=3, config__resolved__task__layout=[1])
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     assert list(loaded.runs["status"]) == ["finished", "finished"]
     assert sorted(reason.partition(" is ")[0] for _, reason in loaded.skipped) == [
         "run.json: semantics.cell",
@@ -179,10 +180,10 @@ def test_only_current_runs_are_mirrored(
     assert "3 wandb runs, 3 of them made now" in shown  # two runs and their arm
     assert workspace.main([f"study={mixed}", "dry_run=true"]) == 0
     assert LINE in capsys.readouterr().err
-    assert set(runs.load([f"wandb-offline:{mixed}"]).runs["status"]) == {"finished"}
+    assert set(load([f"wandb-offline:{mixed}"]).runs["status"]) == {"finished"}
     monkeypatch.setattr(versions, "TRAINER", 9)
     assert wandb_source.read(f"wandb-offline:{mixed}").reasons == [None, None]
-    assert set(runs.load([f"wandb-offline:{mixed}"]).runs["status"]) == {"stale"}
+    assert set(load([f"wandb-offline:{mixed}"]).runs["status"]) == {"stale"}
 
 
 def test_a_stale_run_is_never_handed_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +250,7 @@ def test_a_study_neither_chooses_nor_judges_by_stale_runs(tmp_path: Path, capsys
     assert not (folder / "study.json").exists()
     assert study.main([*words, "phase=tune", "retry=stale"]) == 0
     assert study.main([*words, "phase=confirm"]) == 0
-    confirmed = runs.load([folder]).runs.query("phase == 'confirm'")["run_id"]
+    confirmed = load([folder]).runs.query("phase == 'confirm'")["run_id"]
     aged(folder / confirmed.iloc[0], cell=0)
     assert "stale (another version of cell" in says("confirm")
     assert study.main([*words, "phase=confirm", "retry=stale"]) == 0

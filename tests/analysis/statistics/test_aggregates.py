@@ -11,7 +11,7 @@ from analysis.statistics.aggregates import (
     probability_of_improvement,
     replicated_shares,
 )
-from analysis.statistics.tests import jackknife, jackknife_p
+from analysis.statistics.jackknife import jackknife, jackknife_p
 
 
 def test_probability_of_improvement_by_hand():

@@ -8,23 +8,11 @@ import pytest
 from scipy.stats import PermutationMethod, binom, binomtest, multinomial, norm, rankdata, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
-from analysis.statistics.tests import (
-    equivalence_p,
-    holm,
-    jackknife,
-    jackknife_p,
-    log_steps,
-    mcnemar_p,
-    median_interval,
-    outside_p,
-    paired_difference,
-    seeds_needed,
-    signed_rank_null,
-    signed_rank_p,
-    solve_difference,
-    solve_rate,
-    unsolved_curve,
-)
+from analysis.statistics.estimates import median_interval
+from analysis.statistics.jackknife import jackknife, jackknife_p
+from analysis.statistics.many_comparisons import holm, seeds_needed, too_few_seeds
+from analysis.statistics.signed_rank import equivalence_p, outside_p, paired_difference, signed_rank_null, signed_rank_p
+from analysis.statistics.solving import log_steps, mcnemar_p, solve_difference, solve_rate, unsolved_curve
 
 
 @pytest.mark.parametrize(
@@ -168,6 +156,14 @@ def test_seeds_needed_is_the_table_of_the_protocol():
     assert seeds_needed(1, 0.025) == 7
     with pytest.raises(ValueError, match="a comparison or more"):
         seeds_needed(0)
+
+
+def test_too_few_seeds_say_so_and_the_exact_test_agrees():
+    assert too_few_seeds(6, 6, "cells") == "6 seeds cannot decide 6 cells, 8 can"
+    assert too_few_seeds(8, 6, "cells") == ""
+    for seeds, comparisons in itertools.product(range(5, 10), range(1, 14)):
+        clearest = holm([signed_rank_p([1.0] * seeds)] * comparisons)  # every seed on one side, everywhere
+        assert bool((clearest <= 0.05).all()) == (too_few_seeds(seeds, comparisons) == "")
 
 
 # Solved or not, and when

@@ -10,7 +10,8 @@ import pytest
 import records
 from fake_wandb import FakeRun, FakeServer
 
-from analysis import runs, workspace
+from analysis import workspace
+from analysis.records.load import load
 from analysis.statistics import arm_curves
 from analysis.wandb_views import panels
 from experiments.tracking import aggregates
@@ -61,7 +62,7 @@ def spec(study: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 @pytest.mark.parametrize("part", ["view", "report"])
 def test_every_curve_is_of_a_metric_that_the_mirror_has(part: str, spec: Any, study: Path) -> None:
-    loaded = runs.load([study])
+    loaded = load([study])
     arms = list(arm_curves.of_arms(loaded))
     aggregated = {key for arm in arms for row in arm.rows for key in row}
     drawn = {metric for panel in leaves(spec[part], "metrics") for metric in panel if isinstance(metric, str)}
@@ -76,7 +77,7 @@ def test_every_curve_is_of_a_metric_that_the_mirror_has(part: str, spec: Any, st
 
 
 def test_the_view_has_the_axes_of_the_study_and_says_what_is_sampled(spec: Any, study: Path) -> None:
-    assert panels.axes(runs.load([study])) == ["task.name", "task.length", "train.lr"]
+    assert panels.axes(load([study])) == ["task.name", "task.length", "train.lr"]
     text = json.dumps(spec["view"])
     assert re.search(r"config:train\.lr", text)
     assert "variant.label" in text

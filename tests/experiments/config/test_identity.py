@@ -16,8 +16,8 @@ import torch
 from task_list import write_arrays
 
 import experiments
-from analysis import runs
-from analysis.records import checks
+from analysis.records import counted
+from analysis.records.load import load
 from experiments import api
 from experiments.config.compose import Job, compose, resolve
 from experiments.config.schema import ConfigError
@@ -70,10 +70,10 @@ def test_replaced_data_make_another_run_and_the_old_one_stays(
     assert second.record["arm"] != first.record["arm"]
     assert second.record["data_digest"] != first.record["data_digest"]
     assert (tmp_path / "s" / first.record["run_id"] / "run.json").read_bytes() == before
-    shown = runs.load([tmp_path / "s"]).runs
+    shown = load([tmp_path / "s"]).runs
     assert shown["task"].nunique() == 2, "they share no panel"
     run_all([arrays_job(path, study, "seed=1")], workers=1, show=False)
-    assert sorted(checks.scored(runs.load([tmp_path / "s"]).runs).groupby(["task", "name"]).size()) == [1, 2]
+    assert sorted(counted.scored(load([tmp_path / "s"]).runs).groupby(["task", "name"]).size()) == [1, 2]
 
 
 def test_one_file_under_two_names_is_one_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_one_file_under_two_names_is_one_panel(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     run_all([arrays_job(path, study), arrays_job(path.name, study, "seed=1")], workers=1, show=False)
     run_all([arrays_job(f"./{path.name}", study, "train.lr=.1")], workers=1, show=False)
-    assert list(runs.load([tmp_path / "s"]).runs["task"].unique()) == ["arrays"]
+    assert list(load([tmp_path / "s"]).runs["task"].unique()) == ["arrays"]
 
 
 def test_data_replaced_between_planning_and_training_are_refused(tmp_path: Path) -> None:
@@ -227,14 +227,14 @@ def test_an_edited_task_of_ones_own_is_stale_until_made_again(tmp_path: Path) ->
     words = {**TINY, "task": "mine_edited", "task.length": 10, "extensions": str(folder), "study": str(tmp_path / "s")}
     made = experiments.run(**words)
     assert experiments.run(**words).record == made.record
-    assert list(runs.load([tmp_path / "s"]).runs["status"]) == ["finished"]
+    assert list(load([tmp_path / "s"]).runs["status"]) == ["finished"]
     file.write_text(TASK.replace("factor = 1", "factor = 2"))
     with pytest.raises(ConfigError, match=r"another version of task .*retry=stale"):
         experiments.run(**words)
-    assert list(runs.load([tmp_path / "s"]).runs["stale"]) == ["task"]
+    assert list(load([tmp_path / "s"]).runs["stale"]) == ["task"]
     again = experiments.run(**words, retry="stale")
     assert again.record["semantics"] != made.record["semantics"]
-    assert list(runs.load([tmp_path / "s"]).runs["status"]) == ["finished"]
+    assert list(load([tmp_path / "s"]).runs["status"]) == ["finished"]
 
 
 def test_an_edited_default_makes_a_run_stale(tmp_path: Path) -> None:
@@ -256,6 +256,6 @@ def test_an_edited_default_makes_a_run_stale(tmp_path: Path) -> None:
 def test_a_record_without_content_is_read_as_before(tmp_path: Path) -> None:
     records.write(tmp_path / "demo")
     records.write(tmp_path / "demo", seed=1, task__content={"path": 3})
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     assert len(loaded.runs) == 1
     assert "task.content" in loaded.skipped[0].reason

@@ -10,7 +10,7 @@ import pytest
 from analysis.claims import verdicts as claims
 from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
 from analysis.common.command_line import CommandError
-from analysis.runs import load
+from analysis.records.load import load
 from experiments import study
 from experiments.config.compose import CONF, compose, names, resolve, use_extensions
 from experiments.config.schema import ConfigError

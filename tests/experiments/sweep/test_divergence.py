@@ -8,8 +8,9 @@ import records
 import torch
 
 import experiments
-from analysis import report, runs
-from analysis.records import checks
+from analysis import report
+from analysis.records import counted
+from analysis.records.load import load
 from analysis.records.read import UnreadableError, read_curves
 from analysis.statistics import arm_curves
 from experiments import push, status
@@ -47,7 +48,7 @@ def test_a_run_that_diverges_at_once_is_handed_back_as_it_was(tmp_path: Path, st
     again = experiments.run(**settings)
     assert (again.record, again.rows) == (first.record, [])
     assert list(experiments.sweep({"seed": [0]}, **settings)["status"]) == ["diverged"]
-    (row,) = runs.load([tmp_path / "s"]).runs.to_dict("records")
+    (row,) = load([tmp_path / "s"]).runs.to_dict("records")
     assert (row["status"], row["score"], row["solved"]) == ("diverged", math.inf, False)
     assert status.look(tmp_path / "s").total["diverged"] == 1
 
@@ -55,7 +56,7 @@ def test_a_run_that_diverges_at_once_is_handed_back_as_it_was(tmp_path: Path, st
 def test_a_whole_stack_may_diverge_at_once(tmp_path: Path) -> None:
     frame = experiments.sweep({"seed": [0, 1, 2]}, **{**AT_ONCE, "study": str(tmp_path / "s")})
     assert list(frame["status"]) == ["diverged"] * 3
-    assert len(checks.scored(runs.load([tmp_path / "s"]).runs)) == 3
+    assert len(counted.scored(load([tmp_path / "s"]).runs)) == 3
 
 
 @pytest.mark.parametrize("text", [None, "", "step,train/loss,train/gradient_norm,eval/mse\n", "step,train/lo"])
@@ -64,9 +65,9 @@ def test_it_counts_among_others(tmp_path: Path, text: str | None) -> None:
     for seed in range(3):
         records.write(study, seed=seed)
     rowless(study, 3, text=text)
-    loaded = runs.load([study])
+    loaded = load([study])
     assert loaded.skipped == []
-    scored = checks.scored(loaded.runs)
+    scored = counted.scored(loaded.runs)
     assert len(scored) == 4
     assert scored["score"].max() == math.inf
     (arm,) = arm_curves.of_arms(loaded)
@@ -83,9 +84,9 @@ def test_a_report_of_such_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_never_began_is_missing_and_what_finished_needs_its_rows(tmp_path: Path) -> None:
     for seed, ended in enumerate(("failed", "interrupted", "running")):
         rowless(tmp_path / "demo", seed, ended)
-    loaded = runs.load([tmp_path / "demo"])
+    loaded = load([tmp_path / "demo"])
     assert len(loaded.runs) == 3
-    assert checks.scored(loaded.runs).empty
+    assert counted.scored(loaded.runs).empty
     for text in (None, "", "step,eval/mse\n"):
         folder = rowless(tmp_path / f"{text}".strip(), 9, "finished", text)
         with pytest.raises(UnreadableError, match=r"metrics\.csv"):
@@ -97,7 +98,7 @@ def test_it_is_mirrored_and_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
     rowless(tmp_path / "demo", 0)
     records.write(tmp_path / "demo", seed=1)
     assert push.main([f"study={tmp_path / 'demo'}", "mode=offline"]) == 0
-    loaded = runs.load([f"wandb-offline:{tmp_path / 'demo'}"])
+    loaded = load([f"wandb-offline:{tmp_path / 'demo'}"])
     assert sorted(loaded.runs["status"]) == ["diverged", "finished"]
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import experiments
-from analysis import runs as analysis_runs
+from analysis.records.load import load
 from experiments.config.compose import compose, resolve
 from experiments.sweep.execute import stacks, standing
 from experiments.sweep.plan import run_all
@@ -104,7 +104,7 @@ def test_a_run_cut_off_is_done_again_and_a_failed_one_when_asked(tmp_path: Path)
 def test_the_other_package_reads_what_this_one_wrote(tmp_path: Path) -> None:
     study = tmp_path / "study"
     made = run_all(jobs(study), workers=1, show=False)
-    loaded = analysis_runs.load([study])
+    loaded = load([study])
     scores = dict(zip(loaded.runs["run_id"], loaded.runs["score"], strict=True))
     assert scores == {run.record["run_id"]: run.score for run in made}
     run = made[0]

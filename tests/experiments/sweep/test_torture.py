@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from analysis import runs
+from analysis.records.load import load
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,7 +64,7 @@ def done(study: Path, seeds: int, engine: str, whole: Path) -> bool:
     """Let the sweep end; whether it is the undisturbed one."""
     assert start(study, seeds, engine).wait(timeout=600) == 0
     assert table(study) == table(whole)
-    assert len(runs.load([study]).runs) == 2 * seeds
+    assert len(load([study]).runs) == 2 * seeds
     return not [path for path in study.glob("*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
 
 

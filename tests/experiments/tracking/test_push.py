@@ -15,6 +15,7 @@ from fake_wandb import FakeServer, numbers
 
 from analysis import runs
 from analysis.records import wandb_source
+from analysis.records.load import load
 from experiments import push
 from experiments.store.locks import lock
 from experiments.tracking import content as wandb_content
@@ -74,7 +75,7 @@ def test_every_record_and_every_arm_is_mirrored_once(study: Path, capsys: pytest
 
 def test_the_frame_from_wandb_is_that_from_the_records(study: Path) -> None:
     push.main([f"study={study}"])
-    ours, theirs = runs.load([study]), runs.load([f"wandb-offline:{study}"])
+    ours, theirs = load([study]), load([f"wandb-offline:{study}"])
     assert list(theirs.runs["run_id"]) == list(ours.runs["run_id"])
     assert theirs.runs[ours.runs.columns].equals(ours.runs)
     assert theirs.curves.equals(ours.curves)
@@ -83,7 +84,7 @@ def test_the_frame_from_wandb_is_that_from_the_records(study: Path) -> None:
 
 def test_the_frame_from_a_server_is_that_from_the_records(server: FakeServer, study: Path) -> None:
     push.main([f"study={study}", "mode=online"])
-    ours, theirs = runs.load([study]), runs.load(["wandb:somebody/demo"])
+    ours, theirs = load([study]), load(["wandb:somebody/demo"])
     assert theirs.runs[ours.runs.columns].equals(ours.runs)
     assert theirs.curves.equals(ours.curves)
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.common.command_line import CommandError, nearest
 from analysis.records import arms
-from analysis.runs import Records
+from analysis.records.load import Records
 
 
 def choose(records: Records, variants: Sequence[str], labels: Sequence[str], tasks: Sequence[str]) -> Records:

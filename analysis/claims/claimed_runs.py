@@ -1,0 +1,48 @@
+"""What the claims of a study say of the task of each run, for figures (analysis/claims/effects.py)."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
+from analysis.claims.frozen_study import CHOICES, FrozenStudy
+from analysis.claims.gathering import tasks_of
+
+
+def with_claims(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
+    """The runs with what the claims of their study say of their task, for figures (analysis/claims/effects.py).
+
+    claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
+    of higher and lower; claim.margin: that of the same, as one writes them; claim.own: what claims compare the arm
+    with, as identities. A claim about the change between two tasks says of the difference on one only what it is
+    measured in. Missing for runs of no frozen study.
+    """
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for study in studies:
+        wanted = comparisons(study.claims, list(study.tasks))
+        for cell in study.cells:
+            about = [one for one in wanted if cell.task in tasks_of(one) and one.claim.metric != "share"]
+            about.sort(key=lambda one: one.claim.against is not None)  # those about the task alone first
+            own = [one for one in about if cell.arm in (one.arm, one.claim.baseline) and not one.claim.against]
+            partners = {name for one in own for name in (one.arm, one.claim.baseline)} - {cell.arm}
+            others = [one for one in study.cells if one.task == cell.task and one.arm in partners]
+            against = frozenset(one.at(choice).identity for one in others for choice in CHOICES)
+            for identity in {cell.at(choice).identity for choice in CHOICES} if about else set():
+                found[study.study, identity] = (*said((own or about)[0].claim, wanted), against)
+    keys = zip(runs["study"], runs["arm"], strict=True)
+    rows = [found.get(key, (None, None, math.nan, math.nan, None)) for key in keys]
+    columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own"]
+    return runs.join(pd.DataFrame(rows, columns=columns, index=runs.index))
+
+
+def said(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
+    """The metric and scale of a claim, the bound of higher and lower, the margin of the same, on one task alone."""
+    if claim.against:
+        claim = replace(claim, against=None, expect="higher", margin=None)
+    same = [one.claim.size for one in wanted if one.claim.expect == "same" and scale_of(one.claim) == scale_of(claim)]
+    least = max(same, default=claim.size)
+    usual = EQUIVALENT.get((claim.metric, claim.scale), least)
+    return claim.metric, claim.scale, least, max(same, default=max(usual, least))

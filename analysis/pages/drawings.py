@@ -1,0 +1,59 @@
+"""Every figure of a report as files, and what the pages say about each."""
+
+import base64
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import figures
+from analysis.common import resources
+from analysis.figures import Drawing
+from analysis.pages.formats import write_csv
+from analysis.records import counted, order
+from analysis.records.load import Records
+
+MANY = 2000  # runs from which on figures are drawn in several processes
+WORKERS = 3
+MOST = 60  # names from which on a figure would say nothing: the draws of a random search
+
+
+def drawings(folder: Path, records: Records, width: float, extensions: Sequence[str]) -> list[dict[str, str]]:
+    """Write every figure that makes sense, and what the pages say about it; of many runs in several processes."""
+    figures.use_extensions(extensions)
+    names = list(figures.discover())
+    workers = min(WORKERS, resources.cores())
+    if len(records.runs) < MANY or workers == 1:
+        made = [draw(folder, records, width, name) for name in names]
+    else:
+        users = (figures.use_extensions, (extensions,))
+        with ProcessPoolExecutor(workers, get_context("spawn"), *users) as pool:
+            made = list(pool.map(partial(draw, folder, records, width), names))
+    return [texts for texts in made if texts]
+
+
+def draw(folder: Path, records: Records, width: float, name: str) -> dict[str, str]:
+    """Write one figure and its numbers; what the pages say about it, nothing if it makes no sense for these runs."""
+    figure = figures.discover()[name]
+    with figures.failures_named(name):
+        numbers = figure.numbers(records.runs, records.curves)
+        if numbers.empty or numbers["name"].nunique() > MOST:
+            return {}
+        figures.save(figures.sheet(figure, numbers, records.runs, width), folder / name)
+    write_csv(numbers, folder / f"{name}.csv")
+    picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
+    title = name.replace("_", " ").capitalize()
+    texts = {"question": figures.question(figure), "caption": figure.CAPTION}
+    alt = alternative(name, figure, numbers, records.runs)
+    return {"name": name, "title": title, **texts, "alt": alt, "data": f"data:image/png;base64,{picture}"}
+
+
+def alternative(name: str, figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """What a figure shows, for those who do not see it."""
+    variants = set(numbers["name"])
+    shown = [row for row in order.rows(counted.reported(runs)) if row in variants]
+    panels = f"{figures.question(figure)} Panels: {', '.join(order.tasks(numbers))}. "
+    return f"{panels}Variants: {', '.join(shown)}. The numbers are in figures/{name}.csv."

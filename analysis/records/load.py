@@ -1,0 +1,123 @@
+"""Run directories -> one frame of runs and one of curves. What a run directory holds is docs/record.md.
+
+`runs` has one row a run. A column is named by its path in run.json (`task.name`, `results.score`,
+`config.resolved.train.lr`, `environment.engine`), and these are added:
+
+    record   study folder / run folder
+    task     the panel: the task's name, with what differs between tasks of that name     (arms.py)
+    name     the row: the variant's label, with what differs between its arms             (arms.py)
+    score    `results.score`; worse than every other for a diverged run, which is inf where less is better, else -inf;
+             NaN for a run that has not ended
+    solved   whether a finished run solved its task; a diverged run never did
+    stale    what of a run has another version today (versions.py), "cell, trainer"; its `status` is then `stale`
+
+`curves` has one row a number: run_id, step, metric, value.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.common.command_line import CommandError
+from analysis.records import cache, columns, versions, wandb_source
+from analysis.records.counted import STATUSES
+from analysis.records.frames import frame, long
+
+MARKS = ("run.json", "metrics.csv", "checkpoint.pt", ".hydra")  # of a run directory
+
+
+class Skipped(NamedTuple):
+    record: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the study folders hold; `skipped` names every record that is not in `runs`, with the reason."""
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    skipped: list[Skipped]
+
+
+def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
+    """Read study folders, or what their mirror told wandb: `wandb-offline:FOLDER`, `wandb:ENTITY/PROJECT`.
+
+    Raises CommandError for a folder that is missing or holds no readable run, for a record of a newer schema,
+    and, if `strict`, for any record that cannot be read.
+    """
+    sources = [str(study) for study in studies]
+    mirrored = sorted({source for source in sources if wandb_source.is_source(source)})
+    folders = [
+        Path(path) for path in sorted({str(Path(study).resolve()) for study in sources if study not in mirrored})
+    ]
+    found = [cache.read(folder, directories(folder)) for folder in folders]
+    found += [wandb_source.read(source) for source in mirrored]
+    folders += [Path()] * len(mirrored)  # the names there say their study
+    records, skipped = opened(folders, found)
+    stop_if_unusable(skipped, strict, bool(records))
+    study = cache.join(found)
+    rows = versions.mark(columns.frame(study.rows | {"record": columns.code(records)}))
+    kept, repeated = once_each(rows)
+    return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))
+
+
+def opened(folders: Sequence[Path], found: Sequence[cache.Study]) -> tuple[list[str], list[Skipped]]:
+    """Which records could be read, and which could not and why."""
+    names = [
+        f"{folder.name}/{name}".lstrip("/")
+        for folder, study in zip(folders, found, strict=True)
+        for name in study.names
+    ]
+    reasons = [reason for study in found for reason in study.reasons]
+    read = [name for name, reason in zip(names, reasons, strict=True) if reason is None]
+    return read, [Skipped(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
+
+
+def directories(study: Path) -> list[str]:
+    """The names of the run directories of a study; CommandError if there is none."""
+    if not study.is_dir():
+        raise CommandError(f"study={study}: there is no such folder")
+    found = sorted(entry.name for entry in os.scandir(study) if is_run(entry))
+    if found:
+        return found
+    inside = sorted({path.parent.parent.name for path in study.glob("*/*/run.json")})
+    hint = f"; it holds the studies {', '.join(inside)}: name one, study={study / inside[0]}" if inside else ""
+    raise CommandError(f"study={study}: no runs in this folder{hint}")
+
+
+def is_run(entry: "os.DirEntry[str]") -> bool:
+    """Whether this is a run directory, or hides whether it is: a link that leads nowhere, a folder kept from us."""
+    if not os.path.isdir(entry.path):
+        return entry.is_symlink() and not os.path.exists(entry.path) and not entry.name.startswith(".")
+    kept_from_us = not os.access(entry.path, os.X_OK) and not entry.name.startswith(".")
+    return kept_from_us or any(os.path.lexists(f"{entry.path}/{mark}") for mark in MARKS)
+
+
+def stop_if_unusable(skipped: Sequence[Skipped], strict: bool, any_readable: bool) -> None:
+    if skipped and (strict or not any_readable):
+        why = f"strict=true and {len(skipped)} of the records" if any_readable else f"all {len(skipped)} records"
+        raise CommandError(f"{why} cannot be read, the first is {skipped[0].record}: {skipped[0].reason}")
+
+
+def once_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Skipped]]:
+    """A run that stands in several places, copies and links, counts once.
+
+    That is the finished one, else the one whose folder has the run's name, else the first. rows: at least the columns
+    run_id, record, status, study.
+    """
+    renamed = rows["record"].str.rpartition("/")[2] != rows["run_id"]
+    ranked = rows.assign(rank=rows["status"].map(STATUSES.index), renamed=renamed)
+    ranked = ranked.sort_values(["rank", "renamed", "record"], kind="stable").drop(columns=["rank", "renamed"])
+    again = ranked[ranked.duplicated("run_id")]
+    kept = ranked.drop(index=again.index)
+    used = dict(zip(kept["run_id"], kept["record"], strict=True))
+    repeated = [
+        Skipped(record, f"it is the same run as {used[run_id]}, which is used")
+        for record, run_id in zip(again["record"], again["run_id"], strict=True)
+    ]
+    return kept.sort_values(["study", "run_id"]), repeated
