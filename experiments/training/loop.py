@@ -15,6 +15,7 @@ from torch import Tensor
 
 from experiments.config.compose import Job
 from experiments.tasks.base import Batch, Scores
+from experiments.training import evaluation
 from experiments.training.network import Network, counted_steps
 from experiments.training.optimiser import Optimiser
 from experiments.training.retention import memory
@@ -22,7 +23,6 @@ from experiments.training.streams import generator
 from lstm_variants import State
 from lstm_variants.cell import state_type
 
-EVALUATION_BATCH = 128  # sequences evaluated at a time, where no state is carried
 DIGESTED_BATCHES = 3  # training batches in the data digest
 
 
@@ -67,7 +67,7 @@ class Training:
         self.device = _device(job.device)
         self.network = self._new_network()
         self.optimiser = Optimiser(list(self.network.parameters()), [j.train for j in jobs])
-        self.evaluation = {length: self._evaluation_sets(length) for length in self._lengths()}
+        self.evaluation = {length: self._evaluation_sets(length) for length in evaluation.lengths(self.task)}
         self.models = [Progress() for _ in jobs]
         self.alive = list(range(len(jobs)))  # the jobs in the network, in its order
         self.state: State | None = None
@@ -89,18 +89,14 @@ class Training:
         network.reset_parameters([j.init for j in jobs], layer, readout)
         return network
 
-    def _lengths(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((self.task.length, *self.task.eval_lengths)))
-
     def _evaluation_sets(self, length: int) -> list[list[Batch]]:
         """Each run's evaluation set; runs of one seed have the same one, drawn once."""
-        drawn = {seed: self._evaluation_set(job, length) for seed, job in {job.seed: job for job in self.jobs}.items()}
+        by_seed = {job.seed: job for job in self.jobs}
+        drawn = {
+            seed: evaluation.evaluation_set(self.task, self.train, seed, length, job.split)
+            for seed, job in by_seed.items()
+        }
         return [drawn[job.seed] for job in self.jobs]
-
-    def _evaluation_set(self, job: Job, length: int) -> list[Batch]:
-        size = self.train.batch_size if self.task.carry else min(EVALUATION_BATCH, self.train.eval_size)
-        draws = generator(job.seed, f"evaluation/{length}")
-        return self.task.evaluation_batches(draws, size, self.train.eval_size, length, job.split)
 
     def _batch(self, job: Job, step: int) -> Batch:
         return self.task.training_batch(generator(job.seed, "train", step), self.train.batch_size)
@@ -108,7 +104,7 @@ class Training:
     def digest(self, model: int) -> str:
         """A hash of the first training batches and the evaluation sets."""
         first = [self._batch(self.jobs[model], step) for step in range(DIGESTED_BATCHES)]
-        sets = [batch for length in self._lengths() for batch in self.evaluation[length][model]]
+        sets = [batch for by_model in self.evaluation.values() for batch in by_model[model]]
         hasher = hashlib.sha256()
         for batch in (*first, *sets):
             for array in batch:
@@ -153,7 +149,8 @@ class Training:
         for model, position in positions.items():
             self.models[model].final = finals.get(model, {})
             self.models[model].status = status
-            self._weights[model] = self.network.model(position)
+            carried = self._carried(position)
+            self._weights[model] = self.network.model(position) | (evaluation.saved(carried) if carried else {})
         keep = [position for position, model in enumerate(self.alive) if model not in models]
         if keep and len(keep) < len(self.alive):
             self.network = self.network.subset(keep)
@@ -227,45 +224,25 @@ class Training:
         progress = self.models[self.alive[position]]
         row: dict[str, Any] = {"step": step}
         row["train/loss"], row["train/gradient_norm"] = _mean(progress.losses), _mean(progress.norms)
-        for length, scores in by_length.items():
-            prefix = "eval" if length == self.task.length else f"eval@{length}"
-            row.update({f"{prefix}/{name}": value for name, value in scores[position].means().items()})
+        row |= evaluation.metrics(self.task, {length: scores[position] for length, scores in by_length.items()})
         return row | (self._probe(position) if self._always_probed else {})
 
     def _scores(self, sets: Sequence[Sequence[Batch]]) -> list[Scores]:
         """Every model on its own evaluation set; streams go on from the carried state, which training keeps."""
-        totals = [Scores() for _ in sets]
-        state = self.state
-        for batches in zip(*sets, strict=True):
-            self._go_on()
-            hidden, state = self.network(batches, state if self.task.carry else None)
-            for position, batch in enumerate(batches):
-                steps = counted_steps(batch)
-                outputs = self.network.outputs(hidden, position, steps)
-                totals[position].add(self.task.scores(outputs, batch.at(steps)))
-                if self.task.carry:
-                    cells = state.c[position].abs()
-                    totals[position].add({"mean_abs_cell": (cells.double().sum().item(), cells.numel())})
-        return totals
+        return evaluation.scores(self.network, self.task, sets, self.state, self._go_on)
 
-    @torch.no_grad()
     def _probe(self, position: int) -> dict[str, float]:
         """Metrics of a whole evaluation run by one model alone, from the carried state where there is one."""
-        alone: Network | None = None
-        state: State | None = None
+        seed = self.jobs[self.alive[position]].seed
+        return evaluation.probe(
+            lambda: self.network.subset([position]), self.task, seed, self._carried(position), self._go_on
+        )
 
-        def run(batch: Batch) -> Tensor:
-            nonlocal alone, state
-            self._go_on()
-            alone = alone or self.network.subset([position])
-            if self.task.carry and state is None and self.state is not None:
-                streams = torch.arange(batch.inputs.shape[1]) % self.train.batch_size
-                state = type(self.state)(*(value[position : position + 1, :, streams] for value in self.state))
-            hidden, state = alone([batch], state if self.task.carry else None)
-            return alone.outputs(hidden, 0)
-
-        metrics = self.task.probe(run, generator(self.jobs[self.alive[position]].seed, "probe"))
-        return {f"eval/{name}": value for name, value in metrics.items()}
+    def _carried(self, position: int) -> State | None:
+        """What one model carries from batch to batch, fields (1, L, B, H)."""
+        if not self.task.carry or self.state is None:
+            return None
+        return type(self.state)(*(value[position : position + 1] for value in self.state))
 
     def _memory(self, position: int) -> dict[str, float]:
         """What an untrained model keeps of its cell state; of a trained one nothing is asked."""
@@ -290,7 +267,7 @@ class Training:
             progress.steps_to_solve = progress.solved_at
 
     def weights(self, model: int) -> dict[str, Tensor]:
-        """The parameters and buffers of an ended model, without the model axis."""
+        """The parameters and buffers of an ended model, without the model axis, and what it carried at the end."""
         return self._weights[model]
 
     def _checkpoint(self) -> None:
