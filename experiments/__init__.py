@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +12,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.api import LoadedRun
-    from experiments.config.extensions import Folders
     from experiments.sweep.execute import Run
+    from lstm_variants.user_folders import Folders
+
+
+class CallableModule(types.ModuleType):
+    """``experiments.run`` and ``experiments.sweep`` stay functions once the modules so called are imported."""
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        return _from_api(self.__name__.rpartition(".")[2], *arguments, **settings)
+
+
+def _from_api(name: str, *arguments: Any, **settings: Any) -> Any:
+    """Call a function of experiments.api, which is imported only then: it brings torch, pandas and Hydra."""
+    return getattr(importlib.import_module("experiments.api"), name)(*arguments, **settings)
 
 
 def run(**settings: Any) -> Run:
     """Train one run: ``run(variant="gru", task="adding", seed=3, train={"steps": 200})``."""
-    from experiments import api
-
-    return api.run(**settings)
+    made: Run = _from_api("run", **settings)
+    return made
 
 
 def sweep(axes: Mapping[str, Any | Sequence[Any]], **settings: Any) -> pd.DataFrame:
     """Train every combination: ``sweep({"variant": ["lstm", "gru"], "seed": range(3)}, task="adding")``."""
-    from experiments import api
-
-    return api.sweep(axes, **settings)
+    frame: pd.DataFrame = _from_api("sweep", axes, **settings)
+    return frame
 
 
 def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun:
@@ -33,6 +45,5 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
 
     ``extensions`` says where the folders of your own are that it needs, if no longer where its record says.
     """
-    from experiments import api
-
-    return api.load_run(folder, extensions)
+    loaded: LoadedRun = _from_api("load_run", folder, extensions)
+    return loaded

@@ -15,8 +15,9 @@ import torch
 from analysis.records import versions
 from analysis.records.read import UnreadableError, read_curves
 from experiments import tasks
-from experiments.config.compose import Composer, Job, NotApplicableError, compose, distinct, use_extensions
-from experiments.config.extensions import Folders, rewritten
+from experiments.config.compose import Composer, compose
+from experiments.config.extensions import rewritten, use_extensions
+from experiments.config.job import Job, NotApplicableError, distinct
 from experiments.config.python_values import axis, words
 from experiments.config.schema import LARGEST_SWEEP, ConfigError, refuse
 from experiments.store.files import read_tensors
@@ -28,6 +29,7 @@ from experiments.tasks.base import Task, TaskError
 from experiments.training import torch_defaults
 from lstm_variants import CellSpec, GatedRNN, SpecError
 from lstm_variants.spec import flatten
+from lstm_variants.user_folders import Folders
 
 IN_MEMORY = "study=null"
 

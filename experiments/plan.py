@@ -18,7 +18,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from analysis.common import resources
-from experiments.config.compose import Job
+from experiments.config.job import Job
 from experiments.sweep.execute import structure
 from experiments.sweep.plan import Plan, make_plan
 from experiments.training import torch_defaults

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import types
 from collections.abc import Iterator
-from typing import Any
 
 import hydra
 from hydra.conf import HydraConf
@@ -20,11 +18,16 @@ from omegaconf.errors import OmegaConfBaseException
 from analysis.common import terminal
 from analysis.common.command_line import one_line
 from analysis.common.terminal import say
-from experiments import api
+from experiments import CallableModule
 from experiments.config import words
-from experiments.config.compose import expand_aliases, explain, register_schema, resolve, stored, use_own_folders
+from experiments.config.compose import expand_aliases
+from experiments.config.explain import explain
+from experiments.config.extensions import use_extensions_of
+from experiments.config.hydra_setup import register_schema
+from experiments.config.job import stored
+from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.sweep.execute import InterruptedRunError, Run
+from experiments.sweep.execute import InterruptedRunError
 from experiments.sweep.launcher import register, stackable
 from experiments.sweep.plan import run_all
 from lstm_variants.spec import CONF
@@ -92,21 +95,14 @@ def _main(arguments: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here
     with errors_in_one_line():
         flags, said = words.flags_and_words(arguments)
-        said, notes = words.understood(use_own_folders(said))
+        said, notes = words.understood(use_extensions_of(said))
         words.launching(said)
         print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
         sys.argv[1:] = [*flags, *expand_aliases(said)]
         app()
 
 
-class _CallableModule(types.ModuleType):
-    """``experiments.run`` is this module once something has imported it, and stays the function too."""
-
-    def __call__(self, **settings: Any) -> Run:
-        return api.run(**settings)
-
-
-sys.modules[__name__].__class__ = _CallableModule
+sys.modules[__name__].__class__ = CallableModule  # see experiments/__init__.py
 
 if __name__ == "__main__":
     main(sys.argv[1:])

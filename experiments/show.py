@@ -18,19 +18,13 @@ from tabulate import tabulate
 
 from analysis.common.command_line import CommandError, about, command
 from experiments import tasks
-from experiments.config.compose import (
-    Variant,
-    compose,
-    config_file,
-    expand_aliases,
-    load_spec,
-    names,
-    resolve,
-    use_extensions,
-    variants,
-)
+from experiments.config.catalogue import config_file, names
+from experiments.config.compose import compose, expand_aliases, load_spec
+from experiments.config.extensions import use_extensions
+from experiments.config.resolve import resolve
 from experiments.tasks.base import Task
 from lstm_variants import CellSpec, GatedRNN
+from lstm_variants.catalogue import Variant, variants
 from lstm_variants.cell import Cell
 from lstm_variants.cells import make_cell
 

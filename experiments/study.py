@@ -31,7 +31,10 @@ from analysis.pages.build import Request, build
 from analysis.records.load import load
 from analysis.statistics import many_comparisons
 from experiments.config import words
-from experiments.config.compose import Job, explain, layer_parameters, use_own_folders, used_extensions
+from experiments.config.explain import explain
+from experiments.config.extensions import use_extensions_of, used_extensions
+from experiments.config.job import Job
+from experiments.config.resolve import layer_parameters
 from experiments.config.schema import ConfigError
 from experiments.studies.freezing import freeze
 from experiments.studies.protocol import Study, read
@@ -73,7 +76,7 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
     if "," in options.experiment:
         raise CommandError(f"experiment={options.experiment}: one study at a time")
     try:
-        overrides, notes = words.understood(use_own_folders(overrides))
+        overrides, notes = words.understood(use_extensions_of(overrides))
         print("".join(f"{note}\n" for note in notes), end="")
         launching = words.launching(overrides)
         settings = [word for word in overrides if word not in launching]

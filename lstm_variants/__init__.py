@@ -1,9 +1,30 @@
-"""LSTM variants as data: one cell equation, and every variant a diff of a few lines."""
+"""LSTM variants as data: one cell equation, and every variant a diff of a few lines.
 
+layer = lstm_variants.GatedRNN(lstm_variants.load("lstm", "forget.feeds=xb"), input_size=8, hidden_size=64)
+"""
+
+from lstm_variants.catalogue import Variant, load, variants
 from lstm_variants.cell import Cell, GatedCell, State
 from lstm_variants.cells import make_cell
+from lstm_variants.extensions import use as use_extensions
 from lstm_variants.layer import GatedRNN
 from lstm_variants.parameters import Init
 from lstm_variants.spec import CellSpec, Gate, SpecError
+from lstm_variants.user_folders import ExtensionError
 
-__all__ = ["Cell", "CellSpec", "Gate", "GatedCell", "GatedRNN", "Init", "SpecError", "State", "make_cell"]
+__all__ = [
+    "Cell",
+    "CellSpec",
+    "ExtensionError",
+    "Gate",
+    "GatedCell",
+    "GatedRNN",
+    "Init",
+    "SpecError",
+    "State",
+    "Variant",
+    "load",
+    "make_cell",
+    "use_extensions",
+    "variants",
+]

@@ -9,7 +9,6 @@ The cell that a :class:`CellSpec` describes is written once, in :mod:`lstm_varia
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from typing import Any
 import yaml
 
 from lstm_variants.activations import ACTIVATIONS
+from lstm_variants.hints import nearest
 
 SLOTS = ("input", "forget", "candidate", "output", "reset", "refine")
 SYMBOLS = {"input": "i", "forget": "f", "candidate": "z", "output": "o", "reset": "r", "refine": "v"}
@@ -58,9 +58,7 @@ def _one_of(key: str, value: object, legal: Iterable[object]) -> None:
     options = [str(v) for v in legal]
     if str(value) in options and not isinstance(value, bool):
         return
-    near = difflib.get_close_matches(str(value), options, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise _refuse(key, value, f"legal are {', '.join(options)}{hint}")
+    raise _refuse(key, value, nearest(value, options))
 
 
 def _number(key: str, value: object) -> float:
@@ -242,9 +240,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _known_keys(prefix: str, given: Mapping[str, Any], legal: Mapping[str, Any]) -> None:
     for key in given:
         if key not in legal:
-            near = difflib.get_close_matches(str(key), legal, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise SpecError(f"variant.{prefix}{key}: unknown key; legal are {', '.join(legal)}{hint}")
+            raise SpecError(f"variant.{prefix}{key}: unknown key; {nearest(key, legal)}")
 
 
 def _gate(slot: str, given: Any) -> Gate:

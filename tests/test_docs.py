@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_slurm import answers, whole_cluster
 
-from experiments.config.compose import variants
 from experiments.main import COMMANDS
 from experiments.show import family_table
+from lstm_variants.catalogue import variants
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

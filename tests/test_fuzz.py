@@ -14,7 +14,8 @@ from records import write_study
 
 from analysis import report, runs
 from experiments import push, show, status, study
-from experiments.config.compose import compose, resolve
+from experiments.config.compose import compose
+from experiments.config.resolve import resolve
 
 pytestmark = pytest.mark.filterwarnings("default")  # a user sees warnings as such
 run_command = importlib.import_module("experiments.run").main

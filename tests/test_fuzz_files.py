@@ -19,7 +19,9 @@ from test_data_files import write_mat
 
 from analysis import report, runs
 from experiments import api, push, status
-from experiments.config.compose import Job, compose, resolve
+from experiments.config.compose import compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.sweep.execute import InterruptedRunError, execute
 from experiments.sweep.plan import run_all

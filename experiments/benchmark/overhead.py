@@ -12,7 +12,10 @@ from pathlib import Path
 
 import torch
 
-from experiments.config.compose import Job, compose, config_file, names, resolve
+from experiments.config.catalogue import config_file, names
+from experiments.config.compose import compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.sweep.plan import run_all
 from experiments.tracking.live import Mirror
 from experiments.tracking.runs import settings

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm_variants.spec import CellSpec, flatten
+from lstm_variants.spec import flatten
 
 LONGEST = 255 - len(".lock")  # letters of a run's name: it is a folder's and, with .lock, a file's
 
@@ -35,24 +35,6 @@ def run_name(task: str, variant: str, seed: int, code: str) -> str:
     """``<task>-<variant>-s<seed>-<code>``; one that no file's name could hold loses the end of its variant."""
     tail = f"-s{seed}-{code}"
     return f"{slug(task)}-{slug(variant)}"[: LONGEST - len(tail)] + tail
-
-
-def variant_name(spec: CellSpec, files: Mapping[str, CellSpec]) -> str:
-    """The file whose spec this is, however it was said; else the nearest file with the difference in brackets.
-
-    >>> variant_name(spec, files)
-    'lstm[forget.feeds=xb]'
-    """
-    distances = {name: len(spec.difference(other)) + len(other.difference(spec)) for name, other in files.items()}
-    nearest = min(files, key=lambda name: (distances[name], name != "lstm", name))
-    difference = spec.difference(files[nearest])
-    if not difference:
-        return nearest
-    return f"{nearest}[{','.join(f'{key}={_plain(value)}' for key, value in sorted(difference.items()))}]"
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def nested_difference(mine: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lstm_variants import engines
 LARGEST_SEED = 2**63 - 1  # beyond, no table of runs can hold it
 MOST_THREADS = 1024  # beyond, starting them fails in the middle of a run
 LARGEST_SWEEP = 1_000_000  # runs; their configurations are held in memory
+LARGEST_STACK = 16  # runs that share one batched program
 
 
 class ConfigError(ValueError):

@@ -20,8 +20,9 @@ import torch
 
 from analysis.common.command_line import CommandError
 from analysis.records.read import SCHEMA, UnreadableError, read_content
-from experiments.config.compose import Job, used_extensions
+from experiments.config.extensions import used_extensions
 from experiments.config.identity import folder_name
+from experiments.config.job import Job
 from experiments.config.schema import ConfigError
 from experiments.store.files import read_tensors, storing, write_json, write_tensors
 from experiments.tracking.live import Mirror
@@ -152,7 +153,7 @@ def _opening(job: Job) -> dict[str, Any]:
             "content": job.contents,
         },
         "seed": job.seed,
-        "config": {"said": list(job.said), "resolved": job.resolved, "extensions": used_extensions()},
+        "config": {"said": list(job.overrides), "resolved": job.resolved, "extensions": used_extensions()},
         "status": "running",
         "error": None,
         "results": {},

@@ -53,7 +53,8 @@ from analysis.statistics.many_comparisons import seeds_needed
 from analysis.statistics.shares import INTERACTIONS
 from experiments import api
 from experiments.config import words
-from experiments.config.compose import Composer, Job, NotApplicableError, compose
+from experiments.config.compose import Composer, compose
+from experiments.config.job import Job, NotApplicableError
 from experiments.config.schema import ConfigError, refuse
 from experiments.studies.scales import check_scales
 from experiments.training.streams import generator

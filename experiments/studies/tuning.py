@@ -19,7 +19,7 @@ from analysis.claims.frozen_study import OWN, Choice, FrozenCell
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from analysis.statistics import signed_rank
-from experiments.config.compose import Job
+from experiments.config.job import Job
 from experiments.studies.protocol import Cell, Protocol, Study
 
 LARGEST = 1e6  # what an infinite loss counts as where points of a grid are compared

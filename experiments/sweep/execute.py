@@ -16,7 +16,8 @@ from filelock import Timeout
 
 from analysis.common import resources
 from analysis.records.versions import Version, outdated, today
-from experiments.config.compose import Job, layer_parameters, split_of
+from experiments.config.job import Job, split_of
+from experiments.config.resolve import layer_parameters
 from experiments.config.schema import ConfigError
 from experiments.store.files import StorageError, storing
 from experiments.store.locks import lock
@@ -27,8 +28,7 @@ from experiments.tasks.base import TaskError
 from experiments.training import torch_defaults
 from experiments.training.loop import Progress, Training, results
 from experiments.training.streams import generator
-from lstm_variants import CellSpec, SpecError, make_cell
-from lstm_variants import extensions as own_files
+from lstm_variants import CellSpec, SpecError, make_cell, user_folders
 
 Event = dict[str, Any]
 
@@ -127,7 +127,7 @@ def own_sources(spec: CellSpec, inits: Sequence[str], task: str) -> dict[str, st
     cell = [("cells", spec.cell), *(("activations", name) for name in sorted(used))]
     cell += [("inits", name) for name in dict.fromkeys(inits)]
     files = {"cell": cell, "task": [("tasks", task)]}
-    own = {part: [str(path) for one in named for path in own_files.sources(*one)] for part, named in files.items()}
+    own = {part: [str(path) for one in named for path in user_folders.sources(*one)] for part, named in files.items()}
     return {part: "\n".join(paths) for part, paths in own.items() if paths}
 
 

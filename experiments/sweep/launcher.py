@@ -16,18 +16,10 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.utils import instantiate
 
-from experiments.config.compose import (
-    LARGEST_STACK,
-    PLUGINS,
-    Composer,
-    Job,
-    NotApplicableError,
-    compose,
-    distinct,
-    expand_aliases,
-    stored,
-)
-from experiments.config.schema import LARGEST_SWEEP, ConfigError, refuse
+from experiments.config.compose import Composer, compose, expand_aliases
+from experiments.config.hydra_setup import PLUGINS
+from experiments.config.job import Job, NotApplicableError, distinct, stored
+from experiments.config.schema import LARGEST_STACK, LARGEST_SWEEP, ConfigError, refuse
 from experiments.plan import print_plan
 from experiments.sweep.execute import Run, done
 from experiments.sweep.plan import run_all

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from analysis.common import resources
 from analysis.common.terminal import say
-from experiments.config.compose import LARGEST_STACK, Job
-from experiments.config.schema import ConfigError, refuse
+from experiments.config.job import Job
+from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.files import storing, write_json
 from experiments.store.locks import is_held
 from experiments.store.record import read

@@ -24,8 +24,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.config.compose import LARGEST_STACK, Job, use_extensions, used_extensions
-from experiments.config.schema import ConfigError, refuse
+from experiments.config.extensions import use_extensions, used_extensions
+from experiments.config.job import Job
+from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.locks import lock
 from experiments.store.record import find
 from experiments.sweep import signals

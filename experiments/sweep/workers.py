@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from analysis.common import terminal
-from experiments.config.compose import Job, use_extensions, used_extensions
+from experiments.config.extensions import use_extensions, used_extensions
+from experiments.config.job import Job
 from experiments.sweep import signals
 from experiments.sweep.execute import Event, InterruptedRunError, Run, execute, failed
 from experiments.training.allocator import keep_freed_memory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import types
@@ -13,7 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from experiments.tasks._sharing import shared
 from experiments.tasks.base import LOSSES, Task, TaskError
-from lstm_variants import extensions
+from lstm_variants import user_folders, user_modules
+from lstm_variants.hints import nearest
 
 PARTS = (
     *("input_size", "output_size", "loss_kind", "metric", "direction", "unit", "carry", "chance_loss", "chance"),
@@ -25,7 +25,7 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 def task_names() -> list[str]:
     """The names of all tasks."""
     ours = [path.stem for path in Path(__file__).parent.glob("[!_]*.py") if path.stem != "base"]
-    return sorted([*ours, *extensions.names("tasks")])
+    return sorted([*ours, *user_folders.names("tasks")])
 
 
 def load_task(name: str, settings: Mapping[str, Any]) -> Task:
@@ -35,12 +35,12 @@ def load_task(name: str, settings: Mapping[str, Any]) -> Task:
         TaskError: for an unknown name, an unknown or missing key, or a value of the wrong type.
     """
     if name not in task_names():
-        raise TaskError(f"task={name}: no such task{_nearest(name, task_names())}")
+        raise TaskError(f"task={name}: no such task; {nearest(name, task_names())}")
     kind = _task_class(name)
     wanted = _settings(kind, name)
     for key in settings:
         if key not in wanted:
-            raise TaskError(f"task.{key}: {_called(name)} has no such setting{_nearest(key, list(wanted))}")
+            raise TaskError(f"task.{key}: {_called(name)} has no such setting; {nearest(key, wanted)}")
     for key in wanted:
         if key not in settings:
             raise TaskError(f"task.{key}: {_called(name)} needs this setting, in conf/task/{name}.yaml")
@@ -82,7 +82,7 @@ def _own_task(kind: type[Task], settings: Mapping[str, Any], name: str) -> Task:
     except TaskError:
         raise
     except Exception as error:
-        raise TaskError(f"{_called(name)}: {extensions.reason(error, Path(_called(name)))}") from error
+        raise TaskError(f"{_called(name)}: {user_modules.reason(error, Path(_called(name)))}") from error
     if all(getattr(kind, part) is getattr(Task, part) for part in ("sample", "training_batch")):
         lacking.append("sample")
     if lacking:
@@ -101,11 +101,6 @@ def _has(task: Task, part: str) -> bool:
     return True
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {match[0]}?" if match else f"; there are {', '.join(known)}"
-
-
 def _task_class(name: str) -> type[Task]:
     module = task_module(name)
     own = [
@@ -121,13 +116,13 @@ def _task_class(name: str) -> type[Task]:
 
 def own_file(name: str) -> Path | None:
     """The user's own file of a task, None for one that is part of this package."""
-    return extensions.file("tasks", name)
+    return user_folders.file("tasks", name)
 
 
 def task_module(name: str) -> types.ModuleType:
     """The file of a task."""
     path = own_file(name)
-    return extensions.load(path) if path else importlib.import_module(f"experiments.tasks.{name}")
+    return user_modules.load(path) if path else importlib.import_module(f"experiments.tasks.{name}")
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:

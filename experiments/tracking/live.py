@@ -15,7 +15,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from experiments.config.compose import Job
+from experiments.config.job import Job
 from experiments.config.schema import wandb_mode
 from experiments.tracking import content as wandb_content
 from experiments.tracking import failures, runs

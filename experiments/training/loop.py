@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.config.compose import Job
+from experiments.config.job import Job
 from experiments.tasks.base import Batch, Scores
 from experiments.training import evaluation
 from experiments.training.network import Network, counted_steps

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from lstm_variants import extensions
+from lstm_variants import user_folders, user_modules
 from lstm_variants.cell import Cell, GatedCell
 from lstm_variants.cells._probe import FaultError, shown
-from lstm_variants.extensions import ExtensionError
 from lstm_variants.spec import CellSpec, SpecError, flatten
+from lstm_variants.user_folders import ExtensionError
 
 
 def make_cell(spec: CellSpec) -> Cell:
@@ -45,14 +45,14 @@ def _refuse_what_is_not_read(spec: CellSpec, own: type[Cell]) -> None:
 
 def own_file(name: str) -> Path | None:
     """The user's own file of a cell, None for one that is part of this package."""
-    return extensions.file("cells", name)
+    return user_folders.file("cells", name)
 
 
 def _own_class(name: str) -> type[Cell]:
     if name not in _available():
         raise SpecError(f"variant.cell={name}: legal are gated, {', '.join(_available())}")
     path = own_file(name)
-    module = extensions.load(path) if path else importlib.import_module(f"lstm_variants.cells.{name}")
+    module = user_modules.load(path) if path else importlib.import_module(f"lstm_variants.cells.{name}")
     own = getattr(module, "OwnCell", None)
     if not (isinstance(own, type) and issubclass(own, Cell)):
         raise ExtensionError(f"{path}: a class OwnCell, derived from lstm_variants.Cell, is needed")
@@ -61,4 +61,4 @@ def _own_class(name: str) -> type[Cell]:
 
 def _available() -> list[str]:
     ours = [path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")]
-    return sorted([*ours, *extensions.names("cells")])
+    return sorted([*ours, *user_folders.names("cells")])

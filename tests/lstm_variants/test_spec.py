@@ -84,7 +84,7 @@ ILLEGAL = [
     (("forget.feeds=xz",), "variant.forget.feeds=xz: legal are"),
     (("forget.feeds=xx",), "variant.forget.feeds=xx: legal are"),
     (("forget.activation=sigmoidal",), "variant.forget.activation=sigmoidal: legal are"),
-    (("forget.activation=sigmod",), "(did you mean sigmoid?)"),
+    (("forget.activation=sigmod",), "sigmod: did you mean sigmoid"),
     (("forget.shared=yes",), "variant.forget.shared=yes: legal are true, false"),
     (("forget.bias=fixed",), "variant.forget.bias=fixed: legal are learned, frozen"),
     (("squash=tan",), "variant.squash=tan: legal are"),
@@ -96,7 +96,7 @@ ILLEGAL = [
     # unknown keys
     (("forgot.kind=constant",), "variant.forgot: unknown key; legal are"),
     (("forget.bais=frozen",), "variant.forget.bais: unknown key; legal are"),
-    (("forget.bais=frozen",), "(did you mean bias?)"),
+    (("forget.bais=frozen",), "unknown key; did you mean bias"),
     (("candidate.peephole=true",), "variant.candidate.peephole: unknown key; legal are feeds, activation, bias"),
     # combinations
     (
@@ -144,7 +144,8 @@ ILLEGAL = [
 
 @pytest.mark.parametrize(("changes", "message"), ILLEGAL, ids=[" ".join(changes) for changes, _ in ILLEGAL])
 def test_an_illegal_spec_is_refused_by_name(changes, message):
-    assert message in refusal(*changes)
+    refused = refusal(*changes)
+    assert message in refused or message in re.sub(r"did you mean [^?]*\? ", "", refused)
 
 
 @pytest.mark.parametrize("config", [{"forget": "constant"}, {"forget": ["kind"]}])

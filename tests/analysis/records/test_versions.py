@@ -15,7 +15,8 @@ from analysis.records import counted, versions, wandb_source
 from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments import api, push, status, study
-from experiments.config.compose import compose, resolve
+from experiments.config.compose import compose
+from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.sweep.execute import done, semantics, standing
 from experiments.sweep.plan import make_plan, run_all

@@ -8,7 +8,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.config.compose import Composer, ConfigError, Job, compose, resolve
+from experiments.config.compose import Composer, compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
+from experiments.config.schema import ConfigError
 from experiments.sweep.launcher import StudySweeper, register
 
 register()

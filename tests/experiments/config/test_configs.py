@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 
-from experiments.config.compose import CONF, NotApplicableError, compose, load_spec, names, resolve, use_extensions
+from experiments.config.catalogue import names
+from experiments.config.compose import compose, load_spec
+from experiments.config.extensions import use_extensions
+from experiments.config.job import NotApplicableError
+from experiments.config.resolve import resolve
 from experiments.sweep.launcher import register
 from lstm_variants import CellSpec, make_cell
+from lstm_variants.spec import CONF
 
 register()
 

@@ -19,7 +19,9 @@ import experiments
 from analysis.records import counted
 from analysis.records.load import load
 from experiments import api
-from experiments.config.compose import Job, compose, resolve
+from experiments.config.compose import compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.sweep.execute import Run, refuse_stale, standing
 from experiments.sweep.plan import run_all

@@ -12,11 +12,15 @@ from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, Froz
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from experiments import study
-from experiments.config.compose import CONF, compose, names, resolve, use_extensions
+from experiments.config.catalogue import names
+from experiments.config.compose import compose
+from experiments.config.extensions import use_extensions
+from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.studies import protocol
 from experiments.studies.protocol import FIRST_TUNING_SEED
 from experiments.studies.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
+from lstm_variants.spec import CONF
 
 TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from experiments.config.compose import Job, compose, resolve
+from experiments.config.compose import compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.store.files import StorageError
 from experiments.sweep.execute import stacks
 from experiments.sweep.plan import make_plan, run_all
@@ -52,7 +54,7 @@ def outcome(study: Path) -> dict[str, Any]:
 
 def undisturbed(like: Sequence[Job], study: Path) -> dict[str, Any]:
     """What the same runs are, made alone in a folder of their own."""
-    said = [[word for word in job.said if not word.startswith("study=")] + [f"study={study}"] for job in like]
+    said = [[word for word in job.overrides if not word.startswith("study=")] + [f"study={study}"] for job in like]
     run_all([resolve(compose(words), words) for words in said], workers=1, show=False)
     return outcome(study)
 

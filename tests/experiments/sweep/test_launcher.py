@@ -9,7 +9,7 @@ from hydra.test_utils import launcher_common_tests as suites
 from hydra.version import VersionBase
 from packaging.version import Version
 
-from experiments.config.compose import register_schema
+from experiments.config.hydra_setup import register_schema
 from experiments.sweep.launcher import register
 
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")

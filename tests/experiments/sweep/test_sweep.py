@@ -15,7 +15,8 @@ import torch
 
 import experiments
 from analysis.records.load import load
-from experiments.config.compose import compose, resolve
+from experiments.config.compose import compose
+from experiments.config.resolve import resolve
 from experiments.sweep.execute import stacks, standing
 from experiments.sweep.plan import run_all
 

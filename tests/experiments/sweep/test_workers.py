@@ -17,7 +17,7 @@ import pytest
 from test_faults import LONGER, NO_MIRROR, ROOT, holder, jobs
 
 import experiments
-from experiments.config.compose import Job
+from experiments.config.job import Job
 from experiments.store.locks import lock
 from experiments.sweep import signals, workers
 from experiments.sweep.execute import InterruptedRunError, stacks

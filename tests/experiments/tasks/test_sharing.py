@@ -9,7 +9,9 @@ import pytest
 import torch
 from task_list import CASES, IDS, REAL, build, equal, generator, write_arrays
 
-from experiments.config.compose import Job, compose, resolve
+from experiments.config.compose import compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.tasks.base import Batch
 from experiments.training import network
 from experiments.training.loop import Training

@@ -13,7 +13,7 @@ import pytest
 import torch
 from task_list import CARRIED, CASES, CONF, IDS, REAL, SYNTHETIC, TASKS, WRITERS, build, defaults, equal
 
-from experiments.config.compose import use_extensions
+from experiments.config.extensions import use_extensions
 from experiments.tasks import load_task, task_names
 from experiments.tasks.base import Batch, Scores, Task, TaskError, joined
 from experiments.training.streams import generator
@@ -246,7 +246,7 @@ def test_a_length_that_is_too_short_is_refused_by_name(name: str, tmp_path: Path
         ({"layout": None}, "task.layout=None: a text is needed"),
         ({"layout": "1998"}, "task.layout=1998: 2016 or 1997 is needed"),
         ({"layuot": "2016"}, "task.layuot: adding has no such setting; did you mean layout?"),
-        ({"zzz": 1}, "task.zzz: adding has no such setting; there are length, eval_lengths, layout"),
+        ({"zzz": 1}, "task.zzz: adding has no such setting; legal are length, eval_lengths, layout"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(settings: dict[str, Any], message: str) -> None:
@@ -255,7 +255,7 @@ def test_a_wrong_setting_is_refused_by_name(settings: dict[str, Any], message: s
 
 
 def test_an_unknown_task_or_a_missing_setting_is_named() -> None:
-    with pytest.raises(TaskError, match=r"task=ading: no such task; did you mean adding\?"):
+    with pytest.raises(TaskError, match=r"task=ading: no such task; did you mean adding"):
         load_task("ading", {})
     with pytest.raises(TaskError, match=r"task\.layout: adding needs this setting"):
         load_task("adding", {"length": 10, "eval_lengths": []})

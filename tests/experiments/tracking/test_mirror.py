@@ -15,7 +15,9 @@ from fake_wandb import FakeServer, numbers
 
 from analysis.records import wandb_source
 from experiments.benchmark.overhead import mirror_cost
-from experiments.config.compose import Job, compose, load_spec, resolve
+from experiments.config.compose import compose, load_spec
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.store.record import RunRecord
 from experiments.sweep.execute import semantics
 from experiments.sweep.plan import run_all

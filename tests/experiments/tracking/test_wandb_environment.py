@@ -194,7 +194,8 @@ def test_a_name_too_long_for_a_file_is_shortened_and_stays_unique(
 ) -> None:
     from test_mirror import SHORT
 
-    from experiments.config.compose import compose, resolve
+    from experiments.config.compose import compose
+    from experiments.config.resolve import resolve
 
     words = [
         *LONG,

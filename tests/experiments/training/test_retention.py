@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import experiments
-from experiments.config.compose import config_file
+from experiments.config.catalogue import config_file
 from experiments.tasks.base import Batch
 from experiments.training.network import Network
 from experiments.training.retention import exact, retained

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from experiments.benchmark.overhead import bundled_tasks, sampling_share, seconds_per_run
-from experiments.config.compose import Job, compose, names, resolve
+from experiments.config.catalogue import names
+from experiments.config.compose import compose
+from experiments.config.job import Job
+from experiments.config.resolve import resolve
 from experiments.training.loop import Training, results
 
 SHORT = ["train.steps=3", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=5"]

@@ -1,0 +1,55 @@
+"""The files of conf/ that a run is composed from, ours and the user's, by group and name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments import tasks
+from experiments.config.schema import refuse
+from lstm_variants import config_files
+from lstm_variants.hints import nearest
+from lstm_variants.spec import DESCRIPTION
+
+GROUPS = ("variant", "init", "task", "model", "train", "record", "experiment")
+
+
+def names(group: str) -> list[str]:
+    """The files of a group."""
+    return config_files.names(group)
+
+
+def config_file(group: str, name: str) -> dict[str, Any]:
+    """A YAML of a group with the files it is a diff of, plain.
+
+    Raises:
+        ConfigError: if there is no such file.
+        ExtensionError: for a file of the user's own that cannot be used.
+    """
+    if name not in names(group):
+        raise refuse(group, name, not_there(group, name))
+    return config_files.config_file(group, name)
+
+
+def not_there(group: str, name: str, legal: Sequence[str] = ()) -> str:
+    """What an error says about a name that a group does not have.
+
+    Args:
+        legal: the names of a group that is not of conf/.
+    """
+    if group == "task" and (file := tasks.own_file(name)):
+        return f"{file} needs its settings in {file.parents[1] / 'conf' / 'task' / file.stem}.yaml"
+    return nearest(name, names(group) or legal)
+
+
+def check_description(variant: Mapping[str, Any], name: str) -> None:
+    """Refuse a label, citation or alias that is none of the file's: records and figures would not use it.
+
+    Raises:
+        ConfigError: naming the key and what is legal.
+    """
+    file = config_file("variant", name)
+    for key in DESCRIPTION:
+        if variant.get(key) != file.get(key):
+            legal = "belongs to a file, conf/variant/NAME.yaml; a difference from a file is called by its knobs"
+            raise refuse(f"variant.{key}", variant.get(key), legal)

@@ -1,0 +1,129 @@
+"""Variants by name: every file of conf/variant, ours and the user's, and what a changed one is called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lstm_variants import config_files, user_folders
+from lstm_variants.changes import nested
+from lstm_variants.hints import nearest
+from lstm_variants.spec import DESCRIPTION, CellSpec, SpecError
+
+FILE = "conf/variant/{}.yaml"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A spec and how it is called."""
+
+    name: str
+    label: str
+    cite: str
+    spec: CellSpec
+
+
+def load(name: str, *changes: str) -> CellSpec:
+    """The spec of a variant file, with changes as on the command line.
+
+    ::
+
+        load("gru")
+        load("CIFG")                                              # an alias: what the papers call it
+        load("lstm", "forget.feeds=xb", "input={kind: constant, value: 1}")
+
+    Args:
+        name: a file of conf/variant, ours or the user's (:func:`lstm_variants.use_extensions`), or an alias.
+        changes: ``KEY=VALUE``; of several for one key the last counts. ``variant.`` may stand before the key.
+
+    Raises:
+        SpecError: naming the key, the value received and what is legal.
+        ExtensionError: for a file of the user's own that cannot be used.
+    """
+    file = aliases().get(str(name), str(name))
+    if file not in config_files.names("variant"):
+        raise SpecError(f"variant={name}: {nearest(name, config_files.names('variant'))}")
+    config = config_files.config_file("variant", file)
+    for change in changes:
+        content = nested(change)
+        if key := next((key for key in content if key in DESCRIPTION), None):
+            raise SpecError(f"{change}: {key} belongs to a file, {FILE.format('NAME')}")
+        config = config_files.merge(config, content)
+    return CellSpec.from_config(config)
+
+
+def variants() -> dict[str, Variant]:
+    """Every variant file, by name.
+
+    Raises:
+        SpecError: for a file that makes no variant.
+    """
+    return dict(_variants(user_folders.generation()))
+
+
+@functools.cache
+def _variants(generation: int) -> dict[str, Variant]:
+    names = config_files.names("variant")
+    return {name: _variant(name, config_files.config_file("variant", name)) for name in names}
+
+
+def _variant(name: str, content: Mapping[str, Any]) -> Variant:
+    for key in ("label", "cite"):
+        if not isinstance(content.get(key), str):
+            value = "null" if content.get(key) is None else content[key]
+            raise SpecError(f"{FILE.format(name)}: variant.{key}={value}: a text is needed")
+    try:
+        return Variant(name, content["label"], content["cite"], CellSpec.from_config(content))
+    except SpecError as error:
+        raise SpecError(f"{FILE.format(name)}: {error}") from None
+
+
+def aliases() -> dict[str, str]:
+    """Papers' short names (NFG, CIFG ...) and the files that they stand for.
+
+    Raises:
+        SpecError: for an alias that has another meaning already.
+    """
+    return dict(_aliases(user_folders.generation()))
+
+
+@functools.cache
+def _aliases(generation: int) -> dict[str, str]:
+    files = {name: config_files.own_content("variant", name) for name in config_files.names("variant")}
+    pairs = [(str(alias), name) for name, content in files.items() for alias in content.get("aliases") or []]
+    known = dict.fromkeys(files, "the name of a variant")
+    for alias, name in pairs:
+        if alias in known:
+            raise SpecError(f"{FILE.format(name)}: the alias {alias} is {known[alias]} too; give it another one")
+        known[alias] = f"an alias of {name}"
+    return dict(pairs)
+
+
+def describe(spec: CellSpec) -> Variant:
+    """The variant file whose spec this is, however it was written; else the nearest one, with the difference.
+
+    >>> describe(load("lstm", "forget.feeds=xb")).name
+    'lstm[forget.feeds=xb]'
+    """
+    return _describe(spec, user_folders.generation())
+
+
+@functools.cache
+def _describe(spec: CellSpec, generation: int) -> Variant:
+    known = _variants(generation)
+    distances = {
+        name: len(spec.difference(file.spec)) + len(file.spec.difference(spec)) for name, file in known.items()
+    }
+    nearest_file = known[min(known, key=lambda name: (distances[name], name != "lstm", name))]
+    difference = spec.difference(nearest_file.spec)
+    if not difference:
+        return nearest_file
+    changes = ",".join(f"{key}={_plain(value)}" for key, value in sorted(difference.items()))
+    name = f"{nearest_file.name}[{changes}]"
+    return Variant(name, name, nearest_file.cite, spec)
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
