@@ -1,6 +1,8 @@
 """LSTM variants as data: one cell equation, and every variant a diff of a few lines.
 
 layer = lstm_variants.GatedRNN(lstm_variants.load("lstm", "forget.feeds=xb"), input_size=8, hidden_size=64)
+
+May import: lstm_variants.cells, lstm_variants.engines.
 """
 
 from lstm_variants.catalogue import Variant, load, variants

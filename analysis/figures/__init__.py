@@ -8,7 +8,9 @@ one is adding a file. A figure is a module whose docstring opens with the questi
 
 `runs` and `curves` are the frames of analysis.records.load, whole. `numbers` has the columns `task` (the panel) and
 `name` (the variant) at least. Modules that begin with `_` are what figures share, and are used in this folder only; the
-names below are for pages, notebooks and figures of your own. May import: claims and all below.
+names below are for pages, notebooks and figures of your own.
+
+May import: analysis.common to claims.
 """
 
 from analysis.figures._discovery import discover, failures_named, question, use_extensions

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import figures
 from analysis.claims.finding import written
 from analysis.claims.verdicts import Verdict, overall
 from analysis.common.escaping import tidy
-from analysis.figures import _theme
 from analysis.pages import tables
 from analysis.pages.formats import markdown, text
 from analysis.pages.listings import counts, listings
@@ -22,7 +22,7 @@ def contents(
 ) -> dict[str, Any]:
     """Everything that the two pages show, as plain values."""
     reported = counted.reported(records.runs)
-    looks = _theme.styles(reported)
+    looks = figures.styles(reported)
     return {
         "studies": sorted({tidy(study) for study in records.runs["study"]}),
         "counts": counts(records.runs).splitlines(),

@@ -1,4 +1,7 @@
-"""The tasks, one file each, found by name: nothing to register. A name starting with ``_`` is a shared part."""
+"""The tasks, one file each, found by name: nothing to register. A name starting with ``_`` is a shared part.
+
+May import: lstm_variants.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Cells outside the gate algebra, one file each, behind the same interface; found by name, nothing to register."""
+"""Cells outside the gate algebra, one file each, behind the same interface; found by name, nothing to register.
+
+May import: lstm_variants, lstm_variants.engines.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Engines compute one layer over a whole sequence; all have the signature of :func:`reference.run`."""
+"""Engines compute one layer over a whole sequence; all have the signature of :func:`reference.run`.
+
+May import: lstm_variants.
+"""
 
 from __future__ import annotations
 
