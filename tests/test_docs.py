@@ -30,9 +30,11 @@ def commands(page: Path) -> list[str]:
 
 
 def shortened(command: str) -> list[str]:
-    words = shlex.split(command)
-    words[0] = sys.executable
-    return [*words, *(SHORT if words[2] == "experiments.run" else [])]
+    words = [sys.executable, *shlex.split(command)[1:]]
+    if words[2] != "experiments.run":
+        return words
+    short = {word.split("=")[0] for word in SHORT}
+    return [*(word for word in words if word.split("=")[0] not in short), *SHORT]
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
@@ -52,6 +54,38 @@ def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -
             assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
+def transcript(page: Path) -> dict[str, str]:
+    """Command -> the output that the page shows below it, from blocks with ``$`` before a command."""
+    text = "\n".join(blocks(page, "console"))
+    return dict(re.findall(r"^\$ (python .*)\n((?:(?!\$ ).*\n?)*)", text, re.MULTILINE))
+
+
+def without_numbers(text: str) -> list[str]:
+    """The words of each line; a number with its unit is #: it depends on the machine and on how long was trained."""
+    lines = [
+        re.sub(r"\d[\d.,]*( (s|min|h|kB|MB))?", "#", re.sub(r"[-━─┏┓┗┛┡┩╇┳┃│]+", " ", line)).split()
+        for line in text.splitlines()
+    ]
+    return [" ".join(line) for line in lines if line]
+
+
+def test_the_outputs_shown_in_the_readme_are_those_of_its_commands(tmp_path: Path) -> None:
+    shown = transcript(ROOT / "README.md")
+    assert len(shown) == 5
+    for command, output in shown.items():
+        done = subprocess.run(
+            shortened(command),
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout
+        assert without_numbers(done.stdout) == without_numbers(output), f"paste the output of: {command}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
@@ -68,7 +102,7 @@ def test_demo_and_test_are_what_the_makefile_runs() -> None:
 
 
 def test_the_family_table_is_fresh() -> None:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "variants.md").read_text()
     shown = re.search(r"<!-- family -->\n(.*)\n<!-- /family -->", text, re.DOTALL)
     assert shown is not None
     assert shown[1] == family_table(8, 64), "paste the output of: python -m experiments.show variant"
