@@ -58,7 +58,7 @@ class SplitTask(Task):
     Of a sequence longer than ``length`` with a target at every step, training takes a random excerpt.
     """
 
-    solved: ClassVar[None] = None
+    solved: ClassVar[float | None] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

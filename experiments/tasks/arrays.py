@@ -19,7 +19,7 @@ among them, are classes (cross entropy); other floats (N,) a value; (N, O) with 
 yes-or-no outputs. A last axis of 1 may be left out or added. What stands past ``lengths`` never matters. Of sequences
 longer than ``length`` training takes excerpts, if every step has a target.
 
-Denominator: targets. Chance: the best constant, measured on the training targets; scores are reported.
+Denominator: targets. Chance: the best constant, measured on the training targets. Solved: ``solved``, if given.
 """
 
 from __future__ import annotations
@@ -43,9 +43,11 @@ class Arrays(SplitTask):
 
     Attributes:
         path: the ``.npz`` file.
+        solved: the value of the main metric from which on the task counts as solved; None: scores are only reported.
     """
 
     path: str | None
+    solved: float | None = None  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         super().__post_init__()

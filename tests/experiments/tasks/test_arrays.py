@@ -249,3 +249,11 @@ def test_chance_of_shares_does_not_depend_on_the_type(tmp_path: Path) -> None:
     shares = np.concatenate([row[:n] for row, n in zip(on[::3], LENGTHS[::3], strict=True)]).mean(axis=0)
     entropy = -(shares * np.log(shares) + (1 - shares) * np.log(1 - shares)).sum()
     assert task.chance_loss == task.chance == pytest.approx(entropy)
+
+
+def test_the_task_is_solved_from_the_value_that_is_given(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path, targets=np.zeros((ROWS, STEPS), dtype=int), lengths=LENGTHS)
+    task = load_task("arrays", defaults("arrays") | {"path": str(path), "solved": 0.9})
+    assert task.is_solved({"accuracy": 0.9, "loss": 1.0})
+    assert not task.is_solved({"accuracy": 0.89, "loss": 0.0})
+    assert not load(tmp_path).is_solved({"accuracy": 1.0, "loss": 0.0})
