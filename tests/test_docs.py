@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_slurm import answers, whole_cluster
+from slurm_node import answers, whole_cluster
 
 from experiments.main import COMMANDS
 from experiments.show import family_table

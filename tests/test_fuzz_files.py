@@ -14,8 +14,7 @@ import torch
 from fuzzing import SMALL, ends, refusals
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from task_list import defaults, generator, write_arrays, write_mnist, write_pickle, write_text
-from test_data_files import write_mat
+from task_list import defaults, generator, write_arrays, write_mat, write_mnist, write_pickle, write_text
 
 from analysis import report, runs
 from experiments import api, push, status

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.io
 import yaml
 
 from experiments.tasks import load_task
@@ -112,3 +113,19 @@ def write_mnist(folder: Path, train: int = 12, test: int = 4) -> Path:
 
 
 WRITERS = {"arrays": write_arrays, "char_lm": write_text, "polyphonic": write_pickle, "sequential_mnist": write_mnist}
+
+
+def rolls(split: str) -> list[np.ndarray[Any, Any]]:
+    """The pieces as piano rolls, key by key."""
+    return [np.array([[float(key + 21 in step) for key in range(88)] for step in piece]) for piece in pieces()[split]]
+
+
+def write_mat(folder: Path, **changes: Any) -> Path:
+    cells = {}
+    for split in ("train", "valid", "test"):
+        cells[f"{split}data"] = np.empty((1, len(rolls(split))), dtype=object)
+        for k, roll in enumerate(rolls(split)):
+            cells[f"{split}data"][0, k] = roll
+    path = folder / "music.mat"
+    scipy.io.savemat(path, cells | changes)
+    return path

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import records
-from test_claims import SMALL
+from planted_studies import SMALL
 
 from analysis import report
 from analysis.claims.verdicts import judge

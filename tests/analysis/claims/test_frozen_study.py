@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import records
-from test_claims import made
+from planted_studies import made
 
 from analysis import report, workspace
 from analysis.claims.frozen_study import FILE, FrozenStudy

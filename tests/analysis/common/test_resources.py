@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_sweep import ROOT, jobs
+from sweeps import ROOT, jobs
 
 from analysis.common import resources
 from experiments.config.schema import ConfigError
@@ -113,8 +113,9 @@ def test_workers_threads_and_stacks_follow(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an affinity is Linux's")
 def test_one_core_allowed_is_one_worker() -> None:
-    ask = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from analysis import resources as r; "
-    command = [sys.executable, "-c", ask + "print(r.cores())"]
+    allow = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    ask = "from analysis.common import resources; print(resources.cores())"
+    command = [sys.executable, "-c", allow + ask]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "1\n"
 
 

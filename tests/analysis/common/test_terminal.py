@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from test_faults import QUICK, ROOT
+from sweeps import QUICK, ROOT
 
 from analysis.common import terminal
 from analysis.common.command_line import command

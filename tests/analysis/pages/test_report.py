@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import records
-from test_claims import made
+from planted_studies import made
 
 from analysis import figures, report
 from analysis.claims import verdicts

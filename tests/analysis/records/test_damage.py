@@ -10,7 +10,7 @@ import pytest
 import records
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_claims import made
+from planted_studies import made
 
 import experiments
 from analysis import figures, report, runs

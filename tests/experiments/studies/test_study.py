@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from small_study import MINE, TINY, confirmations, write_study
 
 from analysis.claims import verdicts as claims
 from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
@@ -22,8 +23,6 @@ from experiments.studies.protocol import FIRST_TUNING_SEED
 from experiments.studies.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
 from lstm_variants.spec import CONF
 
-TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
-TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]
 STUDIES = [name for name in names("experiment") if "\nprotocol:" in (CONF / "experiment" / f"{name}.yaml").read_text()]
 
 
@@ -49,26 +48,6 @@ def test_every_study_composes_at_full_scale(name: str, full: bool) -> None:
         assert composed.folder == Path(f"outputs/{name}_full")
 
 
-def write_study(folder: Path, text: str) -> str:
-    """An extension folder with the experiment file `mine`; the word that uses it."""
-    path = folder / "conf" / "experiment" / "mine.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# @package _global_\nstudy: outputs/mine\n{text}")
-    return f"extensions={folder}"
-
-
-MINE = """\
-protocol:
-  arms: {lstm: [], gru: [variant=gru]}
-  tasks: {short: [task=adding, task.length=6]}
-  grid: {train.lr: [.003, .01, .03]}
-  tuning_seeds: 5
-  confirmation_seeds: 6
-  claims:
-    - {sentence: A GRU has a lower loss., source: a test, expect: lower, baseline: lstm, arms: [gru]}
-"""
-
-
 def test_a_study_from_its_grid_to_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, mine = tmp_path / "outputs", write_study(tmp_path, MINE)
     assert run("mine", folder, mine, phase="plan") == 0
@@ -89,11 +68,6 @@ def test_a_study_from_its_grid_to_its_report(tmp_path: Path, capsys: pytest.Capt
     assert run("mine", folder, mine, phase="confirm") == 0
     assert f"{confirmations(frozen)} done; to run: 0" in capsys.readouterr().err
     check_changes(folder, tmp_path, capsys)
-
-
-def confirmations(frozen: FrozenStudy, seeds: int = 6) -> int:
-    """How many runs confirm: one per cell and seed, two where an arm's own best is another point."""
-    return seeds * sum(1 + bool(cell.own) for cell in frozen.cells)
 
 
 def check_records(runs, frozen) -> None:

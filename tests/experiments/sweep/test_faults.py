@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweeps import LONGER, NO_MIRROR, QUICK, ROOT, SIZES, holder, jobs, outcome
 
 from experiments.config.compose import compose
 from experiments.config.job import Job
@@ -23,33 +24,11 @@ from experiments.sweep.execute import stacks
 from experiments.sweep.plan import make_plan, run_all
 from experiments.sweep.workers import DEATHS, run_in_processes
 
-ROOT = Path(__file__).parents[3]
-SHORT = ["threads=1", "task.length=10", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
-LONGER = [*SHORT, "train.steps=300", "train.eval_every=100", "record.checkpoint_every=1"]
-QUICK = [*SHORT, "train.steps=4", "train.eval_every=2"]
-NO_MIRROR = "record.wandb.mode=disabled"
-
-
-def jobs(study: Path, *said: str, variants: Sequence[str] = ("lstm",), seeds: int = 2) -> list[Job]:
-    points = [[f"variant={v}", f"seed={s}", f"study={study}", *said] for v in variants for s in range(seeds)]
-    return [resolve(compose(point), point) for point in points]
-
 
 def start(*said: str, **environment: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "experiments.run", *said]
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, **pipes)
-
-
-def outcome(study: Path) -> dict[str, Any]:
-    """Every run's status, results, rows and weights."""
-    found = {}
-    for path in study.glob("*/run.json"):
-        content = json.loads(path.read_text())
-        files = [path.with_name(name) for name in ("metrics.csv", "weights.pt")]
-        parts = [file.read_bytes() if file.is_file() else None for file in files]
-        found[path.parent.name] = (content["status"], content["results"], content["data_digest"], *parts)
-    return found
 
 
 def undisturbed(like: Sequence[Job], study: Path) -> dict[str, Any]:
@@ -86,11 +65,11 @@ def fill(disk: Path, left: int) -> Path:
 
 def test_a_full_disk_ends_in_one_line_and_the_sweep_goes_on_from_there(disk: Path, tmp_path: Path) -> None:
     study = disk / "study"
-    run_all(jobs(study, *LONGER, NO_MIRROR, seeds=1), workers=1, show=False)
+    run_all(jobs(study, *LONGER, NO_MIRROR, seeds=1, variants=["lstm"]), workers=1, show=False)
     before = outcome(study)
     ballast = fill(disk, 0)
     with pytest.raises(StorageError, match=rf"^study={study}: {study}.*No space left on device"):
-        run_all(jobs(study, *LONGER, NO_MIRROR), workers=1, show=False)
+        run_all(jobs(study, *LONGER, NO_MIRROR, variants=["lstm"], seeds=2), workers=1, show=False)
     ballast.unlink()
     ballast = fill(disk, 30_000)
     said = ["-m", "seed=range(0,4)", f"study={study}", *LONGER, "hydra.launcher.workers=2", "hydra.launcher.stack=2"]
@@ -104,7 +83,7 @@ def test_a_full_disk_ends_in_one_line_and_the_sweep_goes_on_from_there(disk: Pat
     assert "No space left on device" in error
     assert {name: entry for name, entry in outcome(study).items() if entry[0] == "finished"} == before
     ballast.unlink()
-    all_of_them = jobs(study, *LONGER, NO_MIRROR, seeds=4)
+    all_of_them = jobs(study, *LONGER, NO_MIRROR, seeds=4, variants=["lstm"])
     run_all(all_of_them, workers=1, show=False)
     assert outcome(study) == undisturbed(all_of_them, tmp_path / "undisturbed")
     assert not list(study.glob("*/.*"))
@@ -112,19 +91,19 @@ def test_a_full_disk_ends_in_one_line_and_the_sweep_goes_on_from_there(disk: Pat
 
 def test_a_folder_that_may_only_be_read_is_named(disk: Path, tmp_path: Path) -> None:
     study = disk / "study"
-    run_all(jobs(study, *QUICK, NO_MIRROR, seeds=1), workers=1, show=False)
+    run_all(jobs(study, NO_MIRROR, seeds=1, variants=["lstm"]), workers=1, show=False)
     before = outcome(study)
     remount = ["mount", "-o", "remount,ro", str(disk)]
     subprocess.run(remount, check=True)
-    assert run_all(jobs(study, *QUICK, NO_MIRROR, seeds=1), workers=1, show=False) == []
+    assert run_all(jobs(study, NO_MIRROR, seeds=1, variants=["lstm"]), workers=1, show=False) == []
     for folder in (study, disk / "new"):
         with pytest.raises(
             StorageError, match=rf"^study={folder}: {disk}.*cannot be written \(Read-only file system\)"
         ):
-            run_all(jobs(folder, *QUICK, NO_MIRROR, seeds=2), workers=1, show=False)
+            run_all(jobs(folder, NO_MIRROR, seeds=2, variants=["lstm"]), workers=1, show=False)
     assert outcome(study) == before
     subprocess.run([*remount[:2], "remount,rw", str(disk)], check=True)
-    both = jobs(study, *QUICK, NO_MIRROR)
+    both = jobs(study, NO_MIRROR, variants=["lstm"], seeds=2)
     run_all(both, workers=1, show=False)
     assert outcome(study) == undisturbed(both, tmp_path / "undisturbed")
 
@@ -133,18 +112,10 @@ def test_a_study_below_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     study = tmp_path / "file" / "study"
     with pytest.raises(StorageError, match=rf"^study={study}: {study.parent}.* cannot be written \(Not a directory\)"):
-        run_all(jobs(study, *QUICK, seeds=1), workers=1, show=False)
+        run_all(jobs(study, seeds=1, variants=["lstm"]), workers=1, show=False)
 
 
 # ---- workers ------------------------------------------------------------------------------------------------------
-
-
-def holder(job: Job) -> int:
-    """The process that holds a run's lock."""
-    assert job.study is not None
-    inode = (job.study / ".locks" / f"{job.run_id}.lock").stat().st_ino
-    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    return next(int(words[4]) for words in held if words[5].endswith(f":{inode}"))
 
 
 def in_status(process: int, name: str) -> int:
@@ -214,7 +185,7 @@ def test_a_run_that_kills_every_worker_is_failed_and_the_others_are_made(tmp_pat
 
 def test_a_worker_out_of_memory_tries_its_stack_in_halves(tmp_path: Path) -> None:
     big = ["task.length=200", "train.batch_size=128", "train.eval_size=4", "model.hidden_size=128", "train.steps=4"]
-    many = jobs(tmp_path / "study", *big, "train.eval_every=5", NO_MIRROR, seeds=4)
+    many = jobs(tmp_path / "study", *big, "train.eval_every=5", NO_MIRROR, seeds=4, variants=["lstm"])
     limited: list[int] = []
 
     def disturb(event: dict[str, Any]) -> None:
@@ -235,7 +206,7 @@ def test_a_worker_out_of_memory_tries_its_stack_in_halves(tmp_path: Path) -> Non
 MAKE = """
 import sys
 from pathlib import Path
-from test_faults import LONGER, NO_MIRROR, jobs
+from sweeps import LONGER, NO_MIRROR, jobs
 from experiments.sweep.plan import run_all
 if __name__ == "__main__":
     made = run_all(jobs(Path(sys.argv[1]), *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4), 1, 2, show=False)
@@ -246,7 +217,7 @@ if __name__ == "__main__":
 def test_two_commands_at_once_make_every_run_once(tmp_path: Path) -> None:
     (tmp_path / "make.py").write_text(MAKE)
     command = [sys.executable, str(tmp_path / "make.py"), str(tmp_path / "study")]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}:{ROOT / 'tests/support'}"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests/support'}"}
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     made = [one.communicate(timeout=120)[0].split() for one in both]
     assert [one.returncode for one in both] == [0, 0]
@@ -256,7 +227,7 @@ def test_two_commands_at_once_make_every_run_once(tmp_path: Path) -> None:
 
 
 def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
-    said = ["train.steps=1000000", "train.eval_every=1000000", *SHORT, f"study={tmp_path}", NO_MIRROR]
+    said = ["train.steps=1000000", "train.eval_every=1000000", *SIZES, f"study={tmp_path}", NO_MIRROR]
     process = start(*said)
     while process.poll() is None and not list(tmp_path.glob("*/metrics.csv")):
         time.sleep(0.05)
@@ -273,7 +244,7 @@ def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_does_not_wait_for_a_long_evaluation(tmp_path: Path, sent: signal.Signals, code: int) -> None:
-    said = ["-m", "seed=range(0,4)", f"study={tmp_path}", *SHORT, NO_MIRROR, "hydra.launcher.workers=2"]
+    said = ["-m", "seed=range(0,4)", f"study={tmp_path}", *SIZES, NO_MIRROR, "hydra.launcher.workers=2"]
     process = start(*said, "train.eval_size=100000", "task.length=50", "model.hidden_size=32")
     while process.poll() is None and len(list(tmp_path.glob("*/run.json"))) < 4:
         time.sleep(0.05)
@@ -291,7 +262,7 @@ def test_a_signal_does_not_wait_for_a_long_evaluation(tmp_path: Path, sent: sign
 
 def test_what_failed_and_what_is_stale_is_done_again_when_asked(tmp_path: Path) -> None:
     study = tmp_path / "study"
-    many = jobs(study, *QUICK, NO_MIRROR, seeds=4)
+    many = jobs(study, NO_MIRROR, seeds=4, variants=["lstm"])
     run_all(many, workers=1, show=False)
     whole = outcome(study)
     paths = {job.seed: study / job.run_id / "run.json" for job in many}
@@ -303,13 +274,13 @@ def test_what_failed_and_what_is_stale_is_done_again_when_asked(tmp_path: Path) 
         paths[seed].write_text(json.dumps(json.loads(paths[seed].read_text()) | change))
 
     def plan(*more: str) -> str:
-        return str(make_plan(jobs(study, *QUICK, NO_MIRROR, *more, seeds=4), 1)).partition(";")[0]
+        return str(make_plan(jobs(study, NO_MIRROR, *more, seeds=4, variants=["lstm"]), 1)).partition(";")[0]
 
     assert plan() == "1 to resume or do again, 1 done, 1 failed (retry=failed), 1 stale (retry=stale)"
     assert plan("retry=failed") == "2 to resume or do again, 1 done, 1 stale (retry=stale)"
     assert plan("retry=stale") == "2 to resume or do again, 1 done, 1 failed (retry=failed)"
     for retry, left in (("failed", "3 done, 1 stale (retry=stale)"), ("stale", "4 done")):
-        run_all(jobs(study, *QUICK, NO_MIRROR, f"retry={retry}", seeds=4), workers=1, show=False)
+        run_all(jobs(study, NO_MIRROR, f"retry={retry}", seeds=4, variants=["lstm"]), workers=1, show=False)
         assert plan() == left
     assert outcome(study) == whole
 

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_sweep import ROOT, SHORT, files, jobs
+from sweeps import QUICK, ROOT, files, jobs
 
 from analysis.common.command_line import CommandError
 from experiments import status
@@ -73,7 +73,7 @@ def test_status_counts_runs_and_shows_the_last_errors(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_process_was_killed_is_not_running_any_more(tmp_path: Path) -> None:
-    said = [f"study={tmp_path}", *SHORT, "train.steps=1000000", "train.eval_every=1000000"]
+    said = [f"study={tmp_path}", *QUICK, "train.steps=1000000", "train.eval_every=1000000"]
     command = [sys.executable, "-m", "experiments.run", *said, "record.wandb.mode=disabled"]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
         while process.poll() is None and not list(tmp_path.glob("*/metrics.csv")):

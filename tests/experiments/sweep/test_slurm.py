@@ -1,24 +1,20 @@
 """hydra/launcher=slurm on a real cluster of one node: what happens to its tasks does not change how a sweep ends."""
 
-import functools
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
-from test_study import MINE, TINY, confirmations, write_study
-from test_sweep import ROOT, jobs
-from test_torture import table
+from slurm_node import answers, whole_cluster
+from small_study import MINE, TINY, confirmations, write_study
+from sweeps import ROOT, jobs, outcome
 
 from analysis.claims.frozen_study import FrozenStudy
 from experiments import status
@@ -46,22 +42,6 @@ def gates(study: Path, *more: str) -> tuple[int, str]:
     process = start(study, *more)
     shown, _ = process.communicate(timeout=1000)
     return process.returncode, shown
-
-
-@functools.cache
-def answers() -> bool:
-    """Whether the cluster that start-one-node.sh makes is up here; tests leave anybody else's alone."""
-    name = re.findall(r"^ClusterName=.*", (ROOT / "tests/slurm/start-one-node.sh").read_text(), re.MULTILINE)
-    try:
-        shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=5).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return [line.replace(" ", "") for line in shown.splitlines() if line.startswith("ClusterName")] == name
-
-
-def whole_cluster() -> FileLock:
-    """One test at a time has the one node, whichever process it is in."""
-    return FileLock(Path(tempfile.gettempdir()) / f"gates-slurm-{os.getuid()}.lock")
 
 
 on_a_cluster = pytest.mark.skipif(
@@ -167,7 +147,7 @@ def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int
     tasks = slurm_queue.largest_array()
     assert tasks < 4, "the cluster must be one whose arrays are shorter than the sweep"
     assert f"in stacks: 4, workers: {tasks}" in shown  # several stacks a task
-    assert table(study) == table(whole(20))
+    assert outcome(study) == outcome(whole(20))
 
 
 @on_a_cluster
@@ -205,7 +185,7 @@ def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Pa
     shown, _ = attached.communicate(timeout=300)
     assert attached.returncode == 0, shown
     assert "4 to resume or do again; to run: 4" in shown
-    assert table(study) == table(whole)
+    assert outcome(study) == outcome(whole)
     assert not [path for path in study.glob("*-s*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
 
 
@@ -264,7 +244,7 @@ def test_at_the_time_limit_a_task_checkpoints_and_goes_back_to_the_queue(
     assert attached.returncode == 0, shown
     logs = [path.read_text() for path in (study / slurm_queue.FOLDER).glob("*_log.out")]
     assert [log.count("DUE TO JOB REQUEUE") > 0 for log in logs] == [True, True]
-    assert table(study) == table(whole(12000))
+    assert outcome(study) == outcome(whole(12000))
 
 
 @on_a_cluster
@@ -293,7 +273,7 @@ def test_a_sweep_disturbed_again_and_again_ends_as_the_undisturbed_one(
             begin_now(task)
     code, shown = gates(study, *SAID, "train.steps=20000", *ON_SLURM)
     assert code == 0, shown
-    assert table(study) == table(whole(20000))
+    assert outcome(study) == outcome(whole(20000))
 
 
 @on_a_cluster

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from sweeps import QUICK, ROOT, files, jobs
 
 import experiments
 from analysis.records.load import load
@@ -20,28 +21,11 @@ from experiments.config.resolve import resolve
 from experiments.sweep.execute import stacks, standing
 from experiments.sweep.plan import run_all
 
-ROOT = Path(__file__).parents[3]
-SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
-SHORT += ["task.length=10"]
-
-
-def jobs(study: Path, *more: str, seeds: int = 3):  # type: ignore[no-untyped-def]
-    said = [
-        [f"variant={v}", f"seed={s}", f"study={study}", *SHORT, *more] for v in ("lstm", "gru") for s in range(seeds)
-    ]
-    return [resolve(compose(s), s) for s in said]
-
 
 def gates(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "experiments.run", *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """The run directories, without the wandb mirror."""
-    paths = (path for path in folder.glob("*-*/*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_runs_in_worker_processes_are_the_runs_made_here(tmp_path: Path) -> None:
@@ -66,7 +50,7 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
 
 def test_a_record_says_how_the_state_is_carried(tmp_path: Path) -> None:
     for task, said in (("adding", "new for every batch"), ("continual_reber", "carried from batch to batch")):
-        (run,) = run_all([resolve(compose([f"task={task}", "study=null", *SHORT[:-1]]))], workers=1, show=False)
+        (run,) = run_all([resolve(compose([f"task={task}", "study=null", *QUICK[1:]]))], workers=1, show=False)
         assert run.record["state"].startswith(said)
 
 
@@ -144,7 +128,7 @@ def test_sweep_in_memory_returns_a_row_a_run(tmp_path: Path, monkeypatch: pytest
 
 def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
     said = ["-m", "variant=NFG,gru", "init=default,chrono", "seed=range(0,2)", "study=s", "hydra.launcher.workers=2"]
-    done = gates(*said, *SHORT, cwd=tmp_path)
+    done = gates(*said, *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("not applicable: variant=no_forget_gate init=chrono") == 1
     assert "(2 of the jobs)" in done.stderr
@@ -153,12 +137,12 @@ def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
     assert sorted(r["status"] for r in records) == ["finished"] * 6
     assert len(list(tmp_path.glob("s/wandb/offline-run-*"))) == 6
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
-    again = gates(*said, *SHORT, cwd=tmp_path)
+    again = gates(*said, *QUICK, cwd=tmp_path)
     assert "6 done; to run: 0" in again.stderr
 
 
 def test_every_job_is_validated_before_the_first_starts(tmp_path: Path) -> None:
-    done = gates("-m", "seed=0,1", "train.lr=.1,-1", "study=s", *SHORT, cwd=tmp_path)
+    done = gates("-m", "seed=0,1", "train.lr=.1,-1", "study=s", *QUICK, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines() == ["error: train.lr=-1.0: a finite number above 0 is needed"]
     assert list(tmp_path.iterdir()) == []

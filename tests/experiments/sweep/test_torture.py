@@ -1,6 +1,5 @@
 """A sweep killed at random instants and started again until done ends as if nothing had happened."""
 
-import json
 import os
 import random
 import signal
@@ -8,13 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sweeps import ROOT, outcome
 
 from analysis.records.load import load
-
-ROOT = Path(__file__).parents[3]
 
 
 def start(study: Path, seeds: int, engine: str) -> "subprocess.Popen[bytes]":
@@ -49,21 +46,10 @@ def killed(sweep: "subprocess.Popen[bytes]", dice: random.Random) -> bool:
     return True
 
 
-def table(study: Path) -> tuple[Any, ...]:
-    """Every run's results, rows and weights."""
-    records = {path.parent.name: json.loads(path.read_text()) for path in study.glob("*/run.json")}
-    files = {
-        name: [(study / name / file).read_bytes() for file in ("metrics.csv", "weights.pt")]
-        for name, record in records.items()
-        if record["status"] == "finished"
-    }
-    return {name: (r["status"], r["results"], r["data_digest"]) for name, r in records.items()}, files
-
-
 def done(study: Path, seeds: int, engine: str, whole: Path) -> bool:
     """Let the sweep end; whether it is the undisturbed one."""
     assert start(study, seeds, engine).wait(timeout=600) == 0
-    assert table(study) == table(whole)
+    assert outcome(study) == outcome(whole)
     assert len(load([study]).runs) == 2 * seeds
     return not [path for path in study.glob("*/*") if path.name.startswith(".") or path.name == "checkpoint.pt"]
 

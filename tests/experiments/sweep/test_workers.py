@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from test_faults import LONGER, NO_MIRROR, ROOT, holder, jobs
+from sweeps import LONGER, NO_MIRROR, ROOT, holder, jobs
 
 import experiments
 from experiments.config.job import Job
@@ -67,7 +67,7 @@ def ended_by(sent: signal.Signals, many: list[Job], first: Callable[[int], None]
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_sweep_though_a_worker_is_stopped(tmp_path: Path, sent: signal.Signals) -> None:
-    (job,) = many = jobs(tmp_path, *UNENDING, seeds=1)
+    (job,) = many = jobs(tmp_path, *UNENDING, variants=["lstm"], seeds=1)
     ended_by(sent, many, lambda worker: os.kill(worker, signal.SIGSTOP))
     assert status_of(job) == "interrupted"
     assert (tmp_path / job.run_id / "checkpoint.pt").is_file()
@@ -76,7 +76,7 @@ def test_a_signal_ends_a_sweep_though_a_worker_is_stopped(tmp_path: Path, sent: 
 def test_a_worker_that_does_not_answer_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "GRACE", 0.5)
     monkeypatch.setattr(workers._Worker, "wind_up", lambda worker: None)
-    (job,) = many = jobs(tmp_path, *UNENDING, seeds=1)
+    (job,) = many = jobs(tmp_path, *UNENDING, variants=["lstm"], seeds=1)
     ended_by(signal.SIGTERM, many, lambda worker: os.kill(worker, signal.SIGSTOP))
     assert status_of(job) == "running"  # the same command goes on from its last checkpoint
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
@@ -101,7 +101,9 @@ def test_what_nohup_rules_out_is_not_heard() -> None:
 def test_workers_that_cannot_begin_are_no_fault_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "used_extensions", lambda: str(tmp_path / "gone"))
     with pytest.raises(WorkerError, match=r"^worker processes end before they begin \(exit code 1\).*workers=1"):
-        run_in_processes(stacks(jobs(tmp_path / "s", *UNENDING, seeds=1), 1, 1), 1, lambda event: None)
+        run_in_processes(
+            stacks(jobs(tmp_path / "s", *UNENDING, variants=["lstm"], seeds=1), 1, 1), 1, lambda event: None
+        )
     assert not (tmp_path / "s").exists()
 
 

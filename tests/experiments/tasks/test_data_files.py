@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.io
 from task_list import (
     REAL,
     build,
@@ -17,7 +16,9 @@ from task_list import (
     generator,
     idx,
     pieces,
+    rolls,
     write_arrays,
+    write_mat,
     write_mnist,
     write_pickle,
     write_text,
@@ -96,22 +97,6 @@ def test_a_permutation_is_the_same_for_every_image(tmp_path: Path) -> None:
     first = np.stack([own for own, _ in orders])
     second = np.stack([other for _, other in orders])
     assert {tuple(column) for column in first.T} == {tuple(column) for column in second.T}
-
-
-def rolls(split: str) -> list[np.ndarray[Any, Any]]:
-    """The pieces as piano rolls, key by key."""
-    return [np.array([[float(key + 21 in step) for key in range(88)] for step in piece]) for piece in pieces()[split]]
-
-
-def write_mat(folder: Path, **changes: Any) -> Path:
-    cells = {}
-    for split in ("train", "valid", "test"):
-        cells[f"{split}data"] = np.empty((1, len(rolls(split))), dtype=object)
-        for k, roll in enumerate(rolls(split)):
-            cells[f"{split}data"][0, k] = roll
-    path = folder / "music.mat"
-    scipy.io.savemat(path, cells | changes)
-    return path
 
 
 @pytest.mark.parametrize("write", [write_pickle, write_mat])

@@ -1,6 +1,5 @@
 """The wandb mirror: it shows the record row by row, makes no network call unless asked, and never stops a run."""
 
-import csv
 import json
 import os
 import subprocess
@@ -12,12 +11,12 @@ from typing import Any
 
 import pytest
 from fake_wandb import FakeServer, numbers
+from mirrored_runs import SHORT, jobs, read_back, rows_on_disk, wandb_folder, wandb_id
 
 from analysis.records import wandb_source
 from experiments.benchmark.overhead import mirror_cost
-from experiments.config.compose import compose, load_spec
+from experiments.config.compose import load_spec
 from experiments.config.job import Job
-from experiments.config.resolve import resolve
 from experiments.store.record import RunRecord
 from experiments.sweep.execute import semantics
 from experiments.sweep.plan import run_all
@@ -26,8 +25,6 @@ from experiments.tracking import failures, live
 from experiments.tracking import runs as wandb_runs
 
 ROOT = Path(__file__).parents[3]
-SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
-SHORT += ["task=adding", "task.length=10", "engine=reference"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,34 +37,6 @@ def own_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
     yield
     wandb.teardown()
-
-
-def jobs(study: Path, mode: str = "offline", variants: tuple[str, ...] = ("lstm",), seeds: int = 2) -> list[Job]:
-    said = [[f"variant={v}", f"seed={s}", f"study={study}", *SHORT] for v in variants for s in range(seeds)]
-    return [resolve(compose([*words, f"record.wandb.mode={mode}"]), words) for words in said]
-
-
-def rows_on_disk(job: Job) -> list[dict[str, float]]:
-    """metrics.csv, without the empty cells."""
-    assert job.folder is not None
-    with (job.folder / "metrics.csv").open() as file:
-        return [{key: float(cell) for key, cell in row.items() if cell} for row in csv.DictReader(file)]
-
-
-def wandb_id(job: Job) -> str:
-    assert job.study is not None
-    return wandb_content.run_id({"run_id": job.run_id, "semantics": semantics(job)}, job.study)
-
-
-def wandb_folder(job: Job) -> Path:
-    assert job.study is not None
-    return wandb_runs.folders(job.study)[wandb_id(job)]
-
-
-def read_back(job: Job) -> wandb_source.Mirrored:
-    wandb_runs.settle()
-    (path,) = wandb_folder(job).glob("*.wandb")
-    return wandb_source.parsed(path)
 
 
 def sync(server: FakeServer, line: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_mirror import jobs, read_back, rows_on_disk, wandb_folder
-from test_mirror import numbers as plain
+from fake_wandb import numbers as plain
+from mirrored_runs import SHORT, jobs, read_back, rows_on_disk, wandb_folder
 
 from experiments.config.schema import ConfigError, wandb_mode
 from experiments.push import main as push
@@ -192,8 +192,6 @@ LONG = [
 def test_a_name_too_long_for_a_file_is_shortened_and_stays_unique(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from test_mirror import SHORT
-
     from experiments.config.compose import compose
     from experiments.config.resolve import resolve
 
