@@ -42,6 +42,9 @@ class Options:
     variants: list[str] = field(default_factory=list, metadata=about("show these, in this order; all unless given"))
     labels: list[str] = field(default_factory=list, metadata=about("what to call them, one for each of variants="))
     tasks: list[str] = field(default_factory=list, metadata=about("show these; all unless given"))
+    figures: list[str] = field(
+        default_factory=list, metadata=about("draw these; unless given all that make sense, but for seconds")
+    )
     width: Width = field(default=Width.page, metadata=about("figures as wide as a paper's column or page"))
     why: str = field(
         default="", metadata=about("print what is behind a number, TABLE:ROW/COLUMN (scores:LSTM/adding); no report")
@@ -59,6 +62,7 @@ def report(options: Options) -> None:
         variants=options.variants,
         labels=options.labels,
         tasks=options.tasks,
+        figures=options.figures,
         width=options.width.value,
         strict=options.strict,
         extensions=options.extensions,

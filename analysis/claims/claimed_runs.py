@@ -1,4 +1,4 @@
-"""What the claims of a study say of the task of each run, for figures (analysis/claims/effects.py)."""
+"""What the claims of a study say of the task of each run, for figures and tables (analysis/claims/effects.py)."""
 
 import math
 from collections.abc import Iterable
@@ -11,14 +11,16 @@ from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, sc
 from analysis.claims.frozen_study import CHOICES, FrozenStudy
 from analysis.claims.gathering import tasks_of
 
+STEPS, STOPS = "claim.steps", "config.resolved.train.stop_at_solved"
+
 
 def with_claims(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFrame:
-    """The runs with what the claims of their study say of their task, for figures (analysis/claims/effects.py).
+    """The runs with what the claims of their study say of their task.
 
     claim.metric, claim.scale: of the first claim about the arm on the task, else about the task; claim.least: the bound
     of higher and lower; claim.margin: that of the same, as one writes them; claim.own: what claims compare the arm
-    with, as identities. A claim about the change between two tasks says of the difference on one only what it is
-    measured in. Missing for runs of no frozen study.
+    with, as identities; claim.steps: whether any claim about the task is of steps to solve. A claim about the change
+    between two tasks says of the difference on one only what it is measured in. Missing for runs of no frozen study.
     """
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for study in studies:
@@ -30,15 +32,22 @@ def with_claims(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFr
             partners = {name for one in own for name in (one.arm, one.claim.baseline)} - {cell.arm}
             others = [one for one in study.cells if one.task == cell.task and one.arm in partners]
             against = frozenset(one.at(choice).identity for one in others for choice in CHOICES)
+            steps = any(one.claim.metric == "steps" for one in about)
             for identity in {cell.at(choice).identity for choice in CHOICES} if about else set():
-                found[study.study, identity] = (*said((own or about)[0].claim, wanted), against)
+                found[study.study, identity] = (*measure((own or about)[0].claim, wanted), against, steps)
     keys = zip(runs["study"], runs["arm"], strict=True)
-    rows = [found.get(key, (None, None, math.nan, math.nan, None)) for key in keys]
-    columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own"]
+    rows = [found.get(key, (None, None, math.nan, math.nan, None, False)) for key in keys]
+    columns = ["claim.metric", "claim.scale", "claim.least", "claim.margin", "claim.own", STEPS]
     return runs.join(pd.DataFrame(rows, columns=columns, index=runs.index))
 
 
-def said(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
+def about_steps(runs: pd.DataFrame) -> bool:
+    """Whether steps to solve are what these runs of a task were made for: a claim says so, or they stop when solved."""
+    flags = [runs[column] for column in (STEPS, STOPS) if column in runs]
+    return any((flag == True).any() for flag in flags)  # noqa: E712  None and NaN are neither
+
+
+def measure(claim: Claim, wanted: Iterable[Comparison]) -> tuple[str, str, float, float]:
     """The metric and scale of a claim, the bound of higher and lower, the margin of the same, on one task alone."""
     if claim.against:
         claim = replace(claim, against=None, expect="higher", margin=None)

@@ -42,24 +42,22 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     scored = scored[[column for column in scored if not str(column).startswith(UNUSED) or column in USED]]
     rows = []
     for task, panel in scored.groupby("task"):
-        cells = {str(name): cell for name, cell in panel.groupby("name")}
-        for name in cells:
-            baseline = opposite(panel, name)
-            if baseline is not None:
-                row = compared(cells[name], cells[baseline], stated(cells[name], cells[baseline], panel))
-                rows.append({"task": task, "name": name, "baseline": baseline, **row})
+        cells = {str(name): cell.set_index("seed") for name, cell in panel.groupby("name")}
+        for name, baseline in opposites(panel).items():
+            row = compared(cells[name], cells[baseline], stated(cells[name], cells[baseline], panel))
+            rows.append({"task": task, "name": name, "baseline": baseline, **row})
     found = pd.DataFrame([row for row in rows if row.get("pairs")], columns=COLUMNS)
     found = found.assign(p_adjusted=many_comparisons.holm(found["p"]))
     return found.assign(verdict=found["verdict"].where(found["p_adjusted"] <= 1 - estimates.LEVEL, "undecided"))
 
 
-def opposite(panel: pd.DataFrame, name: str) -> str | None:
-    """The row of the complete LSTM to compare `name` with: the one with its settings if there are several."""
+def opposites(panel: pd.DataFrame) -> dict[str, str]:
+    """Row -> the row of the complete LSTM to compare it with: the one with its settings if there are several."""
     base = order.baselines(panel, order.rows(panel))
-    if name in base:
-        return None
-    suffix = name.partition(" (")[2]
-    return next((row for row in base if row.partition(" (")[2] == suffix), base[0] if len(base) == 1 else None)
+    by_settings = {row.partition(" (")[2]: row for row in reversed(base)}
+    alone = base[0] if len(base) == 1 else None
+    found = {name: by_settings.get(name.partition(" (")[2], alone) for name in sorted(set(map(str, panel["name"])))}
+    return {name: row for name, row in found.items() if row is not None and name not in base}
 
 
 def stated(cell: pd.DataFrame, baseline: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
@@ -75,11 +73,11 @@ def stated(cell: pd.DataFrame, baseline: pd.DataFrame, panel: pd.DataFrame) -> d
 
 
 def compared(cell: pd.DataFrame, baseline: pd.DataFrame, said: dict[str, Any]) -> dict[str, Any]:
-    """The paired difference of two rows of one task; nothing if no seed of theirs saw the same data."""
-    both = cell.merge(baseline[["seed", "data_digest"]].dropna(), on=["seed", "data_digest"])[["seed"]]
+    """The paired difference of two rows of one task, by seed; nothing if no seed of theirs saw the same data."""
+    both = cell.index[cell["data_digest"].eq(baseline["data_digest"].reindex(cell.index))]
     if both.empty or said.get("metric", "score") not in DRAWN:
         return {}
-    first, second = (rows.set_index("seed").loc[both["seed"]] for rows in (cell, baseline))
+    first, second = cell.loc[both], baseline.loc[both]
     lower = cell["task.direction"].iloc[0] == "min"
     positive = lower and min(first["score"].min(), second["score"].min()) > 0
     scale = "ratio" if positive else "difference"

@@ -10,6 +10,7 @@ from analysis.statistics import solving
 from analysis.statistics.outcomes import Array, Flags, Outcomes, less
 
 LOSS, BUDGET = "results.final.eval/loss", "config.resolved.train.steps"
+OF_STEPS = ", steps to solve"  # what follows the name of a task where its steps to solve are shown
 MEMORY, CHANCE_LOSS = "results.final.memory/median", "task.chance_loss"
 
 

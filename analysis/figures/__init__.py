@@ -6,6 +6,10 @@ one is adding a file. A figure is a module whose docstring opens with the questi
     numbers(runs, curves) -> DataFrame      exactly what it draws, of all panels; empty: the figure makes no sense here
     draw(on: Panel) -> Axes                 one panel, of these numbers alone; computes nothing, saves nothing
 
+and may have
+
+    remark(numbers) -> str                  what to add to the caption, without a full stop; nothing: ""
+
 `runs` and `curves` are the frames of analysis.records.load, whole. `numbers` has the columns `task` (the panel) and
 `name` (the variant) at least. Modules that begin with `_` are what figures share, and are used in this folder only; the
 names below are for pages, notebooks and figures of your own.

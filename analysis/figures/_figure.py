@@ -17,6 +17,7 @@ class Layout(NamedTuple):
     share_y: bool = False  # whether panels side by side have one y axis
     base: float = 2.2  # inches that a panel needs
     row: float = 0.0  # inches besides, for each name of the fullest panel
+    unasked: bool = True  # whether a report has it without being asked for it by name
 
     def height(self, numbers: pd.DataFrame) -> float:
         """Inches that one panel needs."""

@@ -12,7 +12,7 @@ from analysis.claims.effects import against_baseline
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._text import folded
 from analysis.records.arms import natural
-from analysis.statistics.many_comparisons import seeds_needed
+from analysis.statistics.many_comparisons import seeds_needed, too_few_seeds
 
 LAYOUT = Layout(order=10, base=0.9, row=0.26)
 CAPTION = (
@@ -51,15 +51,21 @@ def draw(on: Panel) -> Axes:
     ax.set_xticklabels([folded(column) for column in columns], rotation=30, ha="right")
     ax.set_yticklabels([folded(name) for name in rows], rotation=0)
     ax.tick_params(length=0)
-    if not numbers["claimed"].all():
-        ax.set_xlabel(unclaimed(numbers), fontsize=7)
+    ax.set_xlabel("\n".join(filter(None, [unclaimed(numbers), remark(numbers)])), fontsize=7)
     return ax
 
 
 def unclaimed(numbers: pd.DataFrame) -> str:
     """How many cells no claim is about, and how many seeds a study would take that claims as many comparisons."""
     cells, free = len(numbers), int((~numbers["claimed"].astype(bool)).sum())
-    return f"({free} of {cells} cells are in no claim: one about {cells} takes {seeds_needed(cells)} seeds or more)"
+    needed = f"one about {cells} takes {seeds_needed(cells)} seeds or more"
+    return f"({free} of {cells} cells are in no claim: {needed})" if free else ""
+
+
+def remark(numbers: pd.DataFrame) -> str:
+    """Whether there are seeds enough to decide any cell, however clear the runs are."""
+    undecided = (numbers["verdict"] == "undecided").all()
+    return too_few_seeds(int(numbers["pairs"].max()), len(numbers), "cells") if undecided else ""
 
 
 def texts(numbers: pd.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.claims.effects import opposite
+from analysis.claims.effects import opposites
 from analysis.figures import _theme
 from analysis.figures._axes import name_rows
 from analysis.figures._figure import Layout, Panel
@@ -28,11 +28,9 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for task, panel in counted.scored(runs).groupby("task"):
         cells = {str(name): cell for name, cell in panel.groupby("name")}
-        for name, cell in cells.items():
-            baseline = opposite(panel, name)
-            if baseline is not None:
-                won = wins(cell, cells[baseline])
-                rows.append((ALL, name, baseline, str(task), len(cell), len(cells[baseline]), won))
+        for name, baseline in opposites(panel).items():
+            won = wins(cells[name], cells[baseline])
+            rows.append((ALL, name, baseline, str(task), len(cells[name]), len(cells[baseline]), won))
     found = pd.DataFrame(rows, columns=COLUMNS[:-1])
     return found.assign(mean=found.groupby("name")["probability"].transform("mean"))
 

@@ -5,6 +5,8 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.claims.claimed_runs import about_steps
+from analysis.claims.measures import OF_STEPS
 from analysis.figures._axes import logarithmic, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._legends import legend, mark
@@ -17,7 +19,8 @@ CAPTION = (
     "seeds, small points are the seeds. Of a study that was tuned these are its tuning runs, other seeds than "
     "those reported elsewhere; a ring marks the rate with which the variant is reported. A ring at the end of a "
     "line says that a wider grid might have served the variant better. A diverged run is worse than every other: it "
-    "stands at the worst of the others and of chance."
+    "stands at the worst of the others and of chance. Of a task that is about steps to solve a second panel has these; "
+    "a run that never solves stands at its budget, which is the least that it takes."
 )
 MARKED = 6  # learning rates that are marked on the axis, at most
 RATE = "config.resolved.train.lr"
@@ -35,8 +38,17 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     chosen = merged[merged["phase"] == "confirm"].groupby(["task", "name"])["learning_rate"].first().rename("chosen")
     rows = rows.join(chosen, on=["task", "name"])
     rows = rows[rows.groupby(["task", "name"])["learning_rate"].transform("nunique") > 1]
+    rows = pd.concat([rows, solving(rows, merged)])
     rows = rows.assign(median=rows.groupby(["task", "name", "learning_rate"])["value"].transform("median"))
     return rows[COLUMNS].sort_values(["task", "name", "learning_rate", "seed"])
+
+
+def solving(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The same runs with their steps to solve, of the tasks that are about these."""
+    about = [task for task, panel in runs.groupby("task") if about_steps(panel)]
+    timed = rows[rows["task"].isin(about)]
+    steps = timed["results.steps_to_solve"].where(timed["solved"], timed["config.resolved.train.steps"])
+    return timed.assign(task=timed["task"] + OF_STEPS, value=steps)
 
 
 def draw(on: Panel) -> Axes:
@@ -48,8 +60,11 @@ def draw(on: Panel) -> Axes:
     for level, (_, row) in zip(levels, chosen.iterrows(), strict=True):
         colour = looks[row["name"]].colour
         ax.plot(row["learning_rate"], level, "o", ms=8, mfc="none", mec=colour, gid=f"chosen:{row['name']}")
-    reference(ax, scored, "y")
-    scale(ax, scored, rows["value"], "y")
+    if scored.empty:  # steps to solve
+        ax.set_ylabel("steps to solve\nlower is better")
+    else:
+        reference(ax, scored, "y")
+        scale(ax, scored, rows["value"], "y")
     logarithmic(ax, "x")
     rates = sorted(rows["learning_rate"].unique())
     rates = rates[:: math.ceil(len(rates) / MARKED)]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.claims.measures import OF_STEPS
 from analysis.figures._axes import logarithmic
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._legends import legend
@@ -35,7 +36,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     steps = merged["results.steps_to_solve"].where(merged["solved"], merged["config.resolved.train.steps"])
     solving = merged.assign(value=steps, chance=np.nan, label="steps to solve\nlower is better")
     solving = solving[solving["solved"].groupby(solving["task"]).transform("any")]
-    rows = pd.concat([scores, solving.assign(task=solving["task"] + ", steps to solve")])
+    rows = pd.concat([scores, solving.assign(task=solving["task"] + OF_STEPS)])
     rows = rows.assign(median=rows.groupby(["task", "name", "length"])["value"].transform("median"))
     return rows[COLUMNS].sort_values(["task", "name", "length", "seed"])
 

@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._medians import against, costs
 
-LAYOUT = Layout(order=90, together=8)
+LAYOUT = Layout(order=90, together=8, unasked=False)  # a machine is seldom quiet for all runs alike
 CAPTION = (
     "The task's own measure at the end of training against the seconds that training took, on the machine and "
     "engine that the run records name; runs that were trained together in one batched program share its time. "
+    "Seconds of runs beside which a machine did other things do not compare, and no record says so. "
     "Large markers: medians over seeds; small points: seeds. All variants had the same budget in steps."
 )
 

@@ -17,9 +17,10 @@ from analysis.claims.frozen_study import FILE, FrozenStudy, UnreadableStudyError
 from analysis.claims.verdicts import Verdict, judge, table
 from analysis.common import escaping
 from analysis.common.command_line import CommandError
+from analysis.figures import PAGE
 from analysis.pages import formats, listings, tables
 from analysis.pages.contents import contents
-from analysis.pages.drawings import drawings
+from analysis.pages.drawings import drawings, refuse_unknown
 from analysis.pages.macros import key, macros
 from analysis.pages.provenance import explain
 from analysis.pages.report_folder import refuse_foreign, write
@@ -38,7 +39,8 @@ class Request:
     variants: Sequence[str] = ()
     labels: Sequence[str] = ()
     tasks: Sequence[str] = ()
-    width: float = figures.PAGE  # of a figure, in inches
+    figures: Sequence[str] = ()
+    width: float = PAGE  # of a figure, in inches
     strict: bool = False
     extensions: Sequence[str] = ()
 
@@ -56,6 +58,7 @@ def gather(asked: Request) -> Gathered:
     """What a report is made of; CommandError for whatever cannot be read or does not exist."""
     studies, damaged = frozen(asked.studies, asked.strict)
     figures.use_extensions(asked.extensions)
+    refuse_unknown(asked.figures)
     everything = load(asked.studies, asked.strict)
     everything = dataclasses.replace(everything, skipped=sorted(everything.skipped + damaged))
     current = functools.reduce(lambda runs, study: study.current(runs), studies, everything.runs)
@@ -117,7 +120,7 @@ def fill(folder: Path, records: Records, verdicts: list[Verdict], asked: Request
     studies = counted.reported(records.runs).groupby(["task", "name"])["study"].agg(key)
     write_tables(folder / "tables", scores, studies.to_dict(), verdicts)
     (folder / "figures").mkdir()
-    drawn = drawings(folder / "figures", records, asked.width, asked.extensions)
+    drawn = drawings(folder / "figures", records, asked.width, asked.extensions, asked.figures)
     content = contents(records, scores, verdicts, drawn)
     source = jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
     pages = jinja2.Environment(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.common import resources
+from analysis.common.command_line import CommandError, nearest
 from analysis.figures import Drawing
 from analysis.pages.formats import write_csv
 from analysis.records import counted, order
@@ -21,10 +22,16 @@ WORKERS = 3
 MOST = 60  # names from which on a figure would say nothing: the draws of a random search
 
 
-def drawings(folder: Path, records: Records, width: float, extensions: Sequence[str]) -> list[dict[str, str]]:
-    """Write every figure that makes sense, and what the pages say about it; of many runs in several processes."""
+def drawings(
+    folder: Path, records: Records, width: float, extensions: Sequence[str], asked: Sequence[str]
+) -> list[dict[str, str]]:
+    """Write the figures and return what the pages say about each; of many runs in several processes.
+
+    asked: the names of figures; none: all that a report has unasked, as far as they make sense. Raises CommandError for
+    one that is asked for and does not.
+    """
     figures.use_extensions(extensions)
-    names = list(figures.discover())
+    names = [name for name, figure in figures.discover().items() if (name in asked if asked else figure.LAYOUT.unasked)]
     workers = min(WORKERS, resources.cores())
     if len(records.runs) < MANY or workers == 1:
         made = [draw(folder, records, width, name) for name in names]
@@ -32,7 +39,18 @@ def drawings(folder: Path, records: Records, width: float, extensions: Sequence[
         users = (figures.use_extensions, (extensions,))
         with ProcessPoolExecutor(workers, get_context("spawn"), *users) as pool:
             made = list(pool.map(partial(draw, folder, records, width), names))
+    for name, texts in zip(names, made, strict=True):
+        if asked and not texts:
+            raise CommandError(f"figures={name}: these runs have nothing that it could draw")
     return [texts for texts in made if texts]
+
+
+def refuse_unknown(asked: Sequence[str]) -> None:
+    """Raise CommandError if there is no such figure."""
+    known = list(figures.discover())
+    for name in asked:
+        if name not in known:
+            raise CommandError(f"figures={name}: there is no such figure{nearest(name, known)}")
 
 
 def draw(folder: Path, records: Records, width: float, name: str) -> dict[str, str]:
@@ -46,7 +64,11 @@ def draw(folder: Path, records: Records, width: float, name: str) -> dict[str, s
     write_csv(numbers, folder / f"{name}.csv")
     picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
     title = name.replace("_", " ").capitalize()
-    texts = {"question": figures.question(figure), "caption": figure.CAPTION}
+    remark = figure.remark(numbers) if hasattr(figure, "remark") else ""
+    texts = {
+        "question": figures.question(figure),
+        "caption": f"{figure.CAPTION} {remark}." if remark else figure.CAPTION,
+    }
     alt = alternative(name, figure, numbers, records.runs)
     return {"name": name, "title": title, **texts, "alt": alt, "data": f"data:image/png;base64,{picture}"}
 

@@ -28,6 +28,7 @@ HEAD = r"""% One macro per number: \gates{study/task/row/column}
 """
 SCORES = ["n", "solved", "diverged", "missing", "median", "smallest", "largest", "low", "high", "chance", "solved_from"]
 SCORES += ["hidden_size", "parameters", "steps", "seconds"]
+STEPS = ["steps_to_solve", "steps_to_solve_low", "steps_to_solve_high"]  # infinite where a seed has not solved
 CLAIM = ["estimate", "low", "high", "p_adjusted"]
 
 
@@ -75,6 +76,10 @@ def numbers(
         for column in SCORES:
             if not pd.isna(row[column]):
                 yield f"{place}/{column}", spelled(float(row[column]))
+        for column in STEPS:
+            if not pd.isna(row[column]):
+                bound = column == STEPS[0] and row["steps_to_solve_most"] > row[column]
+                yield f"{place}/{column}", at_least(bound) + spelled(float(row[column]), "unsolved")
     for place, verdict in numbered(verdicts):
         yield f"{place}/verdict", verdict.verdict
         for column in CLAIM:
@@ -91,6 +96,10 @@ def numbered(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
     for verdict in verdicts:
         counts[verdict.study] += 1
         yield f"{key([verdict.study])}/claim/{counts[verdict.study]}", verdict
+
+
+def at_least(bound: bool) -> str:
+    return r"\ensuremath{\geq}" if bound else ""
 
 
 def spelled(value: float, infinite: str = "diverged") -> str:

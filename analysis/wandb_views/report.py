@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.claims.claimed_runs import with_claims
 from analysis.claims.frozen_study import FrozenStudy
 from analysis.claims.verdicts import Verdict, judge
 from analysis.common.escaping import in_markdown
@@ -24,7 +25,9 @@ def report(records: Records, project: str, entity: str, study: str) -> Any:
     _, wr = panels.library()
     frozen = FrozenStudy.read(study)
     verdicts = judge(records, frozen) if frozen else []
-    records = dataclasses.replace(records, runs=frozen.current(records.runs)) if frozen else records
+    studies = [frozen] if frozen else []
+    current = frozen.current(records.runs) if frozen else records.runs
+    records = dataclasses.replace(records, runs=with_claims(current, studies))
     runset = wr.Runset(entity, project if entity else "", "arms", filters="Metric('JobType') == 'aggregate'")
     return wr.Report(
         project=project,
@@ -63,4 +66,5 @@ def scored(records: Records) -> str:
     """The table of scores in markdown; a study without a score says so."""
     if counted.scored(records.runs).empty:
         return "No run has a score yet."
-    return f"{markdown(tables.wide(tables.scores(records.runs)))}\n\n{tables.NOTE}"
+    scores = tables.scores(records.runs)
+    return f"{markdown(tables.wide(scores))}\n\n{tables.note(scores)}"

@@ -326,6 +326,45 @@ def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
     assert cells == shown
     assert ax.get_xlabel() == "(3 of 3 cells are in no claim: one about 3 takes 7 seeds or more)"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["peephole", "GRU"]
+    assert heat_map.remark(heat_map.numbers(loaded.runs, loaded.curves)) == ""
+
+
+def test_a_heat_map_says_when_no_run_could_have_decided_a_cell(tmp_path):
+    for seed in range(6):
+        for place, variant in enumerate(("lstm", "gru", "peephole", "no_forget_gate")):
+            for task in ("adding", "digits"):
+                records.write(tmp_path / "demo", variant, task, seed=seed, results__score=0.1 + 0.2 * place)
+    loaded = load([tmp_path / "demo"])
+    text = "6 seeds cannot decide 6 cells, 8 can"
+    assert heat_map.remark(heat_map.numbers(loaded.runs, loaded.curves)) == text
+    assert draw(heat_map, loaded).get_xlabel().endswith(text)
+
+
+def test_rows_are_put_in_order_once_a_task(tmp_path, monkeypatch):
+    records.write_study(tmp_path / "demo", ("lstm", *(f"cell{number}" for number in range(9))), seeds=2)
+    loaded, calls, rows = load([tmp_path / "demo"]), [], order.rows
+    monkeypatch.setattr(order, "rows", lambda runs: calls.append(len(runs)) or rows(runs))
+    assert len(heat_map.numbers(loaded.runs, loaded.curves)) == 18
+    assert len(improvement.numbers(loaded.runs, loaded.curves)) == 18
+    assert len(calls) == 4
+
+
+def test_the_learning_rates_of_a_study_on_steps_have_a_panel_of_them(tmp_path):
+    for rate, step in ((0.001, None), (0.01, 200), (0.1, 100)):
+        for seed in range(3):
+            solved = {"results__solved": step is not None, "results__steps_to_solve": step}
+            same = {"train__lr": rate, "train__stop_at_solved": True, **solved}
+            records.write(tmp_path / "demo", seed=seed, **same)
+            records.write(tmp_path / "demo", "gru", "digits", seed=seed, train__lr=rate, **solved)  # on scores
+    loaded = load([tmp_path / "demo"])
+    assert order.tasks(learning_rates.numbers(loaded.runs, loaded.curves)) == [
+        "adding",
+        "adding, steps to solve",
+        "digits",
+    ]
+    ax = draw(learning_rates, loaded, task="adding, steps to solve")
+    np.testing.assert_allclose(drawn(ax)["LSTM"], [[0.001, 300], [0.01, 200], [0.1, 100]])
+    assert ax.get_ylabel() == "steps to solve\nlower is better"
 
 
 def test_different_data_is_in_no_cell_of_the_heat_map(tmp_path):

@@ -514,3 +514,51 @@ def test_tuned_settings_are_shown_with_what_was_tried(tmp_path, quick):
         ["adding", "LSTM", "train.lr", "0.01", "0.001, 0.01, 0.1", ""],
     ]
     assert "at the edge of the grid" in Page(make(study, tmp_path / "out")["index.html"].decode()).text
+
+
+def test_steps_to_solve_stand_in_the_table_of_a_study_on_steps(tmp_path, one_figure):
+    for variant, steps in (("lstm", (100, 200, 200, 300, 100, 200)), ("gru", (100, None, None, None, None, 300))):
+        for seed, step in enumerate(steps):
+            solved = {"results__solved": step is not None, "results__steps_to_solve": step}
+            records.write(tmp_path / "demo", variant, seed=seed, train__stop_at_solved=True, **solved)
+            records.write(tmp_path / "demo", variant, "digits", seed=seed, **solved)
+    made = make(tmp_path / "demo", tmp_path / "out")
+    for page in ("index.html", "report.md"):
+        text = re.sub(r"<[^>]*>|\s+", " ", made[page].decode())
+        assert text.count("adding, steps to solve") == 1
+        assert "digits, steps to solve" not in text
+        assert re.search(r"200 +\[100, 300\] 6 of 6 solved", text)
+        assert re.search(r"≥ 300 +\[100, ≥ 300\] 2 of 6 solved", text)
+    table = pd.read_csv(tmp_path / "out" / "tables" / "scores.csv").set_index(["task", "name"])
+    columns = ["steps_to_solve", "steps_to_solve_most", "steps_to_solve_low", "steps_to_solve_high", "budget"]
+    for task in ("adding", "digits"):
+        assert list(table.loc[(task, "LSTM"), columns]) == [200, 200, 100, 300, 300]
+        assert list(table.loc[(task, "GRU"), columns]) == [300, math.inf, 100, math.inf, 300]
+    numbers = made["tables/numbers.tex"].decode()
+    assert r"gates/demo/adding/LSTM/steps_to_solve\endcsname{200}" in numbers
+    assert r"gates/demo/adding/GRU/steps_to_solve\endcsname{\ensuremath{\geq}300}" in numbers
+    assert r"gates/demo/adding/GRU/steps_to_solve_high\endcsname{unsolved}" in numbers
+
+
+def test_a_task_without_threshold_has_no_steps_to_solve(tmp_path):
+    records.write(tmp_path / "demo", task__solved=None, train__stop_at_solved=True)
+    table = tables.scores(load([tmp_path / "demo"]).runs)
+    assert table["steps_to_solve"].isna().all()
+    assert tables.wide(table).loc["LSTM", "adding, steps to solve"] == "–"
+
+
+def test_only_the_figures_that_are_asked_for_are_drawn(tmp_path, capsys):
+    for seed in range(2):
+        records.write(tmp_path / "demo", seed=seed, timing__seconds=seed + 1)
+    asked = [f"study={tmp_path / 'demo'}", f"out={tmp_path / 'out'}"]
+    assert report.main([*asked, "figures=scores,seconds"]) == 0
+    assert {path.name for path in (tmp_path / "out" / "figures").glob("*.csv")} == {"scores.csv", "seconds.csv"}
+    assert report.main(asked) == 0
+    assert not (tmp_path / "out" / "figures" / "seconds.csv").exists()
+    assert (tmp_path / "out" / "figures" / "learning_curves.csv").exists()
+    before = content(tmp_path / "out")
+    for names, reason in (("score", "there is no such figure"), ("scores,memory", "nothing that it could draw")):
+        capsys.readouterr()
+        assert report.main([*asked, f"figures={names}"]) == 2
+        assert reason in capsys.readouterr().err
+    assert content(tmp_path / "out") == before
