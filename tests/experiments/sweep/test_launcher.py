@@ -15,9 +15,10 @@ from experiments.sweep.launcher import register
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
 WITH_LAUNCHER = """\
 import runpy, sys
-from experiments import configs, launcher
-configs.register_schema()
-launcher.register()
+from experiments.config.hydra_setup import register_schema
+from experiments.sweep.launcher import register
+register_schema()
+register()
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
