@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from slurm_node import answers, whole_cluster
 
-from experiments.main import COMMANDS
 from experiments.show import family_table
+from gates.__main__ import COMMANDS
 from lstm_variants.catalogue import variants
 
 ROOT = Path(__file__).parents[1]
@@ -117,7 +117,7 @@ def test_links_in_the_pages_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches(command: str) -> None:
-    code = f"import sys; sys.argv = ['gates', {command!r}, '--help']; from experiments.main import main; main()"
+    code = f"import sys; sys.argv = ['gates', {command!r}, '--help']; from gates.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "python -m" in done.stdout

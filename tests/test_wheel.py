@@ -16,7 +16,7 @@ import pytest
 from experiments.store import record
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("lstm_variants", "experiments", "analysis")
+PACKAGES = ("lstm_variants", "experiments", "analysis", "gates")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

@@ -69,7 +69,7 @@ def seconds_per_run(runs: int, wandb: str, launcher: str = "stacked") -> float:
     with tempfile.TemporaryDirectory() as folder:
         said = [f"hydra/launcher={launcher}", f"record.wandb.mode={wandb}", f"study={folder}/study", *ONE_STEP, *axes]
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "experiments.run", "-m", *said], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "gates", "run", "-m", *said], check=True, capture_output=True)
         seconds = time.perf_counter() - started
         assert len(list(Path(folder).glob("study/*/weights.pt"))) == runs
     return seconds / runs

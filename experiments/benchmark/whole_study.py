@@ -55,7 +55,7 @@ def _ours(seeds: int, steps: int) -> float:
     axes = [f"variant={','.join(VARIANTS)}", f"train.lr={','.join(RATES)}", f"seed=range(0,{seeds})"]
     with tempfile.TemporaryDirectory() as folder:
         said = [*sizes.split(), *axes, f"train.steps={steps}", f"train.eval_every={steps // 3}", f"study={folder}/s"]
-        seconds = _timed([sys.executable, "-m", "experiments.run", "-m", "task=adding", *said])
+        seconds = _timed([sys.executable, "-m", "gates", "run", "-m", "task=adding", *said])
         made = len(list(Path(folder).glob("s/*/weights.pt")))
     assert made == len(VARIANTS) * len(RATES) * seeds, f"{made} runs"
     return seconds

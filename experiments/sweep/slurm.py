@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import sys
@@ -169,7 +170,7 @@ def _submit(tasks: Sequence[Sequence[Job]], study: Path, options: Options) -> li
     """The names of the new tasks."""
     import submitit
 
-    executor = submitit.SlurmExecutor(folder=study.resolve() / FOLDER)
+    executor = submitit.SlurmExecutor(folder=study.resolve() / FOLDER, python=interpreter())
     executor.update_parameters(**_parameters(study, options))
     shared = (used_extensions(), options.stack, options.bytes, options.requeue)
     try:
@@ -180,6 +181,12 @@ def _submit(tasks: Sequence[Sequence[Job]], study: Path, options: Options) -> li
     names = [job.job_id for job in submitted]
     hold(study, {name: [job.run_id for job in task] for name, task in zip(names, tasks, strict=True)})
     return names
+
+
+def interpreter() -> str:
+    """The words that start Python in a task: it finds modules where this process does, not in the current folder."""
+    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    return shlex.join(["env", f"PYTHONPATH={path}", sys.executable, "-P"])
 
 
 @contextlib.contextmanager

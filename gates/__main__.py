@@ -25,9 +25,13 @@ def main() -> None:
     terminal.prepare()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in COMMANDS:
-        print("gates COMMAND ...; gates COMMAND --help teaches\n")
+        print("gates COMMAND ...; gates COMMAND --help explains one\n")
         print("\n".join(f"  {command:<10} {text}" for command, (_, text) in COMMANDS.items()))
         sys.exit(terminal.finished("gates", 0 if name in ("-h", "--help") else 2))
     del sys.argv[1]
     sys.argv[0] = f"gates {name}"
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
