@@ -23,6 +23,7 @@ class Batch(NamedTuple):
         mask: (T, B), true where a step counts in loss and metrics, which no padding does; None: all but padding.
         lengths: (B,) steps of each sequence, the rest is padding; None: all are T long.
         legal: (T, B, O), true for the outputs that are possible there, on tasks that score legality.
+        events: (T, B), what the user's own data say happens at a step, as a number; 0: nothing.
     """
 
     inputs: Array
@@ -30,6 +31,12 @@ class Batch(NamedTuple):
     mask: Array | None = None
     lengths: Array | None = None
     legal: Array | None = None
+    events: Array | None = None
+
+    @property
+    def data(self) -> tuple[Array | None, ...]:
+        """What a net is trained and judged on: all but the events."""
+        return self[:-1]
 
     @property
     def counts(self) -> Array:
@@ -37,6 +44,12 @@ class Batch(NamedTuple):
         if self.mask is not None:
             return self.mask
         steps, batch_size = self.targets.shape[:2]
+        return within(np.full(batch_size, steps) if self.lengths is None else self.lengths, steps)
+
+    @property
+    def inside(self) -> Array:
+        """(T, B), true where a step is no padding."""
+        steps, batch_size = self.inputs.shape[:2]
         return within(np.full(batch_size, steps) if self.lengths is None else self.lengths, steps)
 
     def at(self, steps: Array) -> Batch:
@@ -96,6 +109,22 @@ def counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return outputs.flatten(0, 1), targets.flatten(0, 1)
     counts = torch.from_numpy(batch.counts).to(outputs.device)
     return outputs[counts], targets[counts]
+
+
+def ordinal(happens: Array, since: Array | None = None) -> Array:
+    """(T, B): the how manieth of its sequence an event is, from 1, since the last step of ``since``; 0 elsewhere."""
+    count = happens.cumsum(axis=0)
+    if since is not None:
+        before = np.maximum.accumulate(np.where(since, count - happens, 0), axis=0)
+        count = count - before
+    return np.where(happens, count, 0)
+
+
+def later(happens: Array, steps: int = 1) -> Array:
+    """(T, B): true so many steps after an event."""
+    moved = np.zeros_like(happens)
+    moved[steps:] = happens[:-steps]
+    return moved
 
 
 def joined(pieces: Array, lengths: Array, streams: int) -> Array:

@@ -31,6 +31,11 @@ class Copying(Task):
         assert self.chance_loss is not None
         return super().is_solved(metrics) and metrics["loss"] < 0.1 * self.chance_loss
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """The symbols to keep, the signal, and where the symbols are due."""
+        kept = (batch.inputs > 0) & (batch.inputs < SIGNAL)
+        return {"symbol": kept, "signal": batch.inputs == SIGNAL, "due": batch.targets > 0}
+
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:
         """Also ``recall_loss`` (chance ln 8) and ``recall_accuracy``, over the ten recalled symbols."""

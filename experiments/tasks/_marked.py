@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.tasks.base import Array, Batch, Scores, Task, counted, share
+from experiments.tasks.base import Array, Batch, Scores, Task, counted, later, ordinal, share
 
 MIN_LENGTH_1997 = 22  # so that both marks have all their places
 
@@ -24,6 +24,11 @@ class MarkedValues(Task):
     @property
     def input_size(self) -> int:
         return len(self.input_names)
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also the marks, the first and the second since the last sum was due."""
+        marks = ordinal(batch.inputs[..., 1] == 1, since=later(batch.counts))
+        return {"first mark": marks == 1, "second mark": marks == 2, **super().events(batch)}
 
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:

@@ -15,7 +15,9 @@ LAYOUT = {
     "targets": "(N, T), (N, T, O), (N,) or (N, O)",
     "split": "(N,) of train, validation, test",
     "lengths": "(N,) steps of each sequence; may be left out",
+    "events": "(N, T) numbers or texts, 0 or empty for nothing; may be left out",
 }
+OPTIONAL = ("lengths", "events")
 FETCH = f"name an .npz file with {', '.join(LAYOUT)}"
 NUMBERS = "biuf"  # numpy's kinds of truth values, whole numbers with and without sign, floats
 MOST_SYMBOLS = 1_000_000
@@ -32,6 +34,8 @@ class Content(NamedTuple):
         lengths: (N,) steps of each sequence.
         loss_kind: ``cross_entropy`` of symbols, ``mse`` of values, ``bce`` of truth values.
         labelled: whether there is one target a sequence.
+        events: (N, T) as int64: 1 for the first of ``event_names``, 0 for nothing; None without them.
+        event_names: what happens at some steps; no part of what is learned, for looking inside a net.
     """
 
     inputs: Array
@@ -40,6 +44,8 @@ class Content(NamedTuple):
     lengths: Array
     loss_kind: str
     labelled: bool
+    events: Array | None = None
+    event_names: tuple[str, ...] = ()
 
 
 class _FormatError(Exception):
@@ -69,7 +75,7 @@ def _read(path: Path) -> dict[str, Array]:
         reason = f"{key}: {error or type(error).__name__}"
         raise _FormatError(f"it cannot be read as an .npz file of plain arrays ({reason})") from error
     unknown = [name for name in names if name not in LAYOUT]
-    missing = [key for key in LAYOUT if key not in content and key != "lengths"]
+    missing = [key for key in LAYOUT if key not in content and key not in OPTIONAL]
     if missing:
         raise _FormatError(f"it has no {missing[0]}; {FETCH}")
     if unknown:
@@ -91,7 +97,8 @@ def _content(arrays: dict[str, Array]) -> Content:
     else:
         shown = _values("inputs", inputs.reshape(rows, steps, -1), inside)
     targets, loss_kind, labelled = _targets(arrays["targets"], inside)
-    return Content(shown, targets, split, lengths, loss_kind, labelled)
+    events, names = _events(arrays["events"], inside) if "events" in arrays else (None, ())
+    return Content(shown, targets, split, lengths, loss_kind, labelled, events, names)
 
 
 def _require(key: str, values: Array, holds: bool, needed: str) -> None:
@@ -120,6 +127,19 @@ def _lengths(lengths: Array, steps: int) -> Array:
     if not ((lengths >= 1) & (lengths <= steps) & (lengths == np.floor(lengths))).all():
         raise _FormatError(f"lengths must be whole numbers from 1 to {steps}")
     return lengths.astype(np.int64)
+
+
+def _events(events: Array, inside: Array) -> tuple[Array, tuple[str, ...]]:
+    """The events as numbers from 1, and their names: the texts, or ``event 3`` for a number."""
+    fits = events.shape == inside.shape and events.dtype.kind in "iubUS"
+    _require("events", events, fits, f"{inside.shape} whole numbers or texts are")
+    texts = events.dtype.kind in "US"
+    known = sorted({*events[inside].tolist()} - {0, "", b""})
+    names = [k.decode(errors="replace") if isinstance(k, bytes) else k if texts else f"event {int(k)}" for k in known]
+    codes = np.zeros(events.shape, dtype=np.int64)
+    for code, value in enumerate(known, start=1):
+        codes[(events == value) & inside] = code
+    return codes, tuple(names)
 
 
 def _targets(targets: Array, inside: Array) -> tuple[Array, str, bool]:

@@ -25,12 +25,14 @@ class Sequences(NamedTuple):
         targets: symbols (all steps,) or values (all steps, O); with ``labelled`` of the last steps only: (N, ...).
         lengths: (N,) steps of each sequence.
         labelled: whether there is one target a sequence.
+        events: (all steps,), see :class:`Batch`.
     """
 
     inputs: Array
     targets: Array
     lengths: Array
     labelled: bool = False
+    events: Array | None = None
 
     def batch(self, chosen: Array, shifts: Array | int = 0, longest: int | None = None) -> Batch:
         """The chosen sequences from step ``shifts`` on, at most ``longest`` steps of each."""
@@ -41,7 +43,8 @@ class Sequences(NamedTuple):
         places = np.where(inside, starts + np.arange(steps)[:, None], 0)
         mask = np.arange(steps)[:, None] == lengths - 1 if self.labelled else inside
         targets = self.targets[np.broadcast_to(chosen, mask.shape) if self.labelled else places]
-        return Batch(_where(inside, self.inputs[places]), _where(mask, targets), mask, lengths)
+        events = None if self.events is None else _where(inside, self.events[places])
+        return Batch(_where(inside, self.inputs[places]), _where(mask, targets), mask, lengths, events=events)
 
 
 def _where(holds: Array, values: Array) -> Array:

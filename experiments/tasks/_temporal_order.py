@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.tasks.base import Array
+from experiments.tasks.base import Array, Batch, ordinal
 
 ALPHABET = "EBabcdXY"
 PLACES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}  # in % of T
 MIN_LENGTH = 10  # so that no two symbols can fall on one place
+
+
+NAMES = ("first", "second", "third")
+
+
+def named_symbols(batch: Batch, symbols: int) -> dict[str, Array]:
+    """The X and Y of each string, in their order, and its start."""
+    start = (batch.inputs == 0) & batch.inside
+    order = ordinal((batch.inputs >= 6) & batch.inside, since=start)
+    return {"string start": start} | {f"{NAMES[k]} X or Y": order == k + 1 for k in range(symbols)}
 
 
 def ordered_strings(

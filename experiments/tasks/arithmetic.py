@@ -82,6 +82,12 @@ class Arithmetic(Task):
         one_hot = np.eye(len(ALPHABET), dtype=np.float32)[symbols[:-1]] * within(lengths, steps)[..., None]
         return Batch(np.concatenate([one_hot, mask[..., None]], axis=-1, dtype=np.float32), symbols[1:], mask, lengths)
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also the stray letters and the equals sign."""
+        symbols = np.where(batch.inside, batch.inputs[..., :-1].argmax(axis=-1), -1)
+        letters = (symbols >= 10) & (symbols < 36)
+        return {"stray letter": letters, "equals sign": symbols == ALPHABET.index("="), **super().events(batch)}
+
     def input_rows(self, inputs: Array) -> dict[str, list[str]]:
         """The character of each step."""
         return {"input": [ALPHABET[symbol] for symbol in inputs[:, :-1].argmax(axis=1)]}

@@ -10,6 +10,7 @@ inputs   (N, T) or (N, T, I)
 targets  (N, T), (N, T, O), (N,) or (N, O)
 split    (N,) of train, validation, test
 lengths  (N,) steps of each sequence; may be left out
+events   (N, T) numbers or texts, 0 or empty for nothing; may be left out
 
 Any numeric type, byte order and memory order. ``inputs``: whole numbers (N, T) are symbols; floats and truth values
 (N, T), and whatever is (N, T, I), are values. ``targets`` of every step: whole numbers (N, T) are symbols (cross
@@ -32,7 +33,7 @@ import numpy as np
 
 from experiments.tasks._npz import FETCH, LAYOUT, Content, load
 from experiments.tasks._splits import SPLITS, Sequences, SplitTask, user_path
-from experiments.tasks.base import Array
+from experiments.tasks.base import Array, Batch
 
 __all__ = ["LAYOUT", "Arrays"]
 
@@ -96,6 +97,12 @@ class Arrays(SplitTask):
         targets = self.splits["train"].targets
         return float(np.bincount(targets).max() / len(targets))
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Those that the file's ``events`` name, for looking inside a net."""
+        happens = np.zeros_like(batch.inside, dtype=np.int64) if batch.events is None else batch.events
+        named = {name: happens == code for code, name in enumerate(self.content.event_names, start=1)}
+        return named | super().events(batch)
+
     def read(self) -> Mapping[str, Sequences]:
         content, splits = self.content, {}
         for split in SPLITS:
@@ -103,7 +110,8 @@ class Arrays(SplitTask):
             inputs, targets, lengths = (part[rows] for part in (content.inputs, content.targets, content.lengths))
             inside = np.arange(inputs.shape[1]) < lengths[:, None]
             own = targets if self.labelled else targets[inside]
-            splits[split] = Sequences(inputs[inside], own, lengths, self.labelled)
+            events = None if content.events is None else content.events[rows][inside]
+            splits[split] = Sequences(inputs[inside], own, lengths, self.labelled, events)
         return splits
 
 

@@ -76,6 +76,13 @@ class AssociativeRecall(Task):
     def references(self) -> Mapping[str, Reference]:
         return {"values without their keys": Reference(1 / self.pairs, math.log(self.pairs))}
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """The pairs of key and value; a value is due at each query."""
+        steps = np.arange(len(batch.inputs))[:, None]
+        key, value = ((steps < 2 * self.pairs) & (steps % 2 == k) for k in (0, 1))
+        shape = batch.inputs.shape
+        return {"key": np.broadcast_to(key, shape), "value": np.broadcast_to(value, shape), **super().events(batch)}
+
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         half, pairs, columns = self.symbols // 2, self.pairs, np.arange(batch_size)
         keys = 1 + _distinct(generator, np.ones(half - 1), pairs, batch_size)

@@ -20,6 +20,8 @@ from experiments.tasks._batch import (
     Scores,
     counted,
     joined,
+    later,
+    ordinal,
     share,
     whole_sequences,
     within,
@@ -36,6 +38,8 @@ __all__ = [
     "TaskError",
     "counted",
     "joined",
+    "later",
+    "ordinal",
     "share",
     "whole_sequences",
     "within",
@@ -220,6 +224,14 @@ class Task:
             generator: draws what the probe needs.
         """
         return {}
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Steps at which something happens, for looking inside a net: name -> (T, B), true there, never on padding.
+
+        Unless a task says more: ``due``, the steps that count, where not all of them do.
+        """
+        inside = batch.inside
+        return {} if (batch.counts == inside).all() else {"due": batch.counts & inside}
 
     def example(self, seed: int = 0, columns: int | None = None) -> str:
         """One sample sequence with its target as aligned text, in blocks at most so many columns wide.

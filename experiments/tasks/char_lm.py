@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from experiments.tasks._splits import Sequences, SplitTask, refusal, user_path
-from experiments.tasks.base import Batch, Scores
+from experiments.tasks.base import Array, Batch, Scores
 
 FETCH = "name any text file in UTF-8"
 
@@ -92,6 +92,12 @@ class CharLm(SplitTask):
             windows = [count] if split == "train" else np.diff([*range(0, count, self.length), count])
             splits[split] = Sequences(symbols[:-1], symbols[1:], np.array(windows))
         return splits
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Spaces and ends of lines, where the text has some."""
+        named = {"space": " ", "line end": "\n"}
+        known = {name: self.alphabet.index(symbol) for name, symbol in named.items() if symbol in self.alphabet}
+        return {name: (batch.inputs == symbol) & batch.inside for name, symbol in known.items()}
 
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:

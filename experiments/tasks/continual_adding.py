@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.tasks._marked import MarkedValues, two_marks
-from experiments.tasks.base import Batch, joined
+from experiments.tasks.base import Array, Batch, joined, later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,15 @@ class ContinualAdding(MarkedValues):
     @property
     def lag(self) -> int:
         return self.longest
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also a segment's start, where a flag tells the end."""
+        found = super().events(batch)
+        if not self.flag:
+            return found
+        start = later(batch.counts) & batch.inside
+        start[0] = True
+        return {"segment start": start, **found}
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         rows = np.arange(batch_size * length)

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from experiments.tasks._reber import Grammar, embedded, legal_above
-from experiments.tasks.base import Array, Batch, Scores, Task, counted, joined, within
+from experiments.tasks.base import Array, Batch, Scores, Task, counted, joined, later, within
 
 STREAMS = 10  # of the error-free run
 CAP = 10_000  # symbols at which an error-free run stops
@@ -101,16 +101,30 @@ class ContinualReber(Task):
         inputs, targets, known, legal = (joined(piece, strings.lengths, batch_size) for piece in pieces)
         return Batch(inputs, targets, known, strings.lengths.reshape(batch_size, length).sum(axis=1), legal)
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """A string's start and end, its T or P that comes back, and where that is due."""
+        due, inner = self._outer(batch), self.markers == "inner"
+        end = later(due, 1 if inner else 2)
+        start = later(end) & batch.inside
+        start[0] = True
+        return {"string start": start, "T or P": start if inner else later(start), "due": due, "string end": end}
+
+    def _outer(self, batch: Batch) -> Array:
+        """(T, B), true where only the first T or P may follow."""
+        assert batch.legal is not None
+        t, p = self.alphabet.index("T"), self.alphabet.index("P")
+        only = batch.legal.sum(axis=-1) == 1
+        outer: Array = batch.counts & only & (batch.legal[..., t] | batch.legal[..., p])
+        return outer
+
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:
         """Also ``outer_accuracy``: where only the first T or P may follow, is its logit the larger of the two?
 
         A tie is 1/2.
         """
-        assert batch.legal is not None
         scores = super().scores(outputs, batch)
-        t, p = self.alphabet.index("T"), self.alphabet.index("P")
-        outer = batch.counts & (batch.legal.sum(axis=-1) == 1) & (batch.legal[..., t] | batch.legal[..., p])
+        t, p, outer = self.alphabet.index("T"), self.alphabet.index("P"), self._outer(batch)
         lead, is_t = counted(outputs[..., t] - outputs[..., p], batch._replace(mask=outer, targets=batch.targets == t))
         right = (torch.where(is_t, lead, -lead).sign() + 1) / 2
         scores["outer_accuracy"] = (right.double().sum().item(), right.numel())

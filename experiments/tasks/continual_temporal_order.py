@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from experiments.tasks._temporal_order import ALPHABET, MIN_LENGTH, ordered_strings
-from experiments.tasks.base import Batch, Reference, Task, joined
+from experiments.tasks._temporal_order import ALPHABET, MIN_LENGTH, named_symbols, ordered_strings
+from experiments.tasks.base import Array, Batch, Reference, Task, joined
 
 STREAMS = 10  # of the run to the first error
 CAP = 100  # strings at which such a run stops
@@ -62,6 +62,10 @@ class ContinualTemporalOrder(Task):
     @property
     def lag(self) -> int:
         return self.string_length
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also each string's start and its X and Y in their order; the class is due at its end."""
+        return named_symbols(batch, 3) | super().events(batch)
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         strings, classes, lengths = ordered_strings(generator, batch_size * length, self.string_length, symbols=3)

@@ -92,6 +92,12 @@ class Counting(Task):
         targets[..., :2] += ((symbols == 1) & inside)[..., None] & (targets[..., :2] == 0)
         return Batch(np.where(inside, symbols, 0), targets, inside, lengths)
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Where another letter begins, and where a string's end is to be told."""
+        before = np.concatenate([batch.inputs[:1], batch.inputs[:-1]])
+        turn = (batch.inputs != before) & (before > 0) & batch.inside
+        return {"new letter": turn, "end due": (batch.targets[..., -1] > 0) & batch.inside}
+
     def probe(self, run: Callable[[Batch], Tensor], generator: np.random.Generator) -> dict[str, float]:
         """``largest_n``: every n up to it is accepted; 1..100 are asked for."""
         batch = self._strings(np.arange(1, CAP + 1))

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from experiments.tasks._reber import Grammar, embedded, legal_above
-from experiments.tasks.base import Batch, Scores, Task, share, within
+from experiments.tasks.base import Array, Batch, Scores, Task, share, within
 
 LONGEST = 30  # one string in 600 is as long
 GRAMMAR = Grammar(embedded(), "BTPSXVE")
@@ -64,6 +64,12 @@ class EmbeddedReber(Task):
         inputs, targets, legal = (np.ascontiguousarray(piece.swapaxes(0, 1)) for piece in pieces)
         steps = int(lengths.max())
         return Batch(inputs[:steps], targets[:steps], within(lengths, steps), lengths, legal[:steps])
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """The T or P that comes back, and where it is due: two steps before a string's last prediction."""
+        assert batch.lengths is not None
+        steps = np.arange(len(batch.inputs))[:, None]
+        return {"T or P": np.broadcast_to(steps == 1, batch.inputs.shape), "due": steps == batch.lengths - 2}
 
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:

@@ -102,6 +102,12 @@ class NoisyLag(Task):
         inputs[0], inputs[1], inputs[last] = B, key, E
         return Batch(np.where(within(lengths, steps), inputs, 0), np.where(last, key, 0), last, lengths)
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """The x or y that is to be kept, and where it is due."""
+        kept = (batch.inputs == self.x) | (batch.inputs == self.x + 1)
+        asked = batch.counts & ((batch.targets == self.x) | (batch.targets == self.x + 1))
+        return {"x or y": kept & batch.inside, "due": asked}
+
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:
         """Also ``end_loss``, ``end_accuracy`` and ``end_strict``, where x or y is due."""

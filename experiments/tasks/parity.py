@@ -69,6 +69,10 @@ class Parity(Task):
         mask = np.arange(steps)[:, None] == lengths - 1 if self.target == "last" else inside
         return Batch(bits, np.where(mask, bits.cumsum(axis=0) % 2, 0), mask, lengths)
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also the ones."""
+        return {"one": (batch.inputs == 1) & batch.inside, **super().events(batch)}
+
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:
         """Also ``last_accuracy``: the accuracy of each sequence's last step."""

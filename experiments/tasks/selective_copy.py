@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.tasks.base import Batch, Scores, Task, whole_sequences
+from experiments.tasks.base import Array, Batch, Scores, Task, whole_sequences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,10 @@ class SelectiveCopy(Task):
         mask = np.zeros(inputs.shape, dtype=bool)
         mask[length:] = True
         return Batch(inputs, targets, mask)
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also the tokens."""
+        return {"token": (batch.inputs > 0) & (batch.inputs <= self.tokens), **super().events(batch)}
 
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:

@@ -22,8 +22,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.tasks._temporal_order import ALPHABET, MIN_LENGTH, ordered_strings
-from experiments.tasks.base import Batch, Reference, Task
+from experiments.tasks._temporal_order import ALPHABET, MIN_LENGTH, named_symbols, ordered_strings
+from experiments.tasks.base import Array, Batch, Reference, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,10 @@ class TemporalOrder(Task):
     def references(self) -> Mapping[str, Reference]:
         unknown = self.symbols - 1
         return {"only the last symbol": Reference(2.0**-unknown, unknown * math.log(2))}
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Also the X and Y in their order."""
+        return named_symbols(batch, self.symbols) | super().events(batch)
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         strings, classes, lengths = ordered_strings(generator, batch_size, length, self.symbols)

@@ -79,6 +79,10 @@ class Timing(Task):
         targets = np.where(second, (interval - SHORTEST) / SHORTEST, 0).astype(np.float32)
         return Batch(spikes[..., None], targets[..., None], second)
 
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """The first spike; the interval is due at the second."""
+        return {"first spike": (batch.inputs[..., 0] == 1) & ~batch.counts, **super().events(batch)}
+
     @torch.no_grad()
     def scores(self, outputs: Tensor, batch: Batch) -> Scores:
         """Also ``within_.49_step``: the share of intervals met within .49 steps."""

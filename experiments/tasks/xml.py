@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.tasks.base import Batch, Task, joined, within
+from experiments.tasks.base import Array, Batch, Task, joined, within
 
 ALPHABET = string.ascii_lowercase + "</>"
 CODES = np.zeros(128, dtype=np.int64)  # byte -> symbol
@@ -41,6 +41,14 @@ class Xml(Task):
     chance_loss = 2.70
     solved: ClassVar[None] = None
     lag = 100
+
+    def events(self, batch: Batch) -> dict[str, Array]:
+        """Where a tag begins that opens and one that closes, and where a tag ends."""
+        slash = (batch.inputs == ALPHABET.index("/")) & batch.inside
+        begins = (batch.inputs == ALPHABET.index("<")) & batch.inside
+        closes = np.concatenate([slash[1:], np.zeros_like(slash[:1])])
+        ends = (batch.inputs == ALPHABET.index(">")) & batch.inside
+        return {"tag opens": begins & ~closes, "tag closes": begins & closes, "tag ends": ends}
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         texts = [_document(generator) for _ in range(batch_size * length)]

@@ -107,7 +107,7 @@ class Training:
         sets = [batch for by_model in self.evaluation.values() for batch in by_model[model]]
         hasher = hashlib.sha256()
         for batch in (*first, *sets):
-            for array in batch:
+            for array in batch.data:
                 hasher.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return hasher.hexdigest()[:16]
 
