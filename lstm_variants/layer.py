@@ -251,7 +251,12 @@ class GatedRNN(nn.Module):
         return noise
 
     @contextlib.contextmanager
-    def _tapped(self, layer: int, tap: Tap) -> Iterator[None]:
+    def tapped(self, tap: Tap, layer: int = 0) -> Iterator[None]:
+        """Inside this context ``tap(slot, value)`` sees every gate value, step after step, and returns the one to use.
+
+        It sees the ``cell`` and the ``hidden`` value of a step too, of which what it returns is not used. Values are
+        (B, H), or fit that where they are one for all sequences or units; stacked models come one after another.
+        """
         self._taps[layer].append(tap)
         try:
             yield
@@ -273,7 +278,7 @@ class GatedRNN(nn.Module):
             seen[slot].append(value)
             return value
 
-        with self._tapped(layer, keep):
+        with self.tapped(keep, layer):
             y, last = self(x, state)
         models, batch = self.models or 1, last.h.shape[-2]
 
@@ -316,7 +321,7 @@ class GatedRNN(nn.Module):
             clamped[..., chosen] = torch.as_tensor(value, dtype=own.dtype, device=own.device)
             return clamped
 
-        with self._tapped(layer, replace):
+        with self.tapped(replace, layer):
             yield
 
 
