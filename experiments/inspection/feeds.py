@@ -42,7 +42,8 @@ def terms(subject: Subject, found: Sequence[Trace], layer: int, slot: str) -> Te
     if "h" in w:
         made["h"] = _recurrent(spec, slot, w, trace, h)
     if "c" in w:
-        made["c"] = w["c"] * (trace["cell"] if slot == "output" else before(trace, "cell", started(subject, layer, "c")))
+        earlier = before(trace, "cell", started(subject, layer, "c"))
+        made["c"] = w["c"] * (trace["cell"] if slot == "output" else earlier)
     if "gates" in w:
         seen = {g: before(trace, g, started(subject, layer, g)) for g in w["gates"]}
         made["gates"] = sum((seen[g] @ R.T for g, R in w["gates"].items()), start=np.zeros_like(h))

@@ -118,12 +118,9 @@ def subject(
         carried: the state in which training left the streams, fields (1, L, B, H).
     """
     chosen = _some(batches, sequences, task.carry)
-    found = [task.events(batch) for batch in chosen]
-    names = dict.fromkeys(name for one in found for name in one)
-    events = {
-        name: _laid([one.get(name, np.zeros_like(b.inside)) for one, b in zip(found, chosen, strict=True)], chosen, task)
-        for name in names
-    }
+    found = [(task.events(batch), np.zeros_like(batch.inside)) for batch in chosen]
+    names = dict.fromkeys(name for events, _ in found for name in events)
+    events = {name: _laid([own.get(name, none) for own, none in found], chosen, task) for name in names}
     batch = _one_batch(chosen, task)
     state = None
     if task.carry and carried is not None:
@@ -135,7 +132,8 @@ def subject(
 
 def _some(batches: Sequence[Batch], sequences: int | None, carry: bool) -> list[Batch]:
     """As many of the batches, and of the last one as many sequences, as make up a number of sequences."""
-    chosen, left = [], sequences or LARGEST
+    chosen: list[Batch] = []
+    left = sequences or LARGEST
     for batch in batches:
         columns = batch.inputs.shape[1]
         if left <= 0 or (carry and chosen and left < columns):
@@ -160,9 +158,10 @@ def _one_batch(chosen: Sequence[Batch], task: Task) -> Batch:
 def _laid(arrays: Sequence[Array], chosen: Sequence[Batch], task: Task) -> Array:
     """What the batches have, (T, B, ...) each, as one array: streams end to end, sequences side by side."""
     inside = [batch.inside for batch in chosen]
-    lengths = np.array([one.sum(axis=0).max() for one in inside]) if not task.carry else sum(one.sum(0) for one in inside)
     widths = [one.shape[1] for one in inside]
-    whole = np.zeros((lengths.max(), widths[0] if task.carry else sum(widths), *arrays[0].shape[2:]), arrays[0].dtype)
+    lengths = [one.sum(axis=0) for one in inside]
+    longest = np.sum(lengths, axis=0).max() if task.carry else max(one.max() for one in lengths)
+    whole = np.zeros((longest, widths[0] if task.carry else sum(widths), *arrays[0].shape[2:]), arrays[0].dtype)
     steps, column = np.zeros(whole.shape[1], dtype=np.int64), 0
     for array, valid, width in zip(arrays, inside, widths, strict=True):
         t, b = np.nonzero(valid)

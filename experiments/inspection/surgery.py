@@ -1,6 +1,6 @@
 """What is lost when a gate of the trained net is fixed at 0 or 1, at its own mean, or given its own values at random.
 
-A gate that is `shuffled` has the values that it had, at other sequences and steps: what it knew of their timing is gone.
+A gate that is `shuffled` has the values that it had, at other sequences and steps: their timing is gone.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def measured(subject: Subject, taps: Sequence[Tap | None] = ()) -> Scores:
     if task.metric in found:
         return found
     with tapped(subject.layer, taps):
-        probed = evaluation.probe(
-            lambda: OneModel(subject.layer, subject.readout), task, subject.seed, subject.carried
-        )
+        probed = evaluation.probe(lambda: OneModel(subject.layer, subject.readout), task, subject.seed, subject.carried)
     return found | {name.removeprefix("eval/"): value for name, value in probed.items()}
 
 

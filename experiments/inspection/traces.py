@@ -43,7 +43,7 @@ def hidden(subject: Subject, taps: Sequence[Tap | None] = (), copies: int = 1) -
     if subject.state is not None:
         start = type(subject.state)(*(field.repeat(1, copies, 1) for field in subject.state))
     with torch.no_grad(), tapped(subject.layer, taps):
-        y, _ = subject.layer(subject.x.repeat(1, copies, 1), start)
+        y: Tensor = subject.layer(subject.x.repeat(1, copies, 1), start)[0]
     return y
 
 
