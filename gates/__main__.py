@@ -13,6 +13,7 @@ COMMANDS = {
     "status": ("experiments.status", "what the runs of a study are doing"),
     "study": ("experiments.study", "tune, freeze, confirm, report"),
     "report": ("analysis.report", "redraw figures and tables from the records"),
+    "inspect": ("experiments.inspect", "what trained nets do, and what is lost when they are touched"),
     "push": ("experiments.push", "records to wandb, at any time"),
     "workspace": ("analysis.workspace", "wandb's views of a study, as code"),
     "show": ("experiments.show", "what a variant computes, what a task asks"),

@@ -22,7 +22,7 @@ FILES = sorted(path for package in PROJECT for path in (ROOT / package).rglob("*
 READING = ["analysis.common", "analysis.records", "analysis.statistics", "analysis.claims"]
 SHOWING = [*READING, "analysis.figures", "analysis.pages", "analysis.wandb_views"]
 FAMILY = ["lstm_variants", "lstm_variants.cells", "lstm_variants.engines"]
-MAKING = ["tasks", "config", "training", "store", "tracking", "sweep", "studies"]
+MAKING = ["tasks", "config", "training", "store", "inspection", "tracking", "sweep", "studies"]
 MAKING = [f"experiments.{name}" for name in MAKING]
 
 
@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "experiments.config": {*FAMILY, "experiments.tasks"},
     "experiments.training": {*FAMILY, *below("experiments.training", MAKING)},
     "experiments.store": {*FAMILY, *READING[:2], *below("experiments.store", MAKING)},
+    "experiments.inspection": {*FAMILY, *READING[:2], *below("experiments.inspection", MAKING)},
     "experiments.tracking": {*FAMILY, *READING[:3], *below("experiments.tracking", MAKING)},
     "experiments.sweep": {*FAMILY, *READING[:2], *below("experiments.sweep", MAKING)},
     "experiments.studies": {*FAMILY, *READING, *below("experiments.studies", MAKING)},
@@ -72,6 +73,7 @@ MORE_BESIDE = {  # where one file is one thing, and a reader looks for it by nam
     "lstm_variants": "what stands alone finds its own files",
     "experiments": "a file a command",
     "experiments.tasks": "a file a task",
+    "experiments.inspection": "a file a measure",
     "analysis.figures": "a file a figure",
 }
 CONSOLE = "gates.__main__"  # the console script `gates`: it runs the commands by their names

@@ -54,7 +54,7 @@ def resolve(config: DictConfig, overrides: Sequence[str] = (), choices: Mapping[
     difference = _difference(spec, name, task, plain, data)
     return Job(
         variant=variant,
-        init=_init(plain["init"], task, cell, hidden_size),
+        init=initial_values(plain["init"], task, cell, hidden_size),
         task_name=name,
         task=task,
         model=root.model,
@@ -109,7 +109,13 @@ def _meaningful(root: Root) -> None:
         raise refuse("train.momentum", root.train.momentum, "has a meaning with train.optimizer=sgd only")
 
 
-def _init(config: Mapping[str, Any], task: Task, cell: Cell, hidden_size: int) -> Init:
+def initial_values(config: Mapping[str, Any], task: Task, cell: Cell, hidden_size: int) -> Init:
+    """How a run's parameters start, from the ``init`` of its configuration.
+
+    Raises:
+        ConfigError, SpecError: naming the key, the value received and what is legal.
+        NotApplicableError: if it makes no sense with the cell.
+    """
     given = dict(config)
     if given.get("rule") in RULES and "max_lag" in RULES[given["rule"]].reads and given.get("max_lag") is None:
         given["max_lag"] = task.lag
