@@ -13,21 +13,24 @@ import pandas as pd
 import torch
 
 from analysis.records import versions
+from analysis.records.inside import Inside
 from analysis.records.read import UnreadableError, read_curves
 from experiments import tasks
 from experiments.config.compose import Composer, compose
 from experiments.config.extensions import rewritten, use_extensions
-from experiments.config.job import Job, NotApplicableError, distinct
+from experiments.config.job import Job, NotApplicableError, distinct, split_of
 from experiments.config.python_values import axis, words
-from experiments.config.schema import LARGEST_SWEEP, ConfigError, refuse
+from experiments.config.schema import LARGEST_SWEEP, ConfigError, Train, refuse
+from experiments.inspection import files
+from experiments.inspection.subject import OneModel
 from experiments.store.files import read_tensors
 from experiments.store.record import find, place, read
 from experiments.sweep.execute import Run, own_sources, refuse_stale
 from experiments.sweep.plan import run_all
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task, TaskError
-from experiments.training import torch_defaults
-from lstm_variants import CellSpec, GatedRNN, SpecError
+from experiments.training import evaluation, torch_defaults
+from lstm_variants import CellSpec, GatedRNN, SpecError, State
 from lstm_variants.spec import flatten
 from lstm_variants.user_folders import Folders
 
@@ -44,6 +47,7 @@ class LoadedRun:
         task: the task it was trained on.
         config: its resolved configuration.
         record: the whole run record.
+        carried: what its streams had carried when training ended, fields (1, L, B, H), if its task carries a state.
     """
 
     layer: GatedRNN
@@ -51,6 +55,49 @@ class LoadedRun:
     task: Task
     config: dict[str, Any]
     record: dict[str, Any]
+    carried: State | None = None
+
+    @torch_defaults.defaults()
+    def evaluate(self) -> dict[str, float]:
+        """The metrics of the run's own last evaluation, on its own evaluation set: ``{"eval/loss": ...}``.
+
+        They are the record's, ``record["results"]["final"]``, exactly; inside ``run.layer.clamp(...)`` they are those
+        of the clamped net. (On another kind of processor than the run's the last digits may differ.)
+
+        Raises:
+            ConfigError: if the run began its evaluation with a carried state, which an earlier version did not keep.
+        """
+        if self.task.carry and self.carried is None and self.config["train"]["steps"]:
+            raise ConfigError(
+                f"{self.record['run_id']}: an earlier version made it, which did not keep the state that its streams "
+                "carried; made again it can be evaluated"
+            )
+        train, phase = Train(**self.config["train"]), self.record["phase"]
+        network = OneModel(self.layer, self.readout)
+        seed = self.config["seed"]
+        return evaluation.everything(network, self.task, train, seed, split_of(phase), self.carried)
+
+    def inspect(self, sequences: int = files.SEQUENCES) -> Inside:
+        """What the net does and what is lost when it is touched (docs/inside.md), measured now.
+
+        Args:
+            sequences: how many of its evaluation sequences are looked at.
+
+        Returns:
+            ``.numbers`` by name, and as frames ``.traces()``, ``.events()``, ``.units()``, ``.lags()``.
+
+        Raises:
+            ConfigError: if a gate is clamped, since surgery is part of what is measured.
+        """
+        if sequences < 1:
+            raise refuse("sequences", sequences, "a whole number, 1 or more, is needed")
+        if self.layer.is_tapped:
+            raise ConfigError(
+                "inspect: a gate of the layer is clamped; surgery on the net as it is, is part of inspect"
+            )
+        phase = self.record["phase"]
+        trained = files.Trained(self.layer, self.readout, self.task, self.config, phase, self.carried)
+        return files.inspected(trained, sequences)
 
 
 def overrides(*settings: Mapping[str, Any]) -> list[str]:
@@ -197,7 +244,8 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
         numbers = {name.split(".")[2] for name in weights if name.startswith("layer.layers.")}
         if sizes != (*readout[0].shape, len(numbers)):  # before anything of that size is made
             raise ValueError("output size, hidden size and layers are others in the weights")
-        layer = GatedRNN(spec, task.input_size, *sizes[1:])
+        engine = "reference" if record["environment"].get("engine") == "reference" else "auto"
+        layer = GatedRNN(spec, task.input_size, *sizes[1:], engine=engine)
         layer.load_state_dict({k.removeprefix("layer."): v for k, v in weights.items() if k.startswith("layer.")})
     except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         if gone and isinstance(error, SpecError | TaskError):
@@ -210,7 +258,7 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
         name = resolved["task"]["name"]
         now = versions.today(spec.cell, name, settings, own_sources(spec, inits, name))
         _refuse_stale(folder, versions.outdated(record["semantics"], now))
-    return LoadedRun(layer, readout, task, resolved, record)
+    return LoadedRun(layer, readout, task, resolved, record, evaluation.carried(weights))
 
 
 def _refuse_stale(folder: Path, parts: Sequence[str]) -> None:

@@ -250,6 +250,11 @@ class GatedRNN(nn.Module):
                     noise[slot][m, :own] = torch.from_numpy(generator.logistic(size=(own, batch, width)))
         return noise
 
+    @property
+    def is_tapped(self) -> bool:
+        """Whether a clamp or another tap is in force."""
+        return any(self._taps.values())
+
     @contextlib.contextmanager
     def tapped(self, tap: Tap, layer: int = 0) -> Iterator[None]:
         """Inside this context ``tap(slot, value)`` sees every gate value, step after step, and returns the one to use.

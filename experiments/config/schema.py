@@ -118,6 +118,7 @@ class Record:
     """What is kept of a run."""
 
     weights: bool = MISSING
+    inside: bool = MISSING
     checkpoint_every: float = MISSING
     wandb: Wandb = field(default_factory=Wandb)
 

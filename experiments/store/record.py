@@ -19,6 +19,7 @@ import numpy
 import torch
 
 from analysis.common.command_line import CommandError
+from analysis.records import inside
 from analysis.records.read import SCHEMA, UnreadableError, read_content
 from experiments.config.extensions import used_extensions
 from experiments.config.identity import folder_name
@@ -50,7 +51,8 @@ class RunRecord:
             with self._storing():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._save()
-                for old in [self.folder / "metrics.csv", self.folder / "weights.pt", *self.folder.glob(".*")]:
+                files = [self.folder / name for name in ("metrics.csv", "weights.pt", inside.JSON, inside.NPZ)]
+                for old in [*files, *self.folder.glob(".*")]:
                     old.unlink(missing_ok=True)  # hidden ones are files that a kill left half written
                 self.mirror = Mirror(job, self.content)
         for row in rows:

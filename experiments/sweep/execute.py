@@ -6,7 +6,7 @@ import contextlib
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from analysis.records.versions import Version, outdated, today
 from experiments.config.job import Job, split_of
 from experiments.config.resolve import layer_parameters
 from experiments.config.schema import ConfigError
+from experiments.inspection import files
 from experiments.store.files import StorageError, storing
 from experiments.store.locks import lock
 from experiments.store.record import RunRecord, fail, find, machine, other_settings, read_checkpoint
@@ -253,8 +254,23 @@ def _close(training: Training, model: int, record: RunRecord, error: str | None)
     ended = progress.status in ("finished", "diverged")
     weights = training.weights(model) if progress.status == "finished" else None
     outcome = results(progress, training.task.metric) if ended else {}
+    if weights is not None and training.jobs[model].record.inside:
+        _look_inside(training.jobs[model], record, weights)
     record.finish(progress.status, outcome, training.seconds, weights, None if ended else error)
     return Run(record.content, record.rows, weights)
+
+
+def _look_inside(job: Job, record: RunRecord, weights: Mapping[str, torch.Tensor]) -> None:
+    """Keep what is found inside the trained net beside its record; a run whose net cannot be looked at is whole."""
+    if job.folder is None:
+        return
+    try:
+        trained = files.Trained.from_weights(weights, job.task, job.resolved, job.phase)
+        files.write(job.folder, record.content, weights, files.inspected(trained, files.SEQUENCES), files.SEQUENCES)
+    except StorageError:
+        raise
+    except Exception as error:
+        record.content["notes"].append(f"inside: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
 
 
 def _facts(training: Training, model: int) -> dict[str, Any]:

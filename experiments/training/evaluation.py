@@ -109,6 +109,19 @@ def probe(
     return {f"eval/{name}": value for name, value in found.items()}
 
 
+def everything(
+    network: Evaluated, task: Task, train: Train, seed: int, split: str, state: State | None = None
+) -> dict[str, float]:
+    """All metrics of a last evaluation of one model, at every length, as a record names them.
+
+    Args:
+        state: of the training streams, fields (1, L, B, H).
+    """
+    sets = {length: evaluation_set(task, train, seed, length, split) for length in lengths(task)}
+    by_length = {length: scores(network, task, [batches], state)[0] for length, batches in sets.items()}
+    return metrics(task, by_length) | probe(lambda: network, task, seed, state)
+
+
 def saved(state: State) -> dict[str, Tensor]:
     """A carried state of one model, fields (1, L, B, H), as it stands among the weights: (L, B, H)."""
     return {f"{CARRIED}{name}": value[0].detach().cpu().clone() for name, value in state._asdict().items()}
