@@ -34,7 +34,7 @@ def reference(ax: Axes, runs: pd.DataFrame, along: str) -> None:
     for column, label, dashes in [*levels, *shortcuts]:
         numbers = pd.to_numeric(runs[column], errors="coerce")
         for level in sorted(set(numbers[numbers.abs() < math.inf])):
-            line(level, color=_theme.FAINT, linewidth=1, dashes=dashes, label=label, zorder=1)
+            line(level, color=_theme.FAINT, linewidth=_theme.LINE, dashes=dashes, label=label, zorder=1)
             if column in named:
                 beside(ax, level, label, along)
 
@@ -51,7 +51,7 @@ def beside(ax: Axes, level: float, name: str, along: str) -> None:
         rotation=90 if upright else 0,
         ha="right",
         va="top" if upright else "bottom",
-        fontsize=6,
+        fontsize=_theme.TINY,
         color=_theme.FAINT,
         zorder=1,
     )
@@ -77,6 +77,7 @@ def logarithmic(ax: Axes, along: str) -> None:
 def name_rows(ax: Axes, names: Iterable[str]) -> None:
     """One row per name, from the top."""
     texts = [folded(name) for name in names]
-    ax.set_yticks(range(len(texts)), texts, fontsize=6 if any("\n" in text for text in texts) else 8, linespacing=0.9)
+    size = _theme.TINY if any("\n" in text for text in texts) else _theme.TEXT
+    ax.set_yticks(range(len(texts)), texts, fontsize=size, linespacing=0.9)
     ax.set_ylim(len(texts) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)

@@ -18,8 +18,9 @@ def legend(ax: Axes, looks: dict[str, _theme.Style], *marks: Line2D) -> None:
             color=look.colour,
             dashes=look.dashes,
             marker=look.marker,
-            markersize=3.5,
-            linewidth=0.8,
+            markersize=_theme.MARKER,
+            markeredgewidth=0,
+            linewidth=_theme.LINE,
             label=folded(name),
         )
         for name, look in looks.items()

@@ -105,7 +105,7 @@ def fill(axes: list[Axes], block: Block, figure: Drawing, pieces: dict[str, pd.D
         handles |= off(ax)
         if cell.title:
             handles = {entry: handle for entry, handle in handles.items() if entry[0] != folded(cell.title)}
-            ax.set_title(folded(cell.title, 25, 2), fontweight="normal", fontsize=7.5, pad=2)
+            ax.set_title(folded(cell.title, 25, 2), fontweight="normal", fontsize=_theme.KEY, pad=2)
     for ax in axes[len(block.cells) :]:
         ax.remove()
     return handles
@@ -121,7 +121,7 @@ def multiples(
     handles: Key = {}
     y = whole
     for part in parts:
-        page.text(0.01, (y - 0.08) / whole, plain(part.title), weight="bold", fontsize=8.5, va="top")
+        page.text(0.01, (y - 0.08) / whole, plain(part.title), weight="bold", fontsize=_theme.TITLE, va="top")
         y -= top
         bottom = y - part.rows * part.height
         edges: Any = {"left": left / width, "right": 0.99, "top": y / whole, "bottom": bottom / whole}
@@ -151,8 +151,8 @@ def share(axes: list[Axes], columns: int) -> None:
 def label_once(page: Figure, axes: list[Axes], bottom: float, middle: float) -> None:
     """The axes of small multiples are named once."""
     width, whole = page.get_size_inches()
-    page.text(0.5, bottom / whole, axes[0].get_xlabel(), ha="center", fontsize=8)
-    page.text(0.1 / width, middle / whole, axes[0].get_ylabel(), va="center", rotation=90, ha="left", fontsize=8)
+    page.text(0.5, bottom / whole, axes[0].get_xlabel(), ha="center")
+    page.text(0.1 / width, middle / whole, axes[0].get_ylabel(), va="center", rotation=90, ha="left")
     for ax in axes:
         ax.set(xlabel="", ylabel="")
 

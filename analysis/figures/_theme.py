@@ -30,32 +30,37 @@ DPI = 200  # of the PNGs
 
 INK = "#222222"
 FAINT = "#767676"
+PALE = "#CCCCCC"
 # Paul Tol's "muted" scheme, safe for all common forms of colour blindness; the palest stands last.
 COLOURS = ("#CC6677", "#332288", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933", "#DDCC77")
 MARKERS = ("s", "^", "D", "v", "P", "<", "p", ">", "h")  # the baseline alone has "o"
 SOLID = (1, 0)
 DASHES = (SOLID, (6, 2), (2, 1.5), (8, 2, 2, 2), (14, 3), (3, 3), (9, 2, 2, 2, 2, 2), (6, 6), (2, 4))
 
+TITLE, TEXT, KEY, SMALL, TINY = 8.5, 8, 7.5, 7, 6  # letters, in points
+DOT, SEED, LARGE, CROSS = 5, 18, 40, 32  # points of scatters, in square points
+MARKER, LINE, THIN, EDGE = 5, 1, 0.6, 0.4  # markers on lines, lines, axes and faint lines, white edges, in points
+
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gates",
     "pdf.fonttype": 42,
     "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8.5,
+    "font.size": TEXT,
+    "axes.titlesize": TITLE,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.labelcolor": INK,
     "axes.edgecolor": FAINT,
-    "axes.linewidth": 0.6,
+    "axes.linewidth": THIN,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
+    "xtick.major.width": THIN,
+    "ytick.major.width": THIN,
     "legend.frameon": False,
-    "legend.fontsize": 7.5,
+    "legend.fontsize": KEY,
 }
 
 

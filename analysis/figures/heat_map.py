@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from analysis.claims.effects import against_baseline
+from analysis.figures import _theme
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._text import folded
 from analysis.records.arms import natural
@@ -41,7 +42,7 @@ def draw(on: Panel) -> Axes:
     table = numbers.assign(won=(numbers["better"] - numbers["worse"]) / numbers["pairs"], text=texts(numbers))
     won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
     said = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
-    text = {"fontsize": 7 if len(columns) < 8 else 6}
+    text = {"fontsize": _theme.SMALL if len(columns) < 8 else _theme.TINY}
     bar = {"label": "seeds won\nless seeds lost", "shrink": 0.8}
     look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": text, "cbar_kws": bar}
     with warnings.catch_warnings():
@@ -51,7 +52,7 @@ def draw(on: Panel) -> Axes:
     ax.set_xticklabels([folded(column) for column in columns], rotation=30, ha="right")
     ax.set_yticklabels([folded(name) for name in rows], rotation=0)
     ax.tick_params(length=0)
-    ax.set_xlabel("\n".join(filter(None, [unclaimed(numbers), remark(numbers)])), fontsize=7)
+    ax.set_xlabel("\n".join(filter(None, [unclaimed(numbers), remark(numbers)])), fontsize=_theme.SMALL)
     return ax
 
 

@@ -8,6 +8,7 @@ from analysis.claims.effects import opposites
 from analysis.figures import _theme
 from analysis.figures._axes import name_rows
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
 from analysis.records import counted
 from analysis.statistics.aggregates import probability_of_improvement
@@ -43,16 +44,12 @@ def wins(cell: pd.DataFrame, baseline: pd.DataFrame) -> float:
 
 def draw(on: Panel) -> Axes:
     """A row per variant: a small point per task, a large marker at their mean."""
-    ax, numbers, looks = on.ax, on.rows, on.looks
-    for place, (name, look) in enumerate(looks.items()):
-        own = numbers[numbers["name"] == name]
-        ax.scatter(own["probability"], [place] * len(own), s=10, color=look.colour, alpha=0.6, gid=f"tasks:{name}")
-        ax.scatter(
-            own["mean"].iloc[0], place, s=44, color=look.colour, marker=look.marker, edgecolors="white", gid=name
-        )
-    ax.axvline(0.5, color=_theme.FAINT, linewidth=1, dashes=(5, 3), label="chance")
-    name_rows(ax, looks)
-    ax.set(xlim=(-0.03, 1.03), xlabel="probability of a better score than the LSTM's")
+    ax, rows = on.ax, on.rows.assign(place=on.rows["name"].map(list(on.looks).index))
+    points(on, rows, "probability", "place", "tasks", marker="o", s=2 * _theme.DOT, alpha=0.6, linewidth=0)
+    points(on, rows.drop_duplicates("name"), "mean", "place", "means", s=_theme.LARGE)
+    ax.axvline(0.5, color=_theme.FAINT, linewidth=_theme.LINE, dashes=(5, 3), label="chance")
+    name_rows(ax, on.looks)
+    ax.set(xlim=(-0.03, 1.03), xlabel="probability of a better score than the LSTM's", ylabel="")
     ax.set_title("")
     legend(ax, {}, mark("o", "one task", markersize=3), mark("D", "mean over tasks", markersize=5))
     return ax

@@ -1,6 +1,7 @@
 """How much does each variant's score depend on the learning rate?"""
 
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,8 +10,8 @@ from analysis.claims.claimed_runs import about_steps
 from analysis.claims.measures import OF_STEPS
 from analysis.figures._axes import logarithmic, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import medians
 from analysis.figures._legends import legend, mark
-from analysis.figures._medians import medians
 from analysis.records import arms, counted
 
 LAYOUT = Layout(order=80, together=8)
@@ -22,6 +23,7 @@ CAPTION = (
     "stands at the worst of the others and of chance. Of a task that is about steps to solve a second panel has these; "
     "a run that never solves stands at its budget, which is the least that it takes."
 )
+RING = 8  # the breadth of the ring around a chosen rate, in points
 MARKED = 6  # learning rates that are marked on the axis, at most
 RATE = "config.resolved.train.lr"
 COLUMNS = ["task", "name", "variant", "learning_rate", "phase", "seed", "run_id", "status", "value", "median", "chosen"]
@@ -56,10 +58,9 @@ def draw(on: Panel) -> Axes:
     ax, rows, scored, looks = on.ax, on.rows, on.runs, on.looks
     medians(on, "learning_rate")
     chosen = rows[rows["learning_rate"] == rows["chosen"]].drop_duplicates("name")
-    levels = shown(chosen["median"], rows["value"], scored)
-    for level, (_, row) in zip(levels, chosen.iterrows(), strict=True):
-        colour = looks[row["name"]].colour
-        ax.plot(row["learning_rate"], level, "o", ms=8, mfc="none", mec=colour, gid=f"chosen:{row['name']}")
+    for name, row in chosen.assign(level=shown(chosen["median"], rows["value"], scored)).set_index("name").iterrows():
+        ring: Any = {"ms": RING, "mfc": "none", "mec": looks[str(name)].colour}
+        ax.plot(row["learning_rate"], row["level"], "o", gid=f"chosen:{name}", **ring)
     if scored.empty:  # steps to solve
         ax.set_ylabel("steps to solve\nlower is better")
     else:
@@ -70,5 +71,5 @@ def draw(on: Panel) -> Axes:
     rates = rates[:: math.ceil(len(rates) / MARKED)]
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
     ax.set_xlabel("learning rate")
-    legend(ax, looks, *([mark("o", "chosen", markerfacecolor="none", markersize=8)] if len(chosen) else []))
+    legend(ax, looks, *([mark("o", "chosen", markerfacecolor="none", markersize=RING)] if len(chosen) else []))
     return ax

@@ -3,10 +3,11 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.figures import _theme
 from analysis.figures._axes import LEVELS, logarithmic, reference, scale
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import medians
 from analysis.figures._legends import legend
-from analysis.figures._medians import medians
 from analysis.records import counted
 
 LAYOUT = Layout(order=70, together=8)
@@ -42,7 +43,7 @@ def draw(on: Panel) -> Axes:
     medians(on, "length")
     reference(ax, scored, "y")
     scale(ax, scored, rows["value"], "y")
-    ax.axvline(scored["task.length"].iloc[0], color="#CCCCCC", linewidth=3, zorder=0)
+    ax.axvline(scored["task.length"].iloc[0], color=_theme.PALE, linewidth=3, zorder=0)
     ax.set_xlabel("length at evaluation (thick line: at training)")
     if rows["length"].max() / rows["length"].min() > 10:
         logarithmic(ax, "x")

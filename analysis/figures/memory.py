@@ -1,12 +1,12 @@
 """How much of its cell state does each variant keep over a sequence, before any training?"""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.figures import _theme
 from analysis.figures._axes import logarithmic, name_rows
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
 from analysis.records import counted
 
@@ -30,15 +30,16 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def draw(on: Panel) -> Axes:
     """One row per variant: a mark and a line per seed."""
-    for place, (name, look) in enumerate(on.every.items()):
-        own = on.rows[on.rows["name"] == name]
-        heights = place + 0.5 * (own["seed"].rank(method="dense") / (own["seed"].nunique() + 1) - 0.5)
-        on.ax.hlines(heights, own["low"], own["high"], color=look.colour, linewidth=0.6)
-        style: Any = {"color": look.colour, "marker": look.marker, "edgecolors": "white", "linewidths": 0.4}
-        on.ax.scatter(own["median"], heights, s=18, zorder=3, gid=name, **style)
-    if on.rows["low"].min() > 0:
-        logarithmic(on.ax, "x")
-    name_rows(on.ax, on.every)
-    on.ax.set_xlabel("dc_T / dc_0")
-    legend(on.ax, {}, mark("o", "one seed", markersize=4))
-    return on.ax
+    ax = on.ax
+    seeds = on.rows.groupby("name")["seed"]
+    place = on.rows["name"].map(list(on.every).index)
+    rows = on.rows.assign(height=place + 0.5 * (seeds.rank(method="dense") / (seeds.transform("nunique") + 1) - 0.5))
+    colours = [on.every[name].colour for name in rows["name"]]
+    ax.hlines(rows["height"], rows["low"], rows["high"], colors=colours, linewidth=_theme.THIN)
+    points(on, rows, "median", "height", "seeds", s=_theme.SEED)
+    if rows["low"].min() > 0:
+        logarithmic(ax, "x")
+    name_rows(ax, on.every)
+    ax.set(xlabel="dc_T / dc_0", ylabel="")
+    legend(ax, {}, mark("o", "one seed", markersize=4))
+    return ax

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._medians import against, costs
+from analysis.figures._layers import against, costs
 
 LAYOUT = Layout(order=95, together=8)
 CAPTION = (

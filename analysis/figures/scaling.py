@@ -1,14 +1,17 @@
 """How do score and speed of each variant change with the length it is trained on?"""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.claims.measures import OF_STEPS
+from analysis.figures import _theme
 from analysis.figures._axes import logarithmic
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import medians
 from analysis.figures._legends import legend
-from analysis.figures._medians import medians
 from analysis.records import arms, counted
 
 LAYOUT = Layout(order=68, together=8)
@@ -54,7 +57,8 @@ def draw(on: Panel) -> Axes:
     medians(on, "length")
     lengths = on.rows.drop_duplicates("length").sort_values("length")
     if lengths["chance"].notna().any():
-        on.ax.plot(lengths["length"], lengths["chance"], color="#767676", linewidth=1, dashes=(5, 3), label="chance")
+        look: Any = {"color": _theme.FAINT, "linewidth": _theme.LINE, "dashes": (5, 3)}
+        on.ax.plot(lengths["length"], lengths["chance"], label="chance", **look)
     values = on.rows["value"][np.isfinite(on.rows["value"])]
     if values.min() > 0 and values.max() > 30 * values.min():
         logarithmic(on.ax, "y")

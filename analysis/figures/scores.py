@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from analysis.figures import _theme
 from analysis.figures._axes import LEVELS, name_rows, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
 from analysis.records import counted
 from analysis.statistics.estimates import ENOUGH, median_interval
@@ -31,37 +32,25 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def draw(on: Panel) -> Axes:
     """One row per variant: a point per seed, a bar for the median, a line for the range or interval."""
-    ax, rows, scored, looks = on.ax, on.rows.copy(), on.runs, on.every  # a row for all, so that panels share them
-    for column in ("median", "low", "high", "score"):
-        rows[column] = shown(rows[column], on.rows["score"], scored)
-    ranks = rows["seed"].rank(method="dense")
-    rows["offset"] = SPREAD * (ranks - (ranks.max() + 1) / 2) / max(ranks.max(), 5)
-    for place, (name, look) in enumerate(looks.items()):
-        if name in set(rows["name"]):
-            row(ax, rows[rows["name"] == name], place, look)
-    reference(ax, scored, "x")
-    scale(ax, scored, pd.concat([rows["score"], scored["task.chance"].dropna()]), "x")
-    name_rows(ax, looks)
+    ax = on.ax
+    columns = ("median", "low", "high", "score")
+    levels = {column: shown(on.rows[column], on.rows["score"], on.runs) for column in columns}
+    ranks = on.rows["seed"].rank(method="dense")
+    offset = SPREAD * (ranks - (ranks.max() + 1) / 2) / max(ranks.max(), 5)
+    place = on.rows["name"].map(list(on.every).index)  # a row for all, so that panels share them
+    rows = on.rows.assign(**levels, place=place, height=place + offset)
+    rest = rows.drop_duplicates("name")
+    colours = [on.every[name].colour for name in rest["name"]]
+    ax.hlines(rest["place"], rest["low"], rest["high"], colors=colours, linewidth=_theme.LINE, zorder=2, gid="spreads")
+    ends = rest["place"] - 0.36, rest["place"] + 0.36
+    ax.vlines(rest["median"], *ends, colors=colours, linewidth=2 * _theme.LINE, zorder=2, gid="medians")
+    diverged = rows["status"] == "diverged"
+    points(on, rows[~diverged], "score", "height", "finished", s=_theme.SEED)
+    points(on, rows[diverged], "score", "height", "diverged", marker="X", s=_theme.CROSS)
+    reference(ax, on.runs, "x")
+    scale(ax, on.runs, pd.concat([rows["score"], on.runs["task.chance"].dropna()]), "x")
+    ax.set_ylabel("")
+    name_rows(ax, on.every)
     marks = [mark("o", "one seed", markersize=4), mark("|", "median", markersize=9, markeredgewidth=2)]
-    legend(ax, {}, *marks, *([mark("X", "diverged")] if (rows["status"] == "diverged").any() else []))
+    legend(ax, {}, *marks, *([mark("X", "diverged")] if diverged.any() else []))
     return ax
-
-
-def row(ax: Axes, cell: pd.DataFrame, place: int, look: _theme.Style) -> None:
-    """The seeds of one variant; a seed has the same height in every row."""
-    median, low, high = cell.iloc[0][["median", "low", "high"]]
-    ax.hlines(place, low, high, color=look.colour, linewidth=1, zorder=2)
-    ax.vlines(median, place - 0.36, place + 0.36, color=look.colour, linewidth=1.8, zorder=2)
-    for status, marker, size in (("finished", look.marker, 18), ("diverged", "X", 32)):
-        chosen = cell[cell["status"] == status]
-        ax.scatter(
-            chosen["score"],
-            place + chosen["offset"],
-            s=size,
-            marker=marker,
-            color=look.colour,
-            edgecolors="white",
-            linewidths=0.4,
-            zorder=3,
-            gid=f"{status}:{cell.iloc[0]['name']}",
-        )

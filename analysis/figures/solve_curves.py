@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from analysis.figures._figure import Layout, Panel
+from analysis.figures._layers import lines
 from analysis.figures._legends import legend
 from analysis.records import counted
 from analysis.statistics.solving import unsolved_curve
@@ -41,24 +42,11 @@ def curve(cell: pd.DataFrame, budget: float) -> pd.DataFrame:
 
 def draw(on: Panel) -> Axes:
     """A step line per variant, up to the budget; its marker stands where a seed solved, and at the budget."""
-    ax, rows, looks = on.ax, on.rows, on.looks
-    for name, look in looks.items():
-        line = rows[rows["name"] == name]
-        budget, share = line.iloc[-1][["budget", "share_solved"]]
-        ax.plot(
-            [*line["step"], budget],
-            [*line["share_solved"], share],
-            drawstyle="steps-post",
-            color=look.colour,
-            dashes=look.dashes,
-            linewidth=1.2,
-            marker=look.marker,
-            markersize=3.5,
-            markevery=slice(1, None),
-            clip_on=False,
-            gid=name,
-        )
+    ax, rows = on.ax, on.rows
+    ends = rows.groupby("name", sort=False).tail(1)
+    whole = pd.concat([rows, ends.assign(step=ends["budget"])])
+    lines(on, whole, "step", "share_solved", drawstyle="steps-post", markevery=slice(1, None), clip_on=False)
     ax.set(xlabel="training steps", ylabel="seeds that have solved it", ylim=(0, 1), xlim=(0, rows["budget"].max()))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    legend(ax, looks)
+    legend(ax, on.looks)
     return ax

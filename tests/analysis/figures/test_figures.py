@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import records
+from matplotlib.colors import to_rgb
 
 from analysis import figures
 from analysis.figures import (
@@ -31,6 +32,8 @@ from analysis.records import counted, order
 from analysis.records.load import Records, load
 from analysis.statistics.many_comparisons import holm
 from analysis.statistics.signed_rank import paired_difference
+
+LABELS = list(records.LABELS.values())
 
 
 @pytest.fixture
@@ -55,6 +58,19 @@ def sheet(figure, loaded: Records, **size):
     return figures.sheet(figure, figure.numbers(loaded.runs, loaded.curves), loaded.runs, **size)
 
 
+def drawn(ax):
+    """gid -> the points of every line; of scatters all of them, and `gid:NAME` those in a variant's colour."""
+    found = {line.get_gid(): line.get_xydata() for line in ax.lines if line.get_gid()}
+    looks = _theme.styles(pd.DataFrame({"variant": list(records.LABELS), "name": list(records.LABELS.values())}))
+    for points in [points for points in ax.collections if points.get_gid() and hasattr(points, "get_sizes")]:
+        gid, offsets = points.get_gid(), points.get_offsets().data
+        found[gid] = offsets
+        for name, look in looks.items():
+            alike = (points.get_facecolors()[:, :3] == to_rgb(look.colour)).all(axis=1)
+            found |= {f"{gid}:{name}": offsets[alike]} if alike.any() else {}
+    return found
+
+
 def makes_sense(loaded: Records) -> list[str]:
     found = figures.discover().items()
     return [name for name, figure in found if len(figure.numbers(loaded.runs, loaded.curves))]
@@ -70,17 +86,18 @@ def test_the_folder_is_the_list_of_figures():
 
 def test_a_learning_curve_is_its_metrics_csv(loaded):
     ax = draw(learning_curves, loaded, task="adding")
-    drawn = {lines.get_gid(): lines.get_segments() for lines in ax.collections}
+    curves = {label: [line.get_xydata() for line in ax.lines if line.get_gid() == label] for label in LABELS}
     for variant, label in records.LABELS.items():
         for seed in range(6):
             expected = np.c_[records.STEPS, records.curve(variant, "adding", seed)]
-            assert sum(np.array_equal(segment, expected) for segment in drawn[label]) == 1
-    assert [len(drawn[label]) for label in records.LABELS.values()] == [6, 7, 6]  # one GRU diverged
+            assert sum(np.array_equal(curve, expected) for curve in curves[label]) == 1
+    assert [len(curves[label]) for label in LABELS] == [6, 7, 6]  # one GRU diverged
     expected = np.c_[records.STEPS, records.curve("gru", "adding", 6)][:2]
-    assert sum(np.array_equal(segment, expected) for segment in drawn["GRU"]) == 1
-    marks = {line.get_gid(): line.get_xydata() for line in ax.lines}
-    np.testing.assert_array_equal(marks["diverged"], [[records.STEPS[1], records.TASKS["adding"]["chance"]]])
-    np.testing.assert_array_equal(marks["ends:LSTM"], [segment[-1] for segment in drawn["LSTM"]])
+    assert sum(np.array_equal(curve, expected) for curve in curves["GRU"]) == 1
+    marks = drawn(ax)
+    np.testing.assert_array_equal(marks["diverged:GRU"], [[records.STEPS[1], records.TASKS["adding"]["chance"]]])
+    ends = sorted(curve[-1].tolist() for curve in curves["LSTM"])
+    assert sorted(marks["ends:LSTM"].tolist()) == ends
     levels = {line.get_label(): line.get_ydata()[0] for line in ax.lines if line.get_gid() is None}
     assert levels == {"chance": 0.167, "solved": 0.01}
 
@@ -109,21 +126,21 @@ def test_what_a_shortcut_reaches_is_a_dotted_line_with_its_name(figure, tmp_path
 
 def test_every_seed_is_a_point_of_the_scores(loaded):
     ax = draw(scores, loaded, task="adding")
-    drawn = {points.get_gid(): points.get_offsets() for points in ax.collections if points.get_gid()}
+    points = drawn(ax)
     for variant, label in records.LABELS.items():
         expected = [records.curve(variant, "adding", seed)[-1] for seed in range(6)]
-        np.testing.assert_array_equal(drawn[f"finished:{label}"][:, 0], expected)
-    assert list(drawn["diverged:GRU"][:, 0]) == [records.TASKS["adding"]["chance"]]
-    heights = [drawn[f"finished:{label}"][:, 1] for label in ("LSTM", "no forget gate", "GRU")]
+        np.testing.assert_array_equal(points[f"finished:{label}"][:, 0], expected)
+    assert list(points["diverged:GRU"][:, 0]) == [records.TASKS["adding"]["chance"]]
+    heights = [points[f"finished:{label}"][:, 1] for label in ("LSTM", "no forget gate", "GRU")]
     for upper, lower in pairwise(heights):  # one seed has one height in every row
         np.testing.assert_allclose(lower - upper, 1)
 
 
 def test_the_bar_is_the_median_and_the_line_its_interval(loaded):
     ax = draw(scores, loaded, task="digits")
-    segments = [lines.get_segments()[0] for lines in ax.collections if lines.get_gid() is None]
-    lines = {round(segment[0][1]): segment[:, 0] for segment in segments if segment[0][1] == segment[1][1]}
-    bars = {round(segment[:, 1].mean()): segment[0][0] for segment in segments if segment[0][1] != segment[1][1]}
+    segments = {lines.get_gid(): lines.get_segments() for lines in ax.collections if hasattr(lines, "get_segments")}
+    lines = {round(segment[0][1]): segment[:, 0] for segment in segments["spreads"]}
+    bars = {round(segment[:, 1].mean()): segment[0][0] for segment in segments["medians"]}
     for place, variant in enumerate(("lstm", "no_forget_gate", "gru")):
         values = [records.curve(variant, "digits", seed)[-1] for seed in range(6)]
         assert bars[place] == np.median(values)
@@ -164,8 +181,8 @@ def test_a_diverged_run_without_a_chance_level_is_drawn_at_the_worst_score(tmp_p
     records.write(tmp_path / "demo", seed=1, task__chance=None, status="diverged")
     loaded = load([tmp_path / "demo"])
     ax = draw(scores, loaded)
-    drawn = {points.get_gid(): points.get_offsets()[0, 0] for points in ax.collections if points.get_gid()}
-    assert drawn["diverged:LSTM"] == drawn["finished:LSTM"] == records.curve("lstm", "adding", 0)[-1]
+    points = {gid: offsets[0, 0] for gid, offsets in drawn(ax).items()}
+    assert points["diverged:LSTM"] == points["finished:LSTM"] == records.curve("lstm", "adding", 0)[-1]
     draw(learning_curves, loaded)
 
 
@@ -179,12 +196,6 @@ def test_a_dollar_in_a_label_is_text(tmp_path):
     loaded = load([tmp_path / "demo"])
     for name in makes_sense(loaded):
         _theme.save(sheet(figures.discover()[name], loaded), tmp_path / "figure")
-
-
-def drawn(ax):
-    """gid -> the points of every line and scatter."""
-    found = {line.get_gid(): line.get_xydata() for line in ax.lines if line.get_gid()}
-    return found | {points.get_gid(): points.get_offsets().data for points in ax.collections if points.get_gid()}
 
 
 def test_a_solve_curve_counts_the_seeds_that_have_solved(tmp_path):
@@ -240,7 +251,7 @@ def test_memory_is_what_untrained_runs_recorded(tmp_path):
         left = {"memory/median": 0.1 + seed, "memory/low": 0.01, "memory/high": 2.0}
         records.write(tmp_path / "demo", seed=seed, results__final=left)
     points = drawn(draw(memory, load([tmp_path / "demo"])))
-    assert list(points["LSTM"][:, 0]) == [0.1, 1.1]
+    assert list(points["seeds:LSTM"][:, 0]) == [0.1, 1.1]
 
 
 def test_two_runs_of_a_variant_may_diverge(tmp_path):
@@ -248,7 +259,7 @@ def test_two_runs_of_a_variant_may_diverge(tmp_path):
         records.write(tmp_path / "demo", seed=seed, status="diverged")
         records.write(tmp_path / "demo", "gru", seed=seed)
     (ax,) = sheet(learning_curves, load([tmp_path / "demo"])).axes
-    assert [line.get_gid() for line in ax.lines].count("diverged") == 2
+    assert len(drawn(ax)["diverged"]) == 2
 
 
 def test_many_arms_of_the_lstm_share_panels_in_groups(tmp_path):
@@ -296,9 +307,9 @@ def test_costs_are_those_of_the_records(tmp_path, figure, key):
         records.write(tmp_path / "demo", seed=seed, results__score=0.1 * seed, **{key: 10 + seed})
     records.write(tmp_path / "demo", "gru", **{key: 99})
     points = drawn(draw(figure, load([tmp_path / "demo"])))
-    np.testing.assert_allclose(points["LSTM"], [[11, 0.1]])
+    np.testing.assert_allclose(points["medians:LSTM"], [[11, 0.1]])
     np.testing.assert_allclose(points["seeds:LSTM"], [[10, 0], [11, 0.1], [12, 0.2]])
-    assert points["GRU"][0, 0] == 99
+    assert points["medians:GRU"][0, 0] == 99
 
 
 def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
@@ -382,7 +393,7 @@ def test_the_probability_of_improvement_counts_pairs_of_runs(tmp_path):
     points = drawn(draw(improvement, load([tmp_path / "demo"])))
     adding = (3 + 2.5 + 0) / 9  # a loss: .05 beats three, .1 two and ties with one, .4 none
     assert list(points["tasks:GRU"][:, 0]) == pytest.approx([adding, 1.0])
-    assert points["GRU"][0, 0] == pytest.approx((adding + 1) / 2)
+    assert points["means:GRU"][0, 0] == pytest.approx((adding + 1) / 2)
 
 
 def grid(folder: Path, seeds: int = 4) -> Records:
@@ -446,11 +457,11 @@ def test_many_variants_get_a_panel_each_with_the_baseline_behind(tmp_path):
     panels = [ax for ax in sheet(learning_curves, loaded).axes if ax.get_title(loc="left")]
     assert [ax.get_title(loc="left") for ax in panels] == order.rows(loaded.runs)[1:] * 2
     for ax in panels:
-        assert {lines.get_gid() for lines in ax.collections} == {"LSTM", ax.get_title(loc="left")}
+        assert {line.get_gid() for line in ax.lines if line.get_gid()} == {"LSTM", ax.get_title(loc="left")}
     for task, part in (("adding", panels[:9]), ("digits", panels[9:])):
         assert len({(ax.get_xlim(), ax.get_ylim()) for ax in part}) == 1
-        first, _ = part[0].collections[0].get_segments()
-        assert list(first[:, 1]) == records.curve("lstm", task, 0)
+        first = next(line for line in part[0].lines if line.get_gid() == "LSTM")
+        assert list(first.get_ydata()) == records.curve("lstm", task, 0)
 
 
 def test_many_variants_share_panels_in_groups(tmp_path):
@@ -459,9 +470,9 @@ def test_many_variants_share_panels_in_groups(tmp_path):
         records.write(tmp_path / "demo", name, timing__seconds=place)
     loaded = load([tmp_path / "demo"])
     groups = sheet(seconds, loaded).subfigs
-    shown = [{points.get_gid() for points in group.axes[0].collections} for group in groups]
-    assert [len(names) for names in shown] == [18, 6]  # eight and two, the baseline besides; medians and seeds
-    assert all("LSTM" in names for names in shown)
+    shown = [drawn(group.axes[0]) for group in groups]
+    assert [len(points["medians"]) for points in shown] == [9, 3]  # eight and two, the baseline besides
+    assert all(len(points["medians:LSTM"]) == 1 for points in shown)
 
 
 def test_a_figure_may_be_one_column_wide(loaded):
