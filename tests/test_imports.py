@@ -68,7 +68,7 @@ KNOWN_PRIVATE: set[tuple[str, str]] = {  # not right yet: (module, private name)
     ("experiments.sweep.execute", "experiments.tasks._files"),
 }
 
-BESIDE = 11  # modules of a package
+BESIDE = 12  # modules of a package
 MORE_BESIDE = {  # where one file is one thing, and a reader looks for it by name
     "lstm_variants": "what stands alone finds its own files",
     "experiments": "a file a command",

@@ -8,8 +8,9 @@ from analysis.common.escaping import tidy
 from analysis.pages import tables
 from analysis.pages.formats import texts
 from analysis.records import arms, order
-from analysis.records.counted import STATUSES, current, reported, scored, stale
+from analysis.records.counted import current, reported, scored, stale
 from analysis.records.load import Records
+from analysis.records.schema import STATUSES
 
 MISSING = ("failed", "interrupted", "running")
 SAME_IN_A_STUDY = ["environment.commit", "environment.dirty", "environment.engine", "environment.torch"]

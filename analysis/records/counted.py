@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-STATUSES = ("finished", "diverged", "failed", "interrupted", "running", "stale")
 COUNTED = ("finished", "diverged")
 
 

@@ -24,8 +24,8 @@ import pandas as pd
 
 from analysis.common.command_line import CommandError
 from analysis.records import cache, columns, versions, wandb_source
-from analysis.records.counted import STATUSES
 from analysis.records.frames import frame, long
+from analysis.records.schema import STATUSES
 
 MARKS = ("run.json", "metrics.csv", "checkpoint.pt", ".hydra")  # of a run directory
 

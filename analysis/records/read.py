@@ -1,10 +1,8 @@
-"""One run directory, checked at the door; its contract is docs/record.md."""
+"""One run directory, read and checked; what it holds is docs/record.md."""
 
 import csv
 import json
 import math
-import re
-import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,63 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.common.command_line import CommandError, decoded
-from analysis.records import counted
+from analysis.records import schema
 
-SCHEMA = 1
-
-TEXT, COUNT, NUMBER, TABLE, NONE = (str,), (int,), (int, float), (dict,), (type(None),)
-DOOR: dict[str, tuple[type, ...]] = {  # what a record must have to be let in
-    "run_id": TEXT,
-    "arm": TEXT,
-    "study": TEXT,
-    "phase": TEXT + NONE,
-    "variant": TEXT,
-    "label": TEXT,
-    "cite": TEXT + NONE,
-    "task.name": TEXT,
-    "task.length": COUNT + NONE,
-    "task.metric": TEXT,
-    "task.direction": TEXT,
-    "task.chance": NUMBER + NONE,
-    "task.solved": NUMBER + NONE,
-    "task.unit": TEXT + NONE,
-    "seed": COUNT,
-    "config.resolved": TABLE,
-    "status": TEXT,
-    "error": TEXT + NONE,
-    "parameters.layer": COUNT + NONE,
-    "parameters.total": COUNT + NONE,
-    "parameters.hidden_size": COUNT + NONE,
-    "results": TABLE,
-    "timing.started": TEXT + NONE,
-    "environment": TABLE,
-    "semantics": TABLE,
-    "semantics.cell": COUNT + TEXT,
-    "semantics.task": COUNT + TEXT,
-    "semantics.trainer": COUNT,
-    "data_digest": TEXT + NONE,
-}
-IF_ANY: dict[str, tuple[type, ...]] = {  # what may be missing or null, and must be of these types otherwise
-    "results.score": NUMBER,
-    "results.steps": COUNT,
-    "results.steps_to_solve": COUNT,
-    "results.solved": (bool,),
-    "results.final": TABLE,
-    "timing.finished": TEXT,
-    "timing.seconds": NUMBER,
-    "timing.steps_per_second": NUMBER,
-    "config.resolved.task.length": COUNT,
-    "config.resolved.train.lr": NUMBER,
-    "config.resolved.train.steps": COUNT,
-    "environment.commit": TEXT,
-    "environment.dirty": (bool,),
-    "environment.engine": TEXT,
-    "environment.torch": TEXT,
-}
-LISTS = {"task.lengths": int, "config.said": str}
 MOST_STEPS = 2**53  # beyond, a float is no count
 LONGEST = 20  # characters of a whole number of 64 bits
-PATHS = {path: (path.split("."), kinds) for path, kinds in DOOR.items()}
 
 
 class Curves(NamedTuple):
@@ -104,15 +49,16 @@ def read_content(directory: Path) -> dict[str, Any]:
         raise UnreadableError(f"run.json is not JSON: {error}") from None
     except RecursionError:
         raise UnreadableError("run.json is nested too deeply") from None
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if type(schema) is not int or schema < 1:
-        raise UnreadableError(f"run.json has schema {schema!r}, expected {SCHEMA}")
-    if schema > SCHEMA:
-        raise CommandError(
-            f"{directory / 'run.json'} has schema {schema}, this version reads up to {SCHEMA}: update it"
-        )
+    _check_version(directory / "run.json", content.get("schema") if isinstance(content, dict) else None)
     check(content)
     return dict(content)
+
+
+def _check_version(path: Path, version: object) -> None:
+    if type(version) is not int or version < 1:
+        raise UnreadableError(f"run.json has schema {version!r}, expected {schema.VERSION}")
+    if version > schema.VERSION:
+        raise CommandError(f"{path} has schema {version}, this version reads up to {schema.VERSION}: update it")
 
 
 def no_constant(name: str) -> float:
@@ -133,50 +79,11 @@ def whole(text: str) -> int:
 
 
 def check(content: dict[str, Any]) -> None:
-    """Raise UnreadableError unless the record has every key of DOOR with the right type, and a known status."""
-    for path, (keys, kinds) in PATHS.items():
-        value: Any = content
-        for key in keys:
-            if not isinstance(value, dict) or key not in value:
-                raise UnreadableError(f"run.json lacks {path}")
-            value = value[key]
-        expect(path, value, kinds)
-    flat = flatten(content)
-    for path, kinds in IF_ANY.items():
-        expect(path, flat.get(path), kinds + NONE)
-    for path, value in flat.items():
-        if path.startswith("results.final."):
-            expect(path, value, NUMBER + NONE)
-    for path, kind in LISTS.items():
-        listed = flat.get(path) or []
-        if not isinstance(listed, list) or not all(type(one) is kind for one in listed):
-            raise UnreadableError(f"run.json: {path} is {shown(listed)}, expected a list of {kind.__name__}")
-    if not re.fullmatch(r"[^/\x00-\x1f]+", content["run_id"]):
-        raise UnreadableError(f"run.json: run_id is {shown(content['run_id'])}, expected the name of a folder")
-    texts = {"sources": content.get("sources", {}), "task.content": content["task"].get("content", {})}
-    for path, value in texts.items():
-        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-            raise UnreadableError(f"run.json: {path} is {value!r}, expected texts by name")
-    if content["status"] not in counted.STATUSES:
-        raise UnreadableError(
-            f"run.json: status is {content['status']!r}, expected one of {', '.join(counted.STATUSES)}"
-        )
-    if content["task"]["direction"] not in ("min", "max"):
-        raise UnreadableError(f"run.json: task.direction is {content['task']['direction']!r}, expected min or max")
-    score = content["results"].get("score")
-    if content["status"] == "finished" and (not isinstance(score, (int, float)) or isinstance(score, bool)):
-        raise UnreadableError(f"run.json: the run is finished but results.score is {score!r}")
-
-
-def expect(path: str, value: object, kinds: tuple[type, ...]) -> None:
-    """Raise UnreadableError unless the value is of one of these types; true and false are no numbers."""
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        legal = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise UnreadableError(f"run.json: {path} is {shown(value)}, expected {legal}")
-
-
-def shown(value: object) -> str:
-    return textwrap.shorten(repr(value), 60, placeholder=" ...")
+    """Raise UnreadableError, naming the key, what came and what is legal, unless this is what a run.json holds."""
+    try:
+        schema.check(content)
+    except ValueError as error:
+        raise UnreadableError(f"run.json: {error}") from None
 
 
 def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

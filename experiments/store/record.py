@@ -19,8 +19,8 @@ import numpy
 import torch
 
 from analysis.common.command_line import CommandError
-from analysis.records import inside
-from analysis.records.read import SCHEMA, UnreadableError, read_content
+from analysis.records import inside, schema
+from analysis.records.read import UnreadableError, read_content
 from experiments.config.extensions import used_extensions
 from experiments.config.identity import folder_name
 from experiments.config.job import Job
@@ -112,7 +112,7 @@ class RunRecord:
 
     def _save(self) -> None:
         assert self.folder is not None
-        write_json(self.folder / "run.json", self.content)
+        _write(self.folder, self.content)
 
 
 def read_checkpoint(job: Job, semantics: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -133,7 +133,7 @@ def read_checkpoint(job: Job, semantics: Mapping[str, Any]) -> dict[str, Any] | 
 def _opening(job: Job) -> dict[str, Any]:
     task = job.task
     return {
-        "schema": SCHEMA,
+        "schema": schema.VERSION,
         "run_id": job.run_id,
         "arm": job.arm,
         "study": "" if job.study is None else folder_name(job.study),
@@ -228,8 +228,16 @@ def fail(job: Job, error: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     if job.study is not None and job.folder is not None:
         with storing(job.study):
             job.folder.mkdir(parents=True, exist_ok=True)
-            write_json(job.folder / "run.json", record)
+            _write(job.folder, record)
     return record
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    """A run.json, or a ConfigError where a task or a cell gave what it cannot hold."""
+    try:
+        write_json(folder / "run.json", schema.written(content))
+    except ValueError as error:
+        raise ConfigError(f"{folder}: run.json cannot be written: {error}") from None
 
 
 def _now() -> str:

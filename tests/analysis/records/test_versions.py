@@ -152,7 +152,7 @@ def test_a_record_whose_versions_are_none_is_named(tmp_path: Path) -> None:
     assert list(loaded.runs["status"]) == ["finished", "finished"]
     assert sorted(reason.partition(" is ")[0] for _, reason in loaded.skipped) == [
         "run.json: semantics.cell",
-        "run.json: sources",
+        "run.json: sources.cell",
     ]
 
 
