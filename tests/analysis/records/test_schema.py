@@ -15,7 +15,8 @@ from analysis.records.read import UnreadableError, read_content
 
 ROOT = Path(__file__).parents[3]
 OLD = ROOT / "tests/data/old_study/adding-lstm-forget.feeds-xb-s3-f25a2a8a"  # before there was the definition
-WRITE = "python -c 'from analysis.common import described; from analysis.records import schema; print(described.table(schema.RunJson))'"
+WRITE = """python -c '
+from analysis.common import described; from analysis.records import schema; print(described.table(schema.RunJson))'"""
 TINY = {"task": "adding", "task.length": 10, "model.hidden_size": 4, "record.wandb.mode": "disabled"}
 TINY |= {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}}
 
