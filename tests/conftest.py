@@ -1,11 +1,15 @@
 """Slow tests run at a reduced count unless --slow is given."""
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["fuzzing"]
+# Threads that wait for one another sleep. By default they spin, which with as many tests at once as there are cores
+# takes ten times as long. Read when torch is loaded, here and in every process that a test starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import command
 from slurm_node import answers, whole_cluster
 
 from experiments.show import family_table
@@ -40,18 +41,15 @@ def shortened(command: str) -> list[str]:
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
 def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     slurm = "hydra/launcher=slurm" in " ".join(commands(page))
     with whole_cluster() if slurm else contextlib.nullcontext():
-        for command in commands(page):
-            if "benchmark" in command or "experiments.study" in command:
+        for line in commands(page):
+            if "benchmark" in line or "experiments.study" in line:
                 continue  # minutes long; their own tests run them at a small size
-            if "study=outputs/big" in command and not answers():
+            if "study=outputs/big" in line and not answers():
                 continue  # tests/experiments/sweep/test_slurm.py says how to have a cluster
-            done = subprocess.run(
-                shortened(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-            )
-            assert done.returncode == 0, f"{command}\n{done.stderr}"
+            done = command(*shortened(line)[2:], cwd=tmp_path)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def transcript(page: Path) -> dict[str, str]:
@@ -72,9 +70,9 @@ def without_numbers(text: str) -> list[str]:
 def test_the_outputs_shown_in_the_readme_are_those_of_its_commands(tmp_path: Path) -> None:
     shown = transcript(ROOT / "README.md")
     assert len(shown) == 5
-    for command, output in shown.items():
+    for line, output in shown.items():
         done = subprocess.run(
-            shortened(command),
+            shortened(line),
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -83,7 +81,7 @@ def test_the_outputs_shown_in_the_readme_are_those_of_its_commands(tmp_path: Pat
             timeout=300,
         )
         assert done.returncode == 0, done.stdout
-        assert without_numbers(done.stdout) == without_numbers(output), f"paste the output of: {command}"
+        assert without_numbers(done.stdout) == without_numbers(output), f"paste the output of: {line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -115,9 +113,8 @@ def test_links_in_the_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches(command: str) -> None:
-    code = f"import sys; sys.argv = ['gates', {command!r}, '--help']; from gates.__main__ import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_teaches(name: str, tmp_path: Path) -> None:
+    done = command(COMMANDS[name][0], "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "python -m" in done.stdout

@@ -1,13 +1,13 @@
 """What the fuzzing tests share: how often, and what a clear end is."""
 
 import contextlib
-import io
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import called
 from hypothesis import HealthCheck, settings
 
 SMALL = ["train.steps=2", "train.eval_every=1", "train.batch_size=2", "train.eval_size=2", "model.hidden_size=2"]
@@ -31,15 +31,9 @@ def examples(full: bool) -> Callable[[int], settings]:
 
 def ends(main: Callable[[list[str]], Any], words: list[str]) -> int:
     """A command's exit status: its error is one line, the last on stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main(words) or 0
-        except SystemExit as end:
-            code = end.code or 0
-    said = err.getvalue()
+    ended = called(main, words)
+    code, said = ended.returncode, ended.stderr
     assert "Traceback" not in said
-    assert isinstance(code, int)
     if code:
         assert code in (1, 2), said
         errors = [line for line in said.splitlines() if line.startswith(("error: ", "python -m "))]

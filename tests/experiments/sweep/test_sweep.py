@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from commands import Ended, command
 from sweeps import QUICK, ROOT, files, jobs
 
 import experiments
@@ -22,10 +23,8 @@ from experiments.sweep.execute import stacks, standing
 from experiments.sweep.plan import run_all
 
 
-def gates(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments.run", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
+def gates(*words: str, cwd: Path) -> Ended:
+    return command("experiments.run", *words, cwd=cwd)
 
 
 def test_runs_in_worker_processes_are_the_runs_made_here(tmp_path: Path) -> None:

@@ -156,12 +156,13 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit() -> None:
     assert results(resumed.models[1], "outer_accuracy") == results(whole.models[0], "outer_accuracy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "engine"),
     [(ADDING, "reference"), (ADDING, "auto"), ([*EASY, "train.steps=90"], "auto"), (["task=continual_reber"], "auto")],
 )
 def test_wherever_it_is_given_up_it_goes_on_bit_for_bit(
-    task: list[str], engine: str, monkeypatch: pytest.MonkeyPatch
+    task: list[str], engine: str, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
     jobs = [job(*task, "train.eval_size=160", f"engine={engine}", f"seed={seed}") for seed in range(2)]
     go_on, calls = Training._go_on, 0
@@ -177,7 +178,7 @@ def test_wherever_it_is_given_up_it_goes_on_bit_for_bit(
 
     stop_at(-1)
     whole = trained(*jobs)
-    for place in range(0, calls, 1 + calls // 20):
+    for place in range(0, calls, 1 + calls // (20 if full else 5)):
         kept: dict[int, dict[str, Any]] = {}
         cut, calls = Training(jobs), 0
         cut.on_checkpoint = kept.__setitem__
