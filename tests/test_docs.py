@@ -12,8 +12,8 @@ import pytest
 from commands import command
 from slurm_node import answers, whole_cluster
 
-from experiments.show import family_table
 from gates.__main__ import COMMANDS
+from lstm_variants.cards import family_table
 from lstm_variants.catalogue import variants
 
 ROOT = Path(__file__).parents[1]
