@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from experiments import tasks
 from experiments.config.schema import refuse
-from lstm_variants import config_files
+from lstm_variants import config_files, user_folders
 from lstm_variants.hints import nearest
 from lstm_variants.spec import DESCRIPTION
 
@@ -39,7 +41,23 @@ def not_there(group: str, name: str, legal: Sequence[str] = ()) -> str:
     """
     if group == "task" and (file := tasks.own_file(name)):
         return f"{file} needs its settings in {file.parents[1] / 'conf' / 'task' / file.stem}.yaml"
+    if group in GROUPS and (hint := _in_an_unknown_folder(group, name)):
+        return hint
     return nearest(name, names(group) or legal)
+
+
+def _in_an_unknown_folder(group: str, name: str) -> str:
+    """What to do if the file is there, in the current folder or one below it that extensions= does not name."""
+    wanted = Path(name.removesuffix(".yaml")).name
+    with contextlib.suppress(OSError):  # folders that may not be looked into
+        for folder in (Path(), *sorted(path for path in Path().iterdir() if path.is_dir())):
+            file = folder / "conf" / group / f"{wanted}.yaml"
+            if file.is_file() and folder.resolve() not in map(Path.resolve, user_folders.folders()):
+                return f"there is {file}, which {group}={wanted} extensions={folder} finds"
+        if Path(f"{name.removesuffix('.yaml')}.yaml").is_file():
+            place = f"DIR/conf/{group}/{wanted}.yaml"
+            return f"files are found by their name in such folders as {place}: {group}={wanted} extensions=DIR"
+    return ""
 
 
 def check_description(variant: Mapping[str, Any], name: str) -> None:

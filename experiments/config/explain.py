@@ -21,7 +21,7 @@ def explain(error: BaseException) -> str:
     """One line for a mistake that Hydra found: the key, the value received, what is legal."""
     text = str(error)
     cause = error.__cause__ or error
-    if found := re.search(r"Could not find '([^']*)/([^'/]*)'", text):
+    if found := re.search(r"Could not find '((?:hydra/)?[^'/]*)/([^']*)'", text):
         group, name = found.groups()
         legal = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
         return f"{group}={name}: {not_there(group, name, legal)}"

@@ -17,6 +17,7 @@ from experiments.config.catalogue import names
 from experiments.config.compose import compose
 from experiments.config.extensions import use_extensions, use_extensions_of, used_extensions
 from experiments.config.resolve import resolve
+from experiments.config.schema import ConfigError
 from experiments.sweep.execute import semantics
 from experiments.sweep.plan import make_plan
 from lstm_variants import GatedRNN, make_cell
@@ -316,3 +317,22 @@ def test_a_record_names_the_folders_it_was_made_with(folder: Path) -> None:
     run = experiments.run(variant="lstm", task="adding", extensions=[str(folder)], **SHORT)
     assert json.loads(json.dumps(run.record))["config"]["extensions"] == [str(folder)]
     assert make_cell(resolve(compose(["variant=cfn"])).variant.spec).slots == ("input", "forget", "candidate")
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.yaml", "own/conf/experiment/mine.yaml"])
+def test_a_study_file_whose_folder_is_not_named_is_found(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "own/conf/experiment/mine.yaml", "# @package _global_\nseed: 3\n")
+    monkeypatch.chdir(tmp_path)
+    hint = "there is own/conf/experiment/mine.yaml, which experiment=mine extensions=own finds"
+    with pytest.raises(ConfigError, match=rf"\Aexperiment={name}: {hint}\Z"):
+        compose([f"experiment={name}"])
+    assert compose(use_extensions_of(["experiment=mine", "extensions=own"])).seed == 3
+
+
+def test_a_loose_study_file_is_told_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "mine.yaml", "seed: 3\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"such folders as DIR/conf/experiment/mine.yaml: experiment=mine ext"):
+        compose(["experiment=./mine.yaml"])
