@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity versions sharing
 HOSTILE += extensions frozen_study verdicts terminal resources wandb_environment workers faults
 
-.PHONY: help setup demo test torture hostile learnable lint format
+.PHONY: help setup demo test check torture hostile learnable lint format
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ demo: setup  ## run the demo sweep (30 small nets) and draw its report
 
 test: setup  ## run the tests
 	$(PY) -m pytest -n auto --dist worksteal
+
+check: lint  ## check formatting, lint and types, and run the tests of what changed since main (a minute)
+	$(PY) tests/support/changed.py main
 
 torture: setup  ## kill a sweep fifty times (half an hour)
 	$(PY) -m pytest tests/experiments/sweep/test_torture.py --slow --timeout 3600

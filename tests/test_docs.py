@@ -38,6 +38,7 @@ def shortened(command: str) -> list[str]:
     return [*(word for word in words if word.split("=")[0] not in short), *SHORT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
 def test_the_commands_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
@@ -67,6 +68,7 @@ def without_numbers(text: str) -> list[str]:
     return [" ".join(line) for line in lines if line]
 
 
+@pytest.mark.slow
 def test_the_outputs_shown_in_the_readme_are_those_of_its_commands(tmp_path: Path) -> None:
     shown = transcript(ROOT / "README.md")
     assert len(shown) == 5
@@ -84,6 +86,7 @@ def test_the_outputs_shown_in_the_readme_are_those_of_its_commands(tmp_path: Pat
         assert without_numbers(done.stdout) == without_numbers(output), f"paste the output of: {line}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")

@@ -132,6 +132,7 @@ def test_an_interaction_is_the_change_of_the_difference_between_tasks(tmp_path):
     assert verdict.comparison == "gru vs lstm, adding against digits"
 
 
+@pytest.mark.slow
 def test_shares_of_a_random_search_are_judged_by_functional_anova(tmp_path):
     rng, cells = np.random.default_rng(0), []
     for seed, (lr, momentum) in enumerate(rng.uniform(size=(200, 2))):

@@ -63,6 +63,7 @@ def test_what_cannot_be_said_is_no_error(monkeypatch: pytest.MonkeyPatch, capfd:
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_runs_are_made_whatever_becomes_of_what_is_said(tmp_path: Path) -> None:
     start = [sys.executable, "-m", "experiments.run"]
     sweep = [*start, "-m", *QUIET, "hydra.launcher.workers=2", "seed=0,1"]

@@ -82,6 +82,7 @@ def test_the_command_prints_the_table_and_the_place(study, tmp_path, quick, caps
     assert out.endswith(f"\n{tmp_path / 'out' / 'index.html'}\n")
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(whole, tmp_path):
     study, first = whole.with_name("demo"), content(whole)
     elsewhere = tmp_path / "elsewhere" / "demo"

@@ -68,6 +68,7 @@ def fast(monkeypatch):
 @example(path=("config", "resolved", "train", "lr"), raw='"x"')
 @example(path=("label",), raw='"\\ud800"')
 @example(path=("task", "name"), raw='""')
+@pytest.mark.slow
 def test_a_damaged_number_costs_its_record_and_no_other(tmp_path_factory, fast, path, raw):
     study = tmp_path_factory.mktemp("damage") / "s"
     good = records.write(study, seed=0)

@@ -77,6 +77,7 @@ def searched(runs: int = 200) -> pd.DataFrame:
     return frame.assign(y=3 * frame["lr"] + 3 * frame["lr"] * frame["H"])
 
 
+@pytest.mark.slow
 def test_functional_anova_finds_planted_shares_beside_an_interaction():
     found = importance(searched(), "y", ["lr", "H", "noise"])
     assert found.decided

@@ -57,6 +57,7 @@ def workers() -> Iterator[Workers]:
     pool.close()
 
 
+@pytest.mark.slow
 def test_a_row_has_every_ratio_and_says_what_was_missed(workers: Workers) -> None:
     case = Case("small", "peephole", 4, 2, 3, 3, must={"a": 1e-9, "b": 1e9, "c": 1e-9})
     row = measure(case, workers, rounds=7, sample=1)

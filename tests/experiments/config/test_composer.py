@@ -76,6 +76,7 @@ def alone(said: Sequence[str]) -> Job:
     return resolve(compose(said), said)
 
 
+@pytest.mark.slow
 def test_any_composed_job_is_the_job_composed_alone(examples: Callable[[int], settings]) -> None:
     @examples(25)
     @given(sweeps())

@@ -48,6 +48,7 @@ def test_every_study_composes_at_full_scale(name: str, full: bool) -> None:
         assert composed.folder == Path(f"outputs/{name}_full")
 
 
+@pytest.mark.slow
 def test_a_study_from_its_grid_to_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, mine = tmp_path / "outputs", write_study(tmp_path, MINE)
     assert run("mine", folder, mine, phase="plan") == 0
@@ -378,6 +379,7 @@ def frozen_again(folder: Path, text: str, *words: str) -> FrozenStudy:
     return frozen
 
 
+@pytest.mark.slow
 def test_a_study_frozen_again_after_a_look_gets_fresh_seeds_and_says_what_was_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -421,6 +423,7 @@ def test_a_study_frozen_again_after_a_look_gets_fresh_seeds_and_says_what_was_ch
     assert "is an earlier freezing" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_seeds_are_fresh_after_a_look_whatever_became_of_the_file(tmp_path: Path) -> None:
     folder = tmp_path / "outputs"
     frozen_again(folder, MINE)

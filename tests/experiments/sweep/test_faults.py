@@ -63,6 +63,7 @@ def fill(disk: Path, left: int) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_line_and_the_sweep_goes_on_from_there(disk: Path, tmp_path: Path) -> None:
     study = disk / "study"
     run_all(jobs(study, *LONGER, NO_MIRROR, seeds=1, variants=["lstm"]), workers=1, show=False)
@@ -138,6 +139,7 @@ def disturbed(
     return run_in_processes(stacks(many, 4, workers), workers, on_event), sizes
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_stack_only_and_the_other_goes_on(tmp_path: Path) -> None:
     many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4)
     first: list[str] = []
@@ -160,6 +162,7 @@ def test_a_killed_worker_costs_its_stack_only_and_the_other_goes_on(tmp_path: Pa
     assert outcome(tmp_path / "study") == undisturbed(many, tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_every_worker_is_failed_and_the_others_are_made(tmp_path: Path) -> None:
     many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=1)
     deadly, killed = many[0], []
@@ -183,6 +186,7 @@ def test_a_run_that_kills_every_worker_is_failed_and_the_others_are_made(tmp_pat
     assert outcome(tmp_path / "study") == whole
 
 
+@pytest.mark.slow
 def test_a_worker_out_of_memory_tries_its_stack_in_halves(tmp_path: Path) -> None:
     big = ["task.length=200", "train.batch_size=128", "train.eval_size=4", "model.hidden_size=128", "train.steps=4"]
     many = jobs(tmp_path / "study", *big, "train.eval_every=5", NO_MIRROR, seeds=4, variants=["lstm"])
@@ -214,6 +218,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_make_every_run_once(tmp_path: Path) -> None:
     (tmp_path / "make.py").write_text(MAKE)
     command = [sys.executable, str(tmp_path / "make.py"), str(tmp_path / "study")]
@@ -226,6 +231,7 @@ def test_two_commands_at_once_make_every_run_once(tmp_path: Path) -> None:
     assert outcome(tmp_path / "study") == undisturbed(many, tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
     said = ["train.steps=1000000", "train.eval_every=1000000", *SIZES, f"study={tmp_path}", NO_MIRROR]
     process = start(*said)
@@ -242,6 +248,7 @@ def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
     assert record.with_name("checkpoint.pt").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_does_not_wait_for_a_long_evaluation(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     said = ["-m", "seed=range(0,4)", f"study={tmp_path}", *SIZES, NO_MIRROR, "hydra.launcher.workers=2"]
@@ -285,6 +292,7 @@ def test_what_failed_and_what_is_stale_is_done_again_when_asked(tmp_path: Path) 
     assert outcome(study) == whole
 
 
+@pytest.mark.slow
 def test_no_key_and_no_environment_variable_reaches_a_file(tmp_path: Path) -> None:
     key, secret = "a1b2c3d4e5" * 4, "xyzzy-31415926"
     sweep = start(f"study={tmp_path}/study", *QUICK, WANDB_API_KEY=key, MY_SECRET=secret)

@@ -140,6 +140,7 @@ def begin_now(task: slurm_queue.Queued) -> None:
 
 
 @on_a_cluster
+@pytest.mark.slow
 def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int], Path]) -> None:
     said = [*SAID, "train.steps=20", *ON_SLURM, "hydra.launcher.stack=1"]
     code, shown = gates(study, *said)
@@ -151,6 +152,7 @@ def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int
 
 
 @on_a_cluster
+@pytest.mark.slow
 def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Path, tmp_path: Path) -> None:
     said = ["-m", "task=held_reber", f"extensions={hold.parent}", *SIZES, "train.steps=600", "hydra.launcher.stack=2"]
     whole = tmp_path / "whole"
@@ -190,6 +192,7 @@ def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Pa
 
 
 @on_a_cluster
+@pytest.mark.slow
 def test_a_study_leaves_its_phases_to_the_cluster_one_after_the_other(study: Path, tmp_path: Path) -> None:
     folder = study / "study"  # its jobs are named so in the queue
     words = ["experiment=mine", write_study(tmp_path, MINE), *TINY, *DETACHED, f"study={folder}"]
@@ -210,6 +213,7 @@ def test_a_study_leaves_its_phases_to_the_cluster_one_after_the_other(study: Pat
 
 
 @on_a_cluster
+@pytest.mark.slow
 def test_an_attached_sweep_that_is_stopped_cancels_its_tasks(study: Path) -> None:
     said = [*SAID, "train.steps=100000", *ON_SLURM, "hydra.launcher.stack=2", "hydra.launcher.sbatch={comment: mine}"]
     attached = start(study, *said)
@@ -295,6 +299,7 @@ def test_what_the_cluster_does_not_have_is_refused(study: Path, said: dict[str, 
 
 
 @on_a_cluster
+@pytest.mark.slow
 def test_a_stop_while_tasks_are_submitted_leaves_none(study: Path) -> None:
     attached = start(study, *SAID, "train.steps=100000", *ON_SLURM)
     until(lambda: bool(list((study / slurm_queue.FOLDER).glob("*.sh"))))  # submitit's, just before it calls sbatch

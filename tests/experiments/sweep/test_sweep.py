@@ -27,6 +27,7 @@ def gates(*words: str, cwd: Path) -> Ended:
     return command("experiments.run", *words, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_runs_in_worker_processes_are_the_runs_made_here(tmp_path: Path) -> None:
     here = run_all(jobs(tmp_path / "here"), workers=1, show=False)
     there = run_all(jobs(tmp_path / "there"), workers=2, show=False)
@@ -125,6 +126,7 @@ def test_sweep_in_memory_returns_a_row_a_run(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
     said = ["-m", "variant=NFG,gru", "init=default,chrono", "seed=range(0,2)", "study=s", "hydra.launcher.workers=2"]
     done = gates(*said, *QUICK, cwd=tmp_path)
@@ -165,6 +167,7 @@ def test_help_teaches_and_cfg_shows(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_interrupted_from_outside_a_sweep_checkpoints_and_goes_on(tmp_path: Path) -> None:
     said = ["-m", "seed=range(0,4)", "task=adding", "train.steps=3000", "train.eval_every=1000", "study=s"]
     said += ["hydra.launcher.workers=2", "record.wandb.mode=disabled", "model.hidden_size=4", "task.length=12"]

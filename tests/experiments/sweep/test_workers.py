@@ -33,6 +33,7 @@ print(*made["status"])
 """
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_runs_once_whether_it_is_a_file_or_typed(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
     script = tmp_path / "script.py"
@@ -65,6 +66,7 @@ def ended_by(sent: signal.Signals, many: list[Job], first: Callable[[int], None]
     assert caught.value.signum == sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_sweep_though_a_worker_is_stopped(tmp_path: Path, sent: signal.Signals) -> None:
     (job,) = many = jobs(tmp_path, *UNENDING, variants=["lstm"], seeds=1)
@@ -98,6 +100,7 @@ def test_what_nohup_rules_out_is_not_heard() -> None:
     assert heard == [signal.SIGHUP]
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_begin_are_no_fault_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "used_extensions", lambda: str(tmp_path / "gone"))
     with pytest.raises(WorkerError, match=r"^worker processes end before they begin \(exit code 1\).*workers=1"):

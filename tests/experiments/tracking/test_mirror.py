@@ -123,6 +123,7 @@ def test_a_resumed_run_has_one_history(tmp_path: Path) -> None:
     assert len(list((tmp_path / "s" / "wandb").glob("*run-*"))) == 1
 
 
+@pytest.mark.slow
 def test_offline_makes_no_network_call(tmp_path: Path) -> None:
     words = [*SHORT, "variant=lstm", "record.wandb.mode=auto", f"study={tmp_path / 's'}"]
     command = [sys.executable, "-m", "experiments.run", *words]

@@ -202,6 +202,7 @@ def test_a_model_that_stops_early_leaves_the_stack_and_changes_nothing() -> None
         assert bits(stacked, m) == bits(trained(one), 0)
 
 
+@pytest.mark.slow
 def test_costs_outside_training_are_measured() -> None:
     assert 0 < sampling_share("continual_reber") < 1
     assert seconds_per_run(20, "disabled") > 0
