@@ -24,9 +24,11 @@ from experiments.config.schema import LARGEST_SWEEP, ConfigError, Train, refuse
 from experiments.inspection import files
 from experiments.inspection.subject import OneModel
 from experiments.store.files import read_tensors
-from experiments.store.record import find, place, read
-from experiments.sweep.execute import Run, own_sources, refuse_stale
-from experiments.sweep.plan import run_all
+from experiments.store.lookup import find, place, read
+from experiments.store.standing import refuse_stale
+from experiments.store.versions import source_files
+from experiments.sweep.execute import Run
+from experiments.sweep.runner import run_all
 from experiments.tasks._files import contents
 from experiments.tasks.base import Task, TaskError
 from experiments.training import evaluation, torch_defaults
@@ -256,7 +258,7 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
     if extensions is not None:  # the files are not those that the record names
         inits = (resolved["init"]["rule"], resolved["init"]["recurrent"])
         name = resolved["task"]["name"]
-        now = versions.today(spec.cell, name, settings, own_sources(spec, inits, name))
+        now = versions.today(spec.cell, name, settings, source_files(spec, inits, name))
         _refuse_stale(folder, versions.outdated(record["semantics"], now))
     return LoadedRun(layer, readout, task, resolved, record, evaluation.carried(weights))
 

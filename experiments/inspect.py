@@ -24,7 +24,7 @@ from experiments.config.schema import ConfigError
 from experiments.inspection import files
 from experiments.store.files import read_tensors
 from experiments.store.locks import lock
-from experiments.store.record import read
+from experiments.store.lookup import read
 
 WORKERS = 4  # processes at most; each needs some 300 MB
 

@@ -5,123 +5,15 @@ python -m experiments.plan variant=lstm,gru task=adding 'seed=range(0,5)' study=
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 
-import torch
-from tabulate import tabulate
-from tqdm import tqdm
-
-from analysis.common import resources
-from experiments.config.job import Job
-from experiments.sweep.execute import structure
-from experiments.sweep.plan import Plan, make_plan
-from experiments.training import torch_defaults
-from experiments.training.loop import Training
-
-TIMED_STEPS = 3  # steps timed of each structure, after one that warms up
-RECORD_BYTES = 6_000  # run.json
-ROW_BYTES = 100  # a row of metrics.csv
-MIRROR_BYTES = 30_000  # a run's wandb files
-
-
-@dataclass(frozen=True)
-class Row:
-    """One structure's share of a plan."""
-
-    name: str
-    runs: int
-    stacks: list[int]
-    seconds: float
-    bytes: float
-
-
-def print_plan(jobs: Sequence[Job], not_applicable: int, workers: int | None, largest: int) -> None:
-    """Print counts, stacks, and estimated time and disk."""
-    plan = make_plan(jobs, workers, largest)
-    print(plan)
-    if not_applicable:
-        print(f"{not_applicable} not applicable")
-    rows = estimate(plan)
-    if not rows:
-        return
-    table = [(row.name, row.runs, _sizes(row.stacks), _duration(row.seconds), _size(row.bytes)) for row in rows]
-    print(tabulate(table, ("structure", "runs", "stacks", "one worker's time", "disk")))
-    seconds = sum(row.seconds for row in rows) / plan.workers
-    print(f"about {_duration(seconds)} on {plan.workers} workers and {_size(sum(row.bytes for row in rows))}")
-
-
-def estimate(plan: Plan) -> list[Row]:
-    """Time and disk of each structure, from a few steps measured here and now, in memory."""
-    groups: dict[str, list[list[Job]]] = defaultdict(list)
-    for group in plan.groups:
-        groups[f"{group[0].variant.name} {group[0].task_name} H={group[0].hidden_size}"].append(group)
-    before = torch.get_num_threads()
-    shown = tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None)
-    with torch_defaults.defaults():
-        rows = [_row(name, same) for name, same in shown]
-    torch.set_num_threads(before)
-    return rows
-
-
-def _row(name: str, same: Sequence[list[Job]]) -> Row:
-    """Stacks of one size and structure are timed once."""
-    alike: dict[tuple[object, ...], list[list[Job]]] = defaultdict(list)
-    for stack in same:
-        alike[structure(stack[0]), len(stack)].append(stack)
-    seconds = sum(len(stacks) * _seconds(stacks[0]) for stacks in alike.values())
-    size = sum(len(stacks) * len(stacks[0]) * _bytes(stacks[0][0]) for stacks in alike.values())
-    return Row(name, sum(map(len, same)), [len(stack) for stack in same], seconds, size)
-
-
-def _seconds(stack: Sequence[Job]) -> float:
-    train = stack[0].train
-    torch.set_num_threads(stack[0].threads or resources.cores())
-    training = Training([replace(job, study=None) for job in stack])
-    training._step(0)
-    started = time.perf_counter()
-    for step in range(1, TIMED_STEPS + 1):
-        training._step(step)
-    stepped = time.perf_counter()
-    training._evaluate(TIMED_STEPS)
-    evaluation = time.perf_counter() - stepped
-    return train.steps * (stepped - started) / TIMED_STEPS + (1 + train.steps / train.eval_every) * evaluation
-
-
-def _bytes(job: Job) -> float:
-    """A run's directory: those of the study's finished runs on average, else from its sizes."""
-    done = [path.parent for path in (job.study or Path()).glob(f"{job.task_name}-*/run.json")] if job.study else []
-    weights = 4 * (job.reference_parameters + job.task.output_size * (job.hidden_size + 1))
-    rows = ROW_BYTES * (2 + job.train.steps / job.train.eval_every)
-    if done:
-        return MIRROR_BYTES + sum(f.stat().st_size for run in done for f in run.iterdir() if f.is_file()) / len(done)
-    return RECORD_BYTES + len(json.dumps(job.resolved)) + weights + rows + MIRROR_BYTES
-
-
-def _sizes(stacks: Sequence[int]) -> str:
-    return " + ".join(f"{stacks.count(size)} of {size}" for size in sorted(set(stacks), reverse=True))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+from experiments.sweep import application
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line of ``run``, as a sweep that is not run."""
-    from experiments.run import main as run  # which imports this module by way of the launcher
-
-    run([*(sys.argv[1:] if argv is None else argv), "-m", "hydra.launcher.dry_run=true"])
+    application.main([*(sys.argv[1:] if argv is None else argv), "-m", "hydra.launcher.dry_run=true"])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from analysis.records.read import UnreadableError, read_curves, read_run
 from experiments.config.schema import ConfigError
 from experiments.store.locks import is_held
 from experiments.sweep import slurm_queue
-from experiments.sweep.plan import SWEEP
+from experiments.sweep.runner import SWEEP
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
 ERRORS_SHOWN = 5

@@ -31,15 +31,17 @@ from analysis.pages.build import Request, build
 from analysis.records.load import load
 from analysis.statistics import many_comparisons
 from experiments.config import words
+from experiments.config.compose import compose
 from experiments.config.explain import explain
 from experiments.config.extensions import use_extensions_of, used_extensions
 from experiments.config.job import Job
 from experiments.config.resolve import layer_parameters
 from experiments.config.schema import ConfigError
+from experiments.store.standing import refuse_stale, standing
 from experiments.studies.freezing import freeze
 from experiments.studies.protocol import Study, read
 from experiments.studies.tuning import chosen_cells, edge_warnings, tuning_jobs
-from experiments.sweep.execute import refuse_stale, standing
+from experiments.sweep import application
 from experiments.sweep.launcher import StackedLauncher, chosen
 from experiments.training.streams import generator
 from lstm_variants import make_cell
@@ -124,13 +126,10 @@ def phases(study: Study, options: Options, launcher: StackedLauncher) -> None:
 
 def plain(options: Options, overrides: Sequence[str]) -> None:
     """Run an experiment file without a protocol, and report it."""
-    from experiments.config.compose import compose
-    from experiments.run import main as sweep
-
     if options.phase not in (Phase.all, Phase.report) or options.scale is Scale.full:
         raise CommandError(f"experiment={options.experiment} is a plain sweep: it has phase=all and phase=report only")
     if options.phase is Phase.all:
-        sweep([f"experiment={options.experiment}", *overrides])
+        application.main([f"experiment={options.experiment}", *overrides])
     draw(Path(compose([f"experiment={options.experiment}", *overrides]).study), options.out)
 
 

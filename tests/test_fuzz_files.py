@@ -23,7 +23,7 @@ from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.sweep.execute import InterruptedRunError, execute
-from experiments.sweep.plan import run_all
+from experiments.sweep.runner import run_all
 from experiments.tasks import load_task
 from experiments.tasks.base import TaskError
 

@@ -16,7 +16,7 @@ from experiments.config.catalogue import config_file, names
 from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
-from experiments.sweep.plan import run_all
+from experiments.sweep.runner import run_all
 from experiments.tracking.live import Mirror
 from experiments.tracking.runs import settings
 from experiments.training.loop import Training
@@ -92,12 +92,13 @@ def mirror_cost(runs: int) -> dict[str, float]:
         for seed in range(1, runs + 3):
             job = first.with_seed(seed, None)
             started = time.perf_counter()
-            mirror = Mirror(job, {**content, "run_id": job.run_id, "seed": seed})
+            mirror = Mirror(job)
+            mirror.started({**content, "run_id": job.run_id, "seed": seed})
             live = time.perf_counter()
             for row in run.rows:
-                mirror.log(row)
+                mirror.row(row)
             logged = time.perf_counter()
-            mirror.finish({**content, "run_id": job.run_id, "seed": seed})
+            mirror.ended({**content, "run_id": job.run_id, "seed": seed})
             ended = time.perf_counter()
             wandb.init(project="bare", dir=folder, mode="offline", reinit="create_new", settings=settings()).finish()
             seconds = (live - started, ended - logged, live - started + ended - logged, time.perf_counter() - ended)

@@ -1,36 +1,35 @@
-"""The run record: a directory is the truth, wandb mirrors it. See ``docs/record.md`` for every key."""
+"""The run record: a directory is the truth. See ``docs/record.md`` for every key."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import io
-import platform
-import socket
-import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy
-import torch
-
-from analysis.common.command_line import CommandError
 from analysis.records import inside, schema
-from analysis.records.read import UnreadableError, read_content
-from experiments.config.extensions import used_extensions
-from experiments.config.identity import folder_name
 from experiments.config.job import Job
 from experiments.config.schema import ConfigError
-from experiments.store.files import read_tensors, storing, write_json, write_tensors
-from experiments.tracking.live import Mirror
-from lstm_variants.spec import flatten
+from experiments.store.files import storing, write_json, write_tensors
+from experiments.store.lookup import CHECKPOINT
+from experiments.store.opening import now, opening
 
 DONE = ("finished", "diverged", "failed", "stale")
-CHECKPOINT = "checkpoint.pt"
+
+
+class Listener(Protocol):
+    """Who is told of a run: of its beginning, of each evaluation, and of its end, whatever its status is then."""
+
+    def started(self, content: Mapping[str, Any]) -> None:
+        """The record as it is opened."""
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """One evaluation, also of those that a run that goes on has from before."""
+
+    def ended(self, content: Mapping[str, Any]) -> None:
+        """The record as it is closed: finished, diverged, failed, interrupted; running if it could not be written."""
 
 
 class RunRecord:
@@ -40,23 +39,36 @@ class RunRecord:
         job: the run.
         facts: what the training knows: parameters, notes, environment, data_digest, semantics.
         rows: the evaluations of an interrupted run that goes on.
+        listeners: who is told of a run on disk.
     """
 
-    def __init__(self, job: Job, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        job: Job,
+        facts: Mapping[str, Any],
+        rows: Sequence[Mapping[str, Any]] = (),
+        listeners: Sequence[Listener] = (),
+    ) -> None:
         self.job, self.folder = job, job.folder
         self.rows: list[dict[str, Any]] = []
-        self.content = _opening(job) | dict(facts)
-        self.mirror: Mirror | None = None
+        self.content = opening(job) | dict(facts)
+        self.listeners: list[Listener] = []
         if self.folder is not None:
             with self._storing():
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._save()
-                files = [self.folder / name for name in ("metrics.csv", "weights.pt", inside.JSON, inside.NPZ)]
-                for old in [*files, *self.folder.glob(".*")]:
-                    old.unlink(missing_ok=True)  # hidden ones are files that a kill left half written
-                self.mirror = Mirror(job, self.content)
+                self._open(self.folder)
+                for listener in listeners:
+                    listener.started(self.content)
+                    self.listeners.append(listener)
         for row in rows:
             self.row(row)
+
+    def _open(self, folder: Path) -> None:
+        """Write the opening, and remove what an earlier attempt left."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._save()
+        files = [folder / name for name in ("metrics.csv", "weights.pt", inside.JSON, inside.NPZ)]
+        for old in [*files, *folder.glob(".*")]:
+            old.unlink(missing_ok=True)  # hidden ones are files that a kill left half written
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Append one evaluation."""
@@ -70,15 +82,15 @@ class RunRecord:
         writer.writerow({key: _plain(value) for key, value in row.items()})
         with self._storing(), (self.folder / "metrics.csv").open("a", encoding="utf-8", newline="") as file:
             file.write(text.getvalue())
-        if self.mirror:
-            self.mirror.log(row)
+        for listener in self.listeners:
+            listener.row(row)
 
     def checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the point from which the run can go on."""
         if self.folder is not None:
             with self._storing():
-                whose = {"run_id": self.content["run_id"], "semantics": self.content["semantics"]}
-                write_tensors(self.folder / CHECKPOINT, {**checkpoint, **whose})
+                made_by = {"run_id": self.content["run_id"], "semantics": self.content["semantics"]}
+                write_tensors(self.folder / CHECKPOINT, {**checkpoint, **made_by})
 
     def finish(
         self, status: str, results: Mapping[str, Any], seconds: float, weights: Any = None, error: str | None = None
@@ -87,7 +99,7 @@ class RunRecord:
         self.content |= {"status": status, "results": dict(results), "error": error}
         steps = results.get("steps", 0)
         self.content["timing"] |= {
-            "finished": _now(),
+            "finished": now(),
             "seconds": round(seconds, 3),
             "steps_per_second": round(steps / seconds, 3) if seconds else None,
         }
@@ -101,10 +113,10 @@ class RunRecord:
         self.close()
 
     def close(self) -> None:
-        """Close the mirror."""
-        mirror, self.mirror = self.mirror, None
-        if mirror:
-            mirror.finish(self.content)
+        """Tell the listeners that this is the end, once."""
+        listeners, self.listeners = self.listeners, []
+        for listener in listeners:
+            listener.ended(self.content)
 
     def _storing(self) -> contextlib.AbstractContextManager[None]:
         assert self.job.study is not None
@@ -115,116 +127,9 @@ class RunRecord:
         _write(self.folder, self.content)
 
 
-def read_checkpoint(job: Job, semantics: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The point from which a run can go on; None where there is none that can be used."""
-    path = None if job.folder is None else job.folder / CHECKPOINT
-    if path is None or not path.is_file() or other_settings(job, find(job) or {}):
-        return None
-    try:
-        checkpoint = read_tensors(path)
-    except ConfigError:
-        return None
-    whose = (job.run_id, semantics)
-    usable = isinstance(checkpoint, dict) and (checkpoint.get("run_id"), checkpoint.get("semantics")) == whose
-    usable = usable and isinstance(checkpoint.get("step"), int)
-    return checkpoint if usable else None
-
-
-def _opening(job: Job) -> dict[str, Any]:
-    task = job.task
-    return {
-        "schema": schema.VERSION,
-        "run_id": job.run_id,
-        "arm": job.arm,
-        "study": "" if job.study is None else folder_name(job.study),
-        "phase": job.phase,
-        "variant": job.variant.name,
-        "label": job.variant.label,
-        "cite": job.variant.cite,
-        "task": {
-            "name": job.task_name,
-            "length": task.length,
-            "lengths": sorted({task.length, *task.eval_lengths}),
-            "metric": task.metric,
-            "direction": task.direction,
-            "chance": task.chance,
-            "chance_loss": task.chance_loss,
-            "references": {name: reference._asdict() for name, reference in task.references.items()},
-            "solved": task.solved,
-            "unit": task.unit,
-            "content": job.contents,
-        },
-        "seed": job.seed,
-        "config": {"said": list(job.overrides), "resolved": job.resolved, "extensions": used_extensions()},
-        "status": "running",
-        "error": None,
-        "results": {},
-        "timing": {"started": _now(), "finished": None, "seconds": None, "steps_per_second": None},
-    }
-
-
-def place(job: Job) -> Path | None:
-    """The folder of the same run, under whatever readable name, or None."""
-    if job.study is None or job.folder is None:
-        return None
-    suffix = job.run_id.rpartition("-")[2]
-    folders = [job.folder, *sorted(path.parent for path in job.study.glob(f"*-{suffix}/run.json"))]
-    return next((folder for folder in folders if (folder / "run.json").exists()), None)
-
-
-def find(job: Job) -> dict[str, Any] | None:
-    """The record of the same run, or None.
-
-    Raises:
-        ConfigError: if it cannot be read, is of a newer schema, or is that of another run.
-    """
-    folder = place(job)
-    if folder is None:
-        return None
-    record = read(folder / "run.json")
-    if str(record["run_id"]).rpartition("-")[2] != job.run_id.rpartition("-")[2]:
-        raise ConfigError(f"{folder} holds the record of another run, {record['run_id']}; move it away to run this")
-    return record
-
-
-def other_settings(job: Job, record: Mapping[str, Any]) -> list[str]:
-    """The settings that the record of a run has otherwise: no hash shows that a default has been edited since."""
-    try:
-        before, now = (_settings(resolved) for resolved in (record["config"]["resolved"], job.resolved))
-    except (KeyError, TypeError, AttributeError):
-        return []
-    files = {f"task.{key}" for key in job.contents}
-    return sorted(key for key in before.keys() & now.keys() - files if not _alike(before[key], now[key]))
-
-
-def _settings(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    return flatten({part: resolved[part] for part in ("task", "model", "train")})
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two values are two spellings of one: 2016 and "2016", null and an empty list."""
-    return one == other or str(one) == str(other) or (one in (None, []) and other in (None, []))
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A run.json.
-
-    Raises:
-        ConfigError: if it cannot be read, or is of a newer schema.
-    """
-    try:
-        return read_content(path.parent)
-    except CommandError as error:
-        raise ConfigError(str(error)) from None
-    except UnreadableError as reason:
-        raise ConfigError(
-            f"{path}: cannot be read as a run record ({reason}); move it away to run this again"
-        ) from None
-
-
 def fail(job: Job, error: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Record that a run failed before it could say anything itself."""
-    record = {**_opening(job), **facts, "status": "failed", "error": error}
+    record = {**opening(job), **facts, "status": "failed", "error": error}
     if job.study is not None and job.folder is not None:
         with storing(job.study):
             job.folder.mkdir(parents=True, exist_ok=True)
@@ -240,52 +145,5 @@ def _write(folder: Path, content: dict[str, Any]) -> None:
         raise ConfigError(f"{folder}: run.json cannot be written: {error}") from None
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _plain(value: Any) -> Any:
     return "" if value is None else repr(value) if isinstance(value, float) else value
-
-
-@functools.cache
-def machine() -> dict[str, Any]:
-    """What every run of this process shares: versions, platform, commit."""
-    commit, dirty = _commit()
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "gates": _version(),
-        "platform": platform.platform(),
-        "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "host": socket.gethostname(),
-        "commit": commit,
-        "dirty": dirty,
-    }
-
-
-def _version() -> str | None:
-    """The installed version; None for a checkout that is only on the path."""
-    try:
-        return version("gates")
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> tuple[str | None, bool | None]:
-    """The checkout's commit and whether files differ from it; None where this is an installation.
-
-    An installation may lie inside a repository of the user's, whose commit says nothing of files it does not hold.
-    """
-    try:
-        _git("ls-files", "--error-unmatch", __file__)
-        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return None, None
-
-
-def _git(*arguments: str) -> str:
-    root = Path(__file__).parents[2]
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()

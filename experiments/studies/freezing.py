@@ -15,9 +15,9 @@ from typing import Any
 from analysis.claims.frozen_study import CHOICES, FILE, KEPT, FrozenCell, FrozenStudy, Predecessor, digest
 from analysis.common.command_line import CommandError
 from experiments.store.files import atomic, storing, write_json
+from experiments.store.versions import semantics
 from experiments.studies.protocol import Cell, Study
 from experiments.studies.tuning import chosen_cells
-from experiments.sweep.execute import semantics
 from lstm_variants.spec import flatten
 
 NEVER = ("seed", "variant.label", "variant.cite")  # these decide nothing

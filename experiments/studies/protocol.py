@@ -51,8 +51,7 @@ from analysis.claims.claim import Claim
 from analysis.statistics.aggregates import ENOUGH_RUNS
 from analysis.statistics.many_comparisons import seeds_needed
 from analysis.statistics.shares import INTERACTIONS
-from experiments import api
-from experiments.config import words
+from experiments.config import python_values, words
 from experiments.config.compose import Composer, compose
 from experiments.config.job import Job, NotApplicableError
 from experiments.config.schema import ConfigError, refuse
@@ -142,7 +141,7 @@ class Cell:
 
     def jobs(self, seeds: Sequence[int], phase: str, settings: Mapping[str, Any]) -> list[Job]:
         """The runs of this cell at one point of the grid, one per seed."""
-        job = self.composer.job([*self.said, *api.overrides(settings), "protocol=null"])
+        job = self.composer.job([*self.said, *python_values.words(settings.items()), "protocol=null"])
         return [job.with_seed(seed, phase) for seed in seeds]
 
 
@@ -187,7 +186,7 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
         protocol.arms = _combinations(protocol) if protocol.factors else _drawn(protocol)
     _differences(protocol)
     _undone_by_none(protocol, overrides)
-    cells, skipped = _cells(protocol, [chosen, *settings, *api.overrides({"study": folder})], overrides)
+    cells, skipped = _cells(protocol, [chosen, *settings, *python_values.words({"study": folder}.items())], overrides)
     check(protocol, [(cell.task, cell.arm) for cell in cells])
     _each_of_its_own(protocol, cells)
     check_scales(protocol.claims, list(protocol.tasks), lambda task: _direction(protocol, cells, task))
@@ -220,7 +219,10 @@ def _typed(node: DictConfig, changed: Mapping[str, Any] | None = None) -> Protoc
 def _combinations(protocol: Protocol) -> dict[str, list[str]]:
     """The arms that a balanced grid of factors makes, in the order of its axes."""
     points = [dict(zip(protocol.factors, p, strict=True)) for p in itertools.product(*protocol.factors.values())]
-    return {", ".join(f"{key}={value}" for key, value in point.items()): api.overrides(point) for point in points}
+    return {
+        ", ".join(f"{key}={value}" for key, value in point.items()): python_values.words(point.items())
+        for point in points
+    }
 
 
 def _differences(protocol: Protocol) -> None:

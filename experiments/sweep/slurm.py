@@ -25,14 +25,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.config.extensions import use_extensions, used_extensions
+from experiments.config.extensions import used_extensions
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.locks import lock
-from experiments.store.record import find
+from experiments.store.lookup import find
+from experiments.store.standing import standing
 from experiments.sweep import signals
-from experiments.sweep.execute import InterruptedRunError, Run, standing
-from experiments.sweep.plan import Plan, announce, make_plan
+from experiments.sweep.execute import InterruptedRunError, Run
+from experiments.sweep.plan import Plan, make_plan
+from experiments.sweep.runner import announce
 from experiments.sweep.slurm_queue import (
     FOLDER,
     Queued,
@@ -45,8 +47,7 @@ from experiments.sweep.slurm_queue import (
     queue,
     summary,
 )
-from experiments.sweep.workers import run_in_processes
-from experiments.tracking import live
+from experiments.sweep.slurm_task import Task
 
 ENDING = 60.0  # seconds at most that a cancelled task may take to end (Slurm's KillWait and a margin)
 OFTEN, SELDOM = 0.5, 30.0  # seconds between looks at the queue, at first and in the end
@@ -278,49 +279,3 @@ def _outcome(job: Job) -> Run:
         error = f"its Slurm task ended first, see {job.study}/{FOLDER}; the same command goes on"
         record |= {"status": "interrupted", "error": error}
     return Run({**record, "run_id": job.run_id}, [])
-
-
-@dataclass(frozen=True)
-class Task:
-    """What an array task does: what is left of its runs.
-
-    Attributes:
-        jobs: pickled apart, since extensions must be known before they are read.
-        extensions: the user's own folders.
-        largest: runs in a stack.
-        memory: bytes that it may use.
-        requeue: how often it goes back to the queue.
-    """
-
-    jobs: bytes
-    extensions: list[str]
-    largest: int
-    memory: float | None
-    requeue: int
-
-    def __call__(self) -> None:
-        """At SIGTERM the runs checkpoint; the task goes back to the queue if it was the time limit that sent it."""
-        signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            use_extensions(self.extensions)
-            plan = make_plan(pickle.loads(self.jobs), 1, self.largest, memory=self.memory)
-            print(plan, flush=True)
-            with live.sweep():
-                run_in_processes(plan.groups, 1, lambda event: None)
-        except InterruptedRunError as interrupted:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends another one to what it requeues
-            self._go_on_later()
-            sys.exit(128 + interrupted.signum)
-
-    def _go_on_later(self) -> None:
-        """Back to the queue, unless the task was cancelled: then Slurm no longer counts it as running."""
-        import submitit
-
-        task = submitit.JobEnvironment().job_id  # 12_3: one of the SLURM_JOB_IDs of an array names the whole array
-        running = ask("squeue", "--noheader", f"--jobs={task}", "--format=%T").strip() == "RUNNING"
-        if running and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < self.requeue:
-            ask("scontrol", "requeue", task)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise InterruptedRunError(signum)

@@ -32,32 +32,33 @@ def sweep() -> Iterator[None]:
 
 
 class Mirror:
-    """One wandb run beside one record. Whatever goes wrong with wandb, the run goes on and its record is whole."""
+    """One wandb run beside one record, whose listener it is. Whatever goes wrong with wandb, the record is whole."""
 
-    def __init__(self, job: Job, content: Mapping[str, Any]) -> None:
+    def __init__(self, job: Job) -> None:
         self.run: Any = None
-        self.study, self.columns = job.study, list[str]()
-        mode = wandb_mode(job.record.wandb.mode)
-        if mode != "disabled" and job.study is not None:
-            self.run = self._opened(content, mode, job.record.wandb.entity)
+        self.study, self.options = job.study, job.record.wandb
+        self.columns = list[str]()
 
-    def _opened(self, content: Mapping[str, Any], mode: str, entity: str | None) -> Any:
-        assert self.study is not None
+    def started(self, content: Mapping[str, Any]) -> None:
+        """Open the wandb run, unless the mirror is disabled."""
+        mode = wandb_mode(self.options.mode)
+        if mode == "disabled" or self.study is None:
+            return
         try:
-            said = wandb_content.described(content, self.study)
+            described = wandb_content.described(content, self.study)
         except PermissionError as error:  # a colleague's token; what cannot be written is told of by the record
             failures.tell_nothing_made(error, self.study)
-            return None
-        return runs.opened(said, self.study, mode, entity)
+        else:
+            self.run = runs.opened(described, self.study, mode, self.options.entity)
 
-    def log(self, row: Mapping[str, Any]) -> None:
+    def row(self, row: Mapping[str, Any]) -> None:
         """One evaluation."""
         self.columns = self.columns or list(row)
         if self.run is not None:
             with contextlib.suppress(Exception):
                 self.run.log({key: value for key, value in row.items() if value is not None})
 
-    def finish(self, content: Mapping[str, Any]) -> None:
+    def ended(self, content: Mapping[str, Any]) -> None:
         """Final numbers to the summary, then close."""
         if self.run is not None and self.study is not None:
             mark = wandb_content.fingerprint(self.study / content["run_id"])

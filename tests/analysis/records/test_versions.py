@@ -18,8 +18,10 @@ from experiments import api, push, status, study
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.sweep.execute import done, semantics, standing
-from experiments.sweep.plan import make_plan, run_all
+from experiments.store.standing import done, standing
+from experiments.store.versions import semantics
+from experiments.sweep.plan import make_plan
+from experiments.sweep.runner import run_all
 
 TINY = {"train": {"steps": 4, "eval_every": 2, "batch_size": 4, "eval_size": 8}, "model": {"hidden_size": 4}}
 TINY |= {"task": "adding", "task.length": 10, "record.wandb.mode": "disabled"}
@@ -263,7 +265,7 @@ def test_a_checkpoint_of_other_versions_is_not_gone_on_from(tmp_path: Path, monk
     (whole,) = run_all([job], workers=1, show=False)
     assert job.folder is not None
     content = json.loads((job.folder / "run.json").read_text())
-    from experiments.store.record import CHECKPOINT
+    from experiments.store.lookup import CHECKPOINT
     from experiments.training.loop import Training
 
     training = Training([job])
@@ -281,7 +283,7 @@ def test_a_checkpoint_of_other_versions_is_not_gone_on_from(tmp_path: Path, monk
 
 def _keep(job: Any, checkpoint: Any) -> None:
     from experiments.store.files import write_tensors
-    from experiments.store.record import CHECKPOINT
+    from experiments.store.lookup import CHECKPOINT
 
     whose = {"run_id": job.run_id, "semantics": {"cell": 1, "task": 1, "trainer": 0}}
     write_tensors(job.folder / CHECKPOINT, {**checkpoint, **whose})

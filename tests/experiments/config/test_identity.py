@@ -23,8 +23,9 @@ from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.sweep.execute import Run, refuse_stale, standing
-from experiments.sweep.plan import run_all
+from experiments.store.standing import refuse_stale, standing
+from experiments.sweep.execute import Run
+from experiments.sweep.runner import run_all
 from experiments.tasks._files import contents, named_by
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}

@@ -20,8 +20,9 @@ from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.store.files import StorageError
-from experiments.sweep.execute import stacks
-from experiments.sweep.plan import make_plan, run_all
+from experiments.sweep.grouping import stacks
+from experiments.sweep.plan import make_plan
+from experiments.sweep.runner import run_all
 from experiments.sweep.workers import DEATHS, run_in_processes
 
 
@@ -136,7 +137,7 @@ def disturbed(
             sizes.add(len(event["stack"]))
             disturb(event)
 
-    return run_in_processes(stacks(many, 4, workers), workers, on_event), sizes
+    return run_in_processes(stacks(many, {}, 4, workers), workers, on_event), sizes
 
 
 @pytest.mark.slow
@@ -211,7 +212,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from sweeps import LONGER, NO_MIRROR, jobs
-from experiments.sweep.plan import run_all
+from experiments.sweep.runner import run_all
 if __name__ == "__main__":
     made = run_all(jobs(Path(sys.argv[1]), *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4), 1, 2, show=False)
     print(*(run.record["run_id"] for run in made))

@@ -14,9 +14,10 @@ from sweeps import QUICK, ROOT, files, jobs
 
 from analysis.common.command_line import CommandError
 from experiments import status
-from experiments.plan import estimate
 from experiments.store.locks import lock
-from experiments.sweep.plan import make_plan, run_all
+from experiments.sweep.estimate import estimate
+from experiments.sweep.plan import make_plan
+from experiments.sweep.runner import run_all
 
 
 def test_plan_counts_what_is_new_done_and_cut_off(tmp_path: Path) -> None:

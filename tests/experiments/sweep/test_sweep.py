@@ -19,8 +19,9 @@ import experiments
 from analysis.records.load import load
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
-from experiments.sweep.execute import stacks, standing
-from experiments.sweep.plan import run_all
+from experiments.store.standing import standing
+from experiments.sweep.grouping import stacks
+from experiments.sweep.runner import run_all
 
 
 def gates(*words: str, cwd: Path) -> Ended:
@@ -100,10 +101,10 @@ def test_the_other_package_reads_what_this_one_wrote(tmp_path: Path) -> None:
 
 def test_stacks_hold_one_structure_and_feed_all_workers(tmp_path: Path) -> None:
     many = jobs(tmp_path, seeds=5)
-    groups = stacks(many, largest=4, workers=2)
+    groups = stacks(many, {}, largest=4, workers=2)
     assert sorted(job.run_id for group in groups for job in group) == sorted(job.run_id for job in many)
     assert all(len({job.variant.name for job in group}) == 1 and len(group) <= 4 for group in groups)
-    assert len(stacks(many[:5], largest=16, workers=2)) == 2
+    assert len(stacks(many[:5], {}, largest=16, workers=2)) == 2
 
 
 def test_a_loaded_run_computes_what_the_trained_one_did(tmp_path: Path) -> None:

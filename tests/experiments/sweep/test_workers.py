@@ -20,7 +20,8 @@ import experiments
 from experiments.config.job import Job
 from experiments.store.locks import lock
 from experiments.sweep import signals, workers
-from experiments.sweep.execute import InterruptedRunError, stacks
+from experiments.sweep.execute import InterruptedRunError
+from experiments.sweep.grouping import stacks
 from experiments.sweep.workers import WorkerError, run_in_processes
 
 UNENDING = [*LONGER, "train.steps=1000000", "train.eval_every=1000000", NO_MIRROR]
@@ -62,7 +63,7 @@ def ended_by(sent: signal.Signals, many: list[Job], first: Callable[[int], None]
             os.kill(os.getpid(), sent)
 
     with pytest.raises(InterruptedRunError) as caught:
-        run_in_processes(stacks(many, 1, 2), 2, on_event)
+        run_in_processes(stacks(many, {}, 1, 2), 2, on_event)
     assert caught.value.signum == sent
 
 
@@ -105,7 +106,7 @@ def test_workers_that_cannot_begin_are_no_fault_of_a_run(tmp_path: Path, monkeyp
     monkeypatch.setattr(workers, "used_extensions", lambda: str(tmp_path / "gone"))
     with pytest.raises(WorkerError, match=r"^worker processes end before they begin \(exit code 1\).*workers=1"):
         run_in_processes(
-            stacks(jobs(tmp_path / "s", *UNENDING, variants=["lstm"], seeds=1), 1, 1), 1, lambda event: None
+            stacks(jobs(tmp_path / "s", *UNENDING, variants=["lstm"], seeds=1), {}, 1, 1), 1, lambda event: None
         )
     assert not (tmp_path / "s").exists()
 

@@ -17,9 +17,9 @@ from analysis.records import wandb_source
 from experiments.benchmark.overhead import mirror_cost
 from experiments.config.compose import load_spec
 from experiments.config.job import Job
+from experiments.store.opening import network
 from experiments.store.record import RunRecord
-from experiments.sweep.execute import semantics
-from experiments.sweep.plan import run_all
+from experiments.sweep.runner import run_all
 from experiments.tracking import content as wandb_content
 from experiments.tracking import failures, live
 from experiments.tracking import runs as wandb_runs
@@ -65,10 +65,10 @@ def test_what_wandb_was_told_is_the_record_row_by_row(tmp_path: Path) -> None:
 
 def test_names_that_make_dashboards_comparable(tmp_path: Path) -> None:
     first, second = jobs(tmp_path / "my study")
-    record = RunRecord(first, facts(first))
+    mirror = live.Mirror(first)
+    record = RunRecord(first, facts(first), listeners=[mirror])
     said = wandb_content.described(record.content, tmp_path / "my study")
-    assert record.mirror is not None
-    assert said["project"] == record.mirror.run.project == "my-study"
+    assert said["project"] == mirror.run.project == "my-study"
     assert said["group"] == f"adding-T10-LSTM-{first.arm}"
     assert (said["name"], said["job_type"], said["tags"]) == ("adding/lstm/s0", "train", ["adding", "lstm"])
     assert said["id"].startswith(first.run_id)
@@ -102,20 +102,19 @@ def test_gates_as_booleans(variant: str, expected: dict[str, bool]) -> None:
 
 
 def facts(job: Job) -> dict[str, Any]:
-    known = {"parameters": {"layer": 1}, "notes": [], "environment": {}, "data_digest": "0"}
-    return {**known, "semantics": semantics(job)}
+    return {**network(job), "environment": {}, "data_digest": "0"}
 
 
 def test_a_resumed_run_has_one_history(tmp_path: Path) -> None:
     job = jobs(tmp_path / "s")[0]
     rows = [{"step": step, "eval/mse": 1 / (1 + step)} for step in range(4)]
-    record = RunRecord(job, facts(job))
+    record = RunRecord(job, facts(job), listeners=[live.Mirror(job)])
     for row in rows[:2]:
         record.row(row)
     record.finish("interrupted", {}, 1.0)
     assert len(read_back(job).history) == 2
     time.sleep(1.1)  # wandb names a folder by the second
-    record = RunRecord(job, facts(job), rows[:2])
+    record = RunRecord(job, facts(job), rows[:2], [live.Mirror(job)])
     for row in rows[2:]:
         record.row(row)
     record.finish("finished", {"score": 0.25, "steps": 3, "final": {}}, 1.0)
@@ -191,9 +190,9 @@ def test_online_sends_every_row_while_the_runs_are_made(
 def test_a_resumed_run_has_one_history_on_the_server(server: FakeServer, tmp_path: Path) -> None:
     job = jobs(tmp_path / "s", "online")[0]
     rows = [{"step": step, "eval/mse": 1 / (1 + step)} for step in range(4)]
-    record = RunRecord(job, facts(job), rows[:2])
+    record = RunRecord(job, facts(job), rows[:2], [live.Mirror(job)])
     record.finish("interrupted", {}, 1.0)
-    record = RunRecord(job, facts(job), rows[:2])
+    record = RunRecord(job, facts(job), rows[:2], [live.Mirror(job)])
     for row in rows[2:]:
         record.row(row)
     record.finish("finished", {"score": 0.25, "steps": 3, "final": {}}, 1.0)
@@ -231,8 +230,8 @@ def test_a_server_that_fails_costs_one_warning_and_the_line_it_shows_sends_what_
     if trouble == "unreachable" or trouble.endswith("start"):
         fail()
     else:
-        logged = live.Mirror.log
-        monkeypatch.setattr(live.Mirror, "log", lambda self, row: (logged(self, row), fail() if row["step"] else 0))
+        logged = live.Mirror.row
+        monkeypatch.setattr(live.Mirror, "row", lambda self, row: (logged(self, row), fail() if row["step"] else 0))
     started = time.monotonic()
     runs = run_all(made, workers=1, show=False)
     assert time.monotonic() - started < 60
