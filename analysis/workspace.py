@@ -73,7 +73,7 @@ def make(options: Options) -> None:
             "view": view(records, project, "nobody"),
             "report": report(records, project, "", study),
         }
-        print(json.dumps({name: spec(one) for name, one in made.items()}, indent=1))
+        print(json.dumps({name: spec(content) for name, content in made.items()}, indent=1))
         return
     try:
         entity = options.entity or default_entity()

@@ -12,10 +12,10 @@ from analysis.claims.gathering import tasks_of
 def settings(study: FrozenStudy, comparison: Comparison, choice: str) -> str:
     """Where the arms of a comparison are at a choice: `train.lr=0.01`, or `gru train.lr=0.01, lstm train.lr=0.03`."""
     places = {}
-    for one in study.cells:
-        if one.arm in (comparison.arm, comparison.claim.baseline) and one.task in tasks_of(comparison):
-            task = f" on {one.task}" if comparison.claim.against else ""
-            places[one.arm + task] = " ".join(f"{key}={value}" for key, value in one.at(choice).chosen.items())
+    for cell in study.cells:
+        if cell.arm in (comparison.arm, comparison.claim.baseline) and cell.task in tasks_of(comparison):
+            task = f" on {cell.task}" if comparison.claim.against else ""
+            places[cell.arm + task] = " ".join(f"{key}={value}" for key, value in cell.at(choice).chosen.items())
     alike = set(places.values())
     return alike.pop() if len(alike) == 1 else ", ".join(f"{name} {values}" for name, values in places.items())
 
@@ -35,8 +35,8 @@ def edges(frozen: Mapping[str, Any], comparison: Comparison) -> list[str]:
     """Marks an arm whose best tuned value is the last of the grid: a wider grid might have served it better."""
     marks = []
     for task, name in itertools.product(tasks_of(comparison), (comparison.arm, comparison.claim.baseline)):
-        chosen = [one for one in frozen["cells"] if (one["task"], one["arm"]) == (task, name)]
-        at = [f"{key}={one['chosen'][key]}" for one in chosen for key in one["edge"]]
+        chosen = [cell for cell in frozen["cells"] if (cell["task"], cell["arm"]) == (task, name)]
+        at = [f"{key}={cell['chosen'][key]}" for cell in chosen for key in cell["edge"]]
         place = name if task == comparison.task else f"{name}, {task}"
         if at:
             marks.append(f"{place}: tuned to the edge of the grid ({', '.join(at)})")

@@ -93,7 +93,8 @@ def least_margin(claim: Claim, claims: Iterable[Claim]) -> float:
     """The margin of the study's `same` on the scale of a claim that something is higher or lower; 0 without one."""
     if claim.expect == "same" or claim.metric == "share":  # of a share the bound is no distance from an equal one
         return 0.0
-    return max((one.size for one in claims if one.expect == "same" and scale_of(one) == scale_of(claim)), default=0.0)
+    alike = [other for other in claims if other.expect == "same" and scale_of(other) == scale_of(claim)]
+    return max((other.size for other in alike), default=0.0)
 
 
 def scale_of(claim: Claim) -> tuple[str, str, bool]:

@@ -57,7 +57,7 @@ def by_rank(d: Outcomes, claim: Claim, notes: list[str]) -> Finding:
 def by_equivalence(d: Outcomes, comparison: Comparison, runs: Cells) -> Finding:
     """What the signed ranks of d say of a claim of `same`, in which pairs that show nothing count against it."""
     claim = comparison.claim
-    able = {key: learned(one, claim, budget(*runs.values())) for key, one in runs.items()}
+    able = {key: learned(cell, claim, budget(*runs.values())) for key, cell in runs.items()}
     informed = d if claim.metric == "memory" else d.where(shows_something(comparison, able))
     blind = [] if claim.metric == "memory" else insensitive(able, claim)
     inside, outside = signed_rank.equivalence_p(informed, claim.bound), signed_rank.outside_p(d, claim.bound)
@@ -146,17 +146,17 @@ def of_share(comparison: Comparison, runs: Cells, design: Mapping[str, Any]) -> 
 
 def by_jackknife(found: Sequence[Shares], claim: Claim, notes: list[str], blind: str) -> Finding:
     """The verdict on a share that the jackknife gives, at both ends; it has to hold at each."""
-    less, greater = (max(one.p(claim.bound, side) for one in found) for side in ("less", "greater"))
+    less, greater = (max(shares.p(claim.bound, side) for shares in found) for side in ("less", "greater"))
     if claim.expect == "same":
-        inside = max(max(one.p(-claim.bound, "greater"), one.p(claim.bound, "less")) for one in found)
+        inside = max(max(shares.p(-claim.bound, "greater"), shares.p(claim.bound, "less")) for shares in found)
         side, p = ("reproduced", inside) if inside <= greater else ("refuted", min(1.0, 2 * greater))
     else:
         side = "reproduced" if (greater <= less) == (claim.expect == "higher") else "refuted"
         p = min(1.0, 2 * min(less, greater))
-    intervals = [one.interval for one in found]
-    least, most = (end(one.value for one in intervals) for end in (min, max))
-    low, high = min(one.low for one in intervals), max(one.high for one in intervals)
-    blind = blind or next((one.reason for one in found if one.reason), "")
+    intervals = [shares.interval for shares in found]
+    least, most = (end(shares.value for shares in intervals) for end in (min, max))
+    low, high = min(shares.low for shares in intervals), max(shares.high for shares in intervals)
+    blind = blind or next((shares.reason for shares in found if shares.reason), "")
     apart = "it depends on what the diverged runs count as" if len(found) > 1 else ""
     return Finding(1.0 if blind else p, side, least, most, low, high, notes, blind or apart)
 

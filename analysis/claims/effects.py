@@ -22,7 +22,7 @@ from analysis.statistics.outcomes import Outcomes, outcomes
 COLUMNS = ["task", "name", "baseline", "metric", "scale", "margin", "claimed", "pairs", "effect", "size", "low", "high"]
 COLUMNS += ["better", "worse", "p", "p_adjusted", "verdict"]
 CLAIMED = {"metric": "claim.metric", "scale": "claim.scale", "least": "claim.least", "margin": "claim.margin"}
-OWN = "claim.own"  # the identities that claims compare the arm with; these columns come from claims/claimed_runs.py
+OPPONENTS = "claim.opponents"  # the identities that claims compare the arm with, as claims/claimed_runs.py has it
 HIGHER_IS_BETTER = ("solved",)
 USED = (measures.BUDGET, measures.LOSS, measures.MEMORY, "results.steps_to_solve")
 UNUSED = ("config.", "environment.", "results.", "timing.", "parameters.", "semantics.")
@@ -61,41 +61,41 @@ def opposites(panel: pd.DataFrame) -> dict[str, str]:
 
 
 def stated(cell: pd.DataFrame, baseline: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
-    """What the claims of its study say of a row's task, `{}` if they say nothing; `own` if they compare these two."""
-    if OWN not in panel:
+    """What the claims of its study say of a row's task, `{}` if nothing; `compared`: whether they compare these two."""
+    if OPPONENTS not in panel:
         return {}
     rows = [part for part in (cell, panel) if part[CLAIMED["metric"]].notna().any()]
     if not rows:
         return {}
     known = rows[0].loc[rows[0][CLAIMED["metric"]].first_valid_index()]
-    own = frozenset().union(*cell[OWN].dropna()) & set(baseline["arm"])
-    return {**{key: known[column] for key, column in CLAIMED.items()}, "own": bool(own)}
+    opponents = frozenset().union(*cell[OPPONENTS].dropna()) & set(baseline["arm"])
+    return {**{key: known[column] for key, column in CLAIMED.items()}, "compared": bool(opponents)}
 
 
-def compared(cell: pd.DataFrame, baseline: pd.DataFrame, said: dict[str, Any]) -> dict[str, Any]:
+def compared(cell: pd.DataFrame, baseline: pd.DataFrame, terms: dict[str, Any]) -> dict[str, Any]:
     """The paired difference of two rows of one task, by seed; nothing if no seed of theirs saw the same data."""
     both = cell.index[cell["data_digest"].eq(baseline["data_digest"].reindex(cell.index))]
-    if both.empty or said.get("metric", "score") not in DRAWN:
+    if both.empty or terms.get("metric", "score") not in DRAWN:
         return {}
     first, second = cell.loc[both], baseline.loc[both]
     lower = cell["task.direction"].iloc[0] == "min"
     positive = lower and min(first["score"].min(), second["score"].min()) > 0
     scale = "ratio" if positive else "difference"
     margin = EQUIVALENT["score", scale]
-    said = said or {"metric": "score", "scale": scale, "least": margin, "margin": margin, "own": False}
+    terms = terms or {"metric": "score", "scale": scale, "least": margin, "margin": margin, "compared": False}
     try:
-        word, found, d = judged(first, second, said)
+        word, found, d = judged(first, second, terms)
     except NotRunError:
         return {}
-    fewer_is_better = lower if said["metric"] == "score" else said["metric"] not in HIGHER_IS_BETTER
+    fewer_is_better = lower if terms["metric"] == "score" else terms["metric"] not in HIGHER_IS_BETTER
     below, above = int((d.high < 0).sum()), int((d.low > 0).sum())
     better, worse = (below, above) if fewer_is_better else (above, below)
     word = {"lower": "better" if fewer_is_better else "worse", "higher": "worse" if fewer_is_better else "better"}.get(
         word, word
     )
     return {
-        **{key: said[key] for key in ("metric", "scale", "margin")},
-        "claimed": said["own"],
+        **{key: terms[key] for key in ("metric", "scale", "margin")},
+        "claimed": terms["compared"],
         "pairs": len(d),
         "effect": found.estimate.value,
         "size": found.size,
@@ -108,9 +108,11 @@ def compared(cell: pd.DataFrame, baseline: pd.DataFrame, said: dict[str, Any]) -
     }
 
 
-def judged(first: pd.DataFrame, second: pd.DataFrame, said: dict[str, Any]) -> tuple[str, Finding, Outcomes]:
+def judged(first: pd.DataFrame, second: pd.DataFrame, terms: dict[str, Any]) -> tuple[str, Finding, Outcomes]:
     """Whether the first is higher, lower or the same, if p is small enough: the nearer of them, with its finding."""
-    claim = Claim(expect="same", metric=said["metric"], scale=said["scale"], baseline="second", margin=said["margin"])
+    claim = Claim(
+        expect="same", metric=terms["metric"], scale=terms["scale"], baseline="second", margin=terms["margin"]
+    )
     if claim.metric == "solved":
         found = by_sign(first, second, claim, [])
         solved = [arm["solved"].to_numpy(dtype=float) for arm in (first, second)]
@@ -118,7 +120,7 @@ def judged(first: pd.DataFrame, second: pd.DataFrame, said: dict[str, Any]) -> t
     measurable(claim, first, second)
     d = measures.difference(first, second, claim)
     same = by_equivalence(d, Comparison(claim, "", "first"), {("", "first"): first, ("", "second"): second})
-    least = math.log(said["least"]) if claim.scale == "ratio" else said["least"]
+    least = math.log(terms["least"]) if claim.scale == "ratio" else terms["least"]
     p = {"same": same.p if same.side == "reproduced" else 1.0}
     p["higher"] = 2 * signed_rank.signed_rank_p(d, least, "greater")
     p["lower"] = 2 * signed_rank.signed_rank_p(d, -least, "less")

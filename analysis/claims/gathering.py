@@ -22,8 +22,8 @@ def gathered(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seed
     """
     cells = cells_of(frozen, comparison)
     if not frozen.get("search"):
-        return {(one["task"], one["arm"]): values(arms, one, seeds) for one in cells}
-    found = {(one["task"], one["arm"]): arms[one["identity"]] for one in cells if one["identity"] in arms}
+        return {(cell["task"], cell["arm"]): values(arms, cell, seeds) for cell in cells}
+    found = {(cell["task"], cell["arm"]): arms[cell["identity"]] for cell in cells if cell["identity"] in arms}
     if len(found) < len(cells):
         raise NotRunError(f"{comparison.task}: {len(found)} of {len(cells)} runs of the search")
     return found
@@ -32,11 +32,11 @@ def gathered(arms: Arms, frozen: Mapping[str, Any], comparison: Comparison, seed
 def cells_of(frozen: Mapping[str, Any], comparison: Comparison) -> list[Mapping[str, Any]]:
     """What was frozen for every arm on every task that a comparison is about; NotRunError if a part is missing."""
     claim = comparison.claim
-    cells = [one for one in frozen["cells"] if one["task"] in (comparison.task, claim.against)]
+    cells = [cell for cell in frozen["cells"] if cell["task"] in (comparison.task, claim.against)]
     if claim.metric == "share":
-        return [one for one in cells if one["task"] == comparison.task]
+        return [cell for cell in cells if cell["task"] == comparison.task]
     wanted = [(task, arm) for task in tasks_of(comparison) for arm in (comparison.arm, claim.baseline)]
-    known = {(one["task"], one["arm"]): one for one in cells}
+    known = {(cell["task"], cell["arm"]): cell for cell in cells}
     if absent := [key for key in wanted if key not in known]:
         raise NotRunError(f"{absent[0][1]}, {absent[0][0]}: not a part of the study")
     return [known[key] for key in wanted]
@@ -57,7 +57,7 @@ def values(arms: Arms, cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.Data
 
 def identities(frozen: Mapping[str, Any], comparison: Comparison) -> set[str]:
     """The arms whose runs a comparison is made of."""
-    return {one["identity"] for one in cells_of(frozen, comparison)}
+    return {cell["identity"] for cell in cells_of(frozen, comparison)}
 
 
 def same_data(first: pd.DataFrame, second: pd.DataFrame) -> None:

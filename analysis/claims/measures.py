@@ -17,10 +17,10 @@ MEMORY, CHANCE_LOSS = "results.final.memory/median", "task.chance_loss"
 def difference(first: pd.DataFrame, second: pd.DataFrame, claim: Claim) -> Outcomes:
     """d per seed, shape (n,): first - second, of logs for a ratio. ValueError where a ratio has none: below 0."""
     steps = budget(first, second)
-    one, two = (measured(arm, claim, steps) for arm in (first, second))
-    d = on_scale(one, claim) - on_scale(two, claim)
-    same = less(one.low, two.low) == 0  # losses of 0, whose logs are infinite, and of 1, whose logs have no size
-    equal = one.exact & two.exact & same
+    values, other = (measured(arm, claim, steps) for arm in (first, second))
+    d = on_scale(values, claim) - on_scale(other, claim)
+    same = less(values.low, other.low) == 0  # losses of 0, whose logs are infinite, and of 1, whose logs have no size
+    equal = values.exact & other.exact & same
     return Outcomes(np.where(equal, 0.0, d.low), np.where(equal, 0.0, d.high))
 
 

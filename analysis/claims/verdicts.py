@@ -84,7 +84,7 @@ def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Ver
     if not study.extension or all(verdict.verdict != "undecided" for verdict in first):
         return first
     second = settled(runs, study, wanted, [*study.seeds, *study.extension], alpha)
-    return [later(one, two) for one, two in zip(first, second, strict=True)]
+    return [later(earlier, newer) for earlier, newer in zip(first, second, strict=True)]
 
 
 def settled(
@@ -93,14 +93,14 @@ def settled(
     """The verdicts on some seeds that hold at both choices: with all arms at the shared point, and each at its own."""
     shared = look(runs, study.at(SHARED), wanted, seeds, alpha)
     own = look(runs, study.at(OWN), wanted, seeds, alpha) if any(cell.own for cell in study.cells) else shared
-    agreed = [agreement(study, *one) for one in zip(wanted, shared, own, strict=True)]
-    return [replace(one, frozen=study.history) for one in agreed]
+    agreed = [agreement(study, *triple) for triple in zip(wanted, shared, own, strict=True)]
+    return [replace(verdict, frozen=study.history) for verdict in agreed]
 
 
 def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: Verdict) -> Verdict:
     """What two verdicts on a comparison say together: the one that says less (not run, or with the larger p), or that
     it depends on what was tuned."""
-    less = max(shared, own, key=lambda one: (one.verdict == "not run", one.p_adjusted))
+    less = max(shared, own, key=lambda verdict: (verdict.verdict == "not run", verdict.p_adjusted))
     less = with_margin(less, comparison.claim, float(np.maximum(shared.supports, own.supports)))
     at = [choices.settings(study, comparison, choice) for choice in CHOICES]
     notes = [*less.note.split("; "), *choices.luck(study)]
@@ -109,7 +109,7 @@ def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: 
     both = replace(shared, at=at[0]), replace(own, at=at[1])
     notes += [mark for choice in CHOICES for mark in edges(study.at(choice), comparison)]
     if less.verdict != "not run" and shared.verdict != own.verdict:
-        words = " and ".join(f"{one.verdict} at {one.at}" for one in both)
+        words = " and ".join(f"{verdict.verdict} at {verdict.at}" for verdict in both)
         less = replace(less, verdict="undecided", reason=f"depends on {choices.tuned(study)}: {words}")
         notes = [less.reason, *notes]
     return replace(less, note=joined(notes), choices=both)
@@ -117,7 +117,7 @@ def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: 
 
 def with_margin(verdict: Verdict, claim: Claim, supports: float) -> Verdict:
     """A verdict with another smallest margin that the runs support, in its note too."""
-    notes = [smallest(claim, supports) if one.startswith(SMALLEST) else one for one in verdict.note.split("; ")]
+    notes = [smallest(claim, supports) if note.startswith(SMALLEST) else note for note in verdict.note.split("; ")]
     return replace(verdict, supports=supports, note="; ".join(notes))
 
 
@@ -136,8 +136,8 @@ def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     rows = []
     for verdict in verdicts:
         row = {key: value for key, value in vars(verdict).items() if key not in ("choices", "at")}
-        for choice, one in zip(CHOICES, verdict.choices or (verdict, verdict), strict=True):
-            row |= {f"{choice}_{key}": getattr(one, key) for key in ("at", "verdict", *NUMBERS)}
+        for choice, judged in zip(CHOICES, verdict.choices or (verdict, verdict), strict=True):
+            row |= {f"{choice}_{key}": getattr(judged, key) for key in ("at", "verdict", *NUMBERS)}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -155,13 +155,15 @@ def look(
     confirmed = runs[(runs["phase"] == "confirm") & runs["seed"].isin(seeds)]
     arms = {str(arm): group.set_index("seed") for arm, group in confirmed.groupby("arm")}
     found = [finding(arms, frozen, comparison, seeds) for comparison in wanted]
-    p = [1.0 if isinstance(one, str) else one.p for one in found]
+    p = [1.0 if isinstance(outcome, str) else outcome.p for outcome in found]
     adjusted = many_comparisons.holm(p)
     return [
-        not_run(frozen, comparison, one, seeds)
-        if isinstance(one, str)
-        else verdict(frozen, comparison, one, float(adjusted[place]), supported(one, p, place, alpha), alpha, seeds)
-        for place, (comparison, one) in enumerate(zip(wanted, found, strict=True))
+        not_run(frozen, comparison, outcome, seeds)
+        if isinstance(outcome, str)
+        else verdict(
+            frozen, comparison, outcome, float(adjusted[place]), supported(outcome, p, place, alpha), alpha, seeds
+        )
+        for place, (comparison, outcome) in enumerate(zip(wanted, found, strict=True))
     ]
 
 
@@ -217,7 +219,7 @@ def unit(frozen: Mapping[str, Any], comparison: Comparison) -> str:
     claim = comparison.claim
     if claim.metric == "share":
         return "share of variance"
-    score = next((one["unit"] for one in frozen["cells"] if one["task"] == comparison.task), "score")
+    score = next((cell["unit"] for cell in frozen["cells"] if cell["task"] == comparison.task), "score")
     what = {"score": score, "memory": "dc_T / dc_0", "loss": "loss", "steps": "steps to solve", "solved": "solve rate"}[
         claim.metric
     ]

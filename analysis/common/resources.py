@@ -40,8 +40,8 @@ def _affinity() -> int:
 
 def _slurm_cores(environment: Mapping[str, str]) -> list[int]:
     """What Slurm gave this task, or all of the job's on this node; a cluster need not bind tasks to their cores."""
-    said = [_number(environment.get(name, "")) for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")]
-    return [int(number) for number in said if number][:1]
+    allotted = [_number(environment.get(name, "")) for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")]
+    return [int(number) for number in allotted if number][:1]
 
 
 def _slurm_memory(environment: Mapping[str, str]) -> list[int]:

@@ -45,9 +45,9 @@ def rows_of(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     known = known.assign(place=known.get("place", 0))[["variant", "name", "place"]].drop_duplicates()
     if "variant" not in numbers:
         return known
-    own = numbers[["variant", "name"]].drop_duplicates()
+    drawn = numbers[["variant", "name"]].drop_duplicates()
     first = known.drop_duplicates("variant").set_index("variant")["place"]
-    return pd.concat([known, own.assign(place=own["variant"].map(first).fillna(0))])
+    return pd.concat([known, drawn.assign(place=drawn["variant"].map(first).fillna(0))])
 
 
 def axes(height: float) -> Axes:

@@ -19,7 +19,7 @@ CAPTION = (
     "is left to the seeds. p: of the F test, after Holm over the effects of a panel. A diverged run counts as the "
     "worst that did not."
 )
-COLUMNS = ["task", "name", "effect", "runs", "df", "share", "F", "p", "said"]
+COLUMNS = ["task", "name", "effect", "runs", "df", "share", "F", "p", "text"]
 REST = "seeds"
 
 
@@ -45,8 +45,8 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
     tested = table["p"].notna()
     table.loc[tested, "p"] = holm(table.loc[tested, "p"])
     pairs = zip(table["share"], table["p"], strict=True)
-    said = [f"{share:.0%}" + ("" if np.isnan(p) else f", p={p:.2g}") for share, p in pairs]
-    return table.assign(name=table["effect"], runs=len(runs), said=said)
+    texts = [f"{share:.0%}" + ("" if np.isnan(p) else f", p={p:.2g}") for share, p in pairs]
+    return table.assign(name=table["effect"], runs=len(runs), text=texts)
 
 
 def draw(on: Panel) -> Axes:

@@ -41,13 +41,13 @@ def draw(on: Panel) -> Axes:
     columns = sorted(set(numbers["of"]), key=natural)
     table = numbers.assign(won=(numbers["better"] - numbers["worse"]) / numbers["pairs"], text=texts(numbers))
     won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
-    said = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
+    labels = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
     text = {"fontsize": _theme.SMALL if len(columns) < 8 else _theme.TINY}
     bar = {"label": "seeds won\nless seeds lost", "shrink": 0.8}
     look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": text, "cbar_kws": bar}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
-        sns.heatmap(won.astype(float), annot=said, fmt="", ax=ax, **look)
+        sns.heatmap(won.astype(float), annot=labels, fmt="", ax=ax, **look)
     ax.set(xlabel="", ylabel="", title="")
     ax.set_xticklabels([folded(column) for column in columns], rotation=30, ha="right")
     ax.set_yticklabels([folded(name) for name in rows], rotation=0)

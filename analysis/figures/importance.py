@@ -19,7 +19,7 @@ CAPTION = (
     f"ranges that were searched, which stand beside the knobs. A diverged run counts as the worst that did not."
 )
 FEWEST = 50  # runs of a task below which a random search is not looked at
-COLUMNS = ["task", "name", "effect", "share", "low", "high", "runs", "fit", "decided", "said"]
+COLUMNS = ["task", "name", "effect", "share", "low", "high", "runs", "fit", "decided", "text"]
 
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -40,10 +40,10 @@ def knobs(runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     table = pd.DataFrame(result.shares.items(), columns=["effect", "share"]).sort_values("share", ascending=False)
     ranges = runs[[f"config.resolved.{knob}" for knob in table["effect"]]].agg(["min", "max"])
-    said = [f"{share:.0%}" if result.decided else "undecided" for share in table["share"]]
+    texts = [f"{share:.0%}" if result.decided else "undecided" for share in table["share"]]
     low, high = ranges.loc["min"].to_numpy(), ranges.loc["max"].to_numpy()
     same: Any = {"name": table["effect"], "runs": len(runs), "fit": result.fit, "decided": result.decided}
-    return table.assign(low=low, high=high, said=said, **same)
+    return table.assign(low=low, high=high, text=texts, **same)
 
 
 def draw(on: Panel) -> Axes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -41,7 +42,7 @@ def contents(
 
 def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """The claims in their order: the sentence, its source, the verdict, and what it rests on."""
-    groups = [list(group) for _, group in groupby(verdicts, key=lambda one: (one.study, one.sentence, one.source))]
+    groups = [list(group) for _, group in groupby(verdicts, key=attrgetter("study", "sentence", "source"))]
     return [
         {
             "sentence": tidy(group[0].sentence),
@@ -49,7 +50,7 @@ def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "study": tidy(group[0].study),
             "frozen": tidy(group[0].frozen),
             "verdict": overall(group),
-            "rows": [row for one in group for row in rows(one)],
+            "rows": [row for verdict in group for row in rows(verdict)],
         }
         for group in groups
     ]
@@ -58,8 +59,9 @@ def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 def rows(verdict: Verdict) -> list[tuple[str, ...]]:
     """A comparison, and below it what it came to at each of its two choices of settings, if they differ."""
     known = verdict.note.split("; ")
-    notes = ["; ".join(part for part in one.note.split("; ") if part not in known) for one in verdict.choices]
-    below = [(f"… {tidy(one.at)}", *decided(one), tidy(note)) for one, note in zip(verdict.choices, notes, strict=True)]
+    notes = ["; ".join(part for part in choice.note.split("; ") if part not in known) for choice in verdict.choices]
+    choices = zip(verdict.choices, notes, strict=True)
+    below = [(f"… {tidy(choice.at)}", *decided(choice), tidy(note)) for choice, note in choices]
     return [(tidy(verdict.comparison), *decided(verdict), tidy(verdict.note)), *below]
 
 

@@ -61,32 +61,32 @@ def scored(reported: pd.DataFrame, task: str, name: str) -> str:
 def decided(records: Records, frozen: Sequence[FrozenStudy], asked: str, place: str) -> str:
     """A number of a comparison, and the confirmation runs of what it compares."""
     found = [
-        (one, comparison, verdict)
-        for one in frozen
+        (study, comparison, verdict)
+        for study in frozen
         for comparison, verdict in zip(
-            comparisons(one.claims, list(one.tasks)),
-            judge(records, one),
+            comparisons(study.claims, list(study.tasks)),
+            judge(records, study),
             strict=True,
         )
     ]
     row, _, column = place.rpartition("/")
     places = [at.replace("/claim/", "/") for at, _ in numbered([verdict for *_, verdict in found])]
-    alone = len({one.study for one in frozen}) == 1
+    alone = len({study.study for study in frozen}) == 1
     rows = {str(number): entry for number, entry in enumerate(found, 1)} if alone else {}
     rows |= dict(zip(places, found, strict=True))
     if row not in rows:
         raise CommandError(f"why={asked}: there is no comparison {row or 'without a number'}{nearest(row, rows)}")
     if column not in NUMBERS:
         raise CommandError(f"why={asked}: a comparison has no {column or 'empty column'}{nearest(column, NUMBERS)}")
-    one, comparison, verdict = rows[row]
-    runs = records.runs[(records.runs["study"] == one.study) & (records.runs["phase"] == "confirm")]
+    study, comparison, verdict = rows[row]
+    runs = records.runs[(records.runs["study"] == study.study) & (records.runs["phase"] == "confirm")]
     runs = runs[runs["seed"].isin(verdict.seeds)]
-    said = {name: text(getattr(verdict, name)) for name in NUMBERS}
-    said |= {"estimate": verdict.size, "low": written(verdict.low), "high": written(verdict.high)}
-    numbers = "\n".join(f"{name}: {text}" for name, text in said.items())
+    values = {name: text(getattr(verdict, name)) for name in NUMBERS}
+    values |= {"estimate": verdict.size, "low": written(verdict.low), "high": written(verdict.high)}
+    numbers = "\n".join(f"{name}: {text}" for name, text in values.items())
     parts = zip([part.at for part in verdict.choices] or [""], CHOICES, strict=False)
-    made_of = [(at, runs[runs["arm"].isin(identities(one.at(choice), comparison))]) for at, choice in parts]
-    frozen_as = f"{verdict.frozen}, in {one.study}/{FILE}"
+    made_of = [(at, runs[runs["arm"].isin(identities(study.at(choice), comparison))]) for at, choice in parts]
+    frozen_as = f"{verdict.frozen}, in {study.study}/{FILE}"
     head = f"{verdict.sentence} ({verdict.source})\n{verdict.comparison}: {verdict.unit}\n{frozen_as}"
     return f"{head}\n{numbers}\n{verdict.note}\n\n" + "\n\n".join(
         f"{at}\n{behind(part)}".lstrip() for at, part in made_of
@@ -150,7 +150,7 @@ def commit(run: "pd.Series[Any]") -> str:
     return f"{known}{changed}" if isinstance(known, str) else "unknown"
 
 
-def command(said: object) -> str:
+def command(recorded: object) -> str:
     """The command that makes the run again."""
-    words = said if isinstance(said, list) else []
+    words = recorded if isinstance(recorded, list) else []
     return " ".join(["python -m experiments.run", *(shlex.quote(str(word)) for word in words)])

@@ -20,10 +20,10 @@ LAST = "index.html"  # moved when all that it links to stands
 Hashes = dict[str, list[str]]  # path below the folder -> hashes under which it is a report's
 
 
-def write(out: Path, said: str, fill: Callable[[Path], None]) -> None:
+def write(out: Path, named: str, fill: Callable[[Path], None]) -> None:
     """Have `fill` make a report in a hidden folder inside `out`, then put it in place of the earlier one.
 
-    said: the folder as the command line has it. Raises CommandError where somebody's file is in the way, or `out`
+    named: the folder as the command line has it. Raises CommandError where somebody's file is in the way, or `out`
     cannot be written; all is then as it was.
     """
     new = not out.exists()
@@ -31,34 +31,34 @@ def write(out: Path, said: str, fill: Callable[[Path], None]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as staging:
             fill(Path(staging))
-            replace(out, said, Path(staging))
+            replace(out, named, Path(staging))
     except OSError as error:
-        raise CommandError(f"out={said} cannot be written: {error.strerror}") from None
+        raise CommandError(f"out={named} cannot be written: {error.strerror}") from None
     finally:
         if new and out.is_dir() and not os.listdir(out):
             out.rmdir()
 
 
-def refuse_foreign(out: Path, said: str, names: Iterable[str]) -> None:
+def refuse_foreign(out: Path, named: str, names: Iterable[str]) -> None:
     """Raise CommandError if one of these files stands in `out` and is not as a report left it."""
     if out.exists() and not out.is_dir():
-        raise CommandError(f"out={said} is a file, expected a folder")
+        raise CommandError(f"out={named} is a file, expected a folder")
     ours = listed(out)
     for name in names:
         folder = (out / name).parent
         if os.path.lexists(folder) and not folder.is_dir():
             raise CommandError(
-                f"out={said}: {folder.name} is there and no folder; move it away, or choose another out="
+                f"out={named}: {folder.name} is there and no folder; move it away, or choose another out="
             )
         if os.path.lexists(out / name) and not untouched(out, name, ours):
             why = "was changed since a report made it" if name in ours else "was made by no report"
-            raise CommandError(f"out={said}: {name} {why}; move it away, or choose another out=")
+            raise CommandError(f"out={named}: {name} {why}; move it away, or choose another out=")
 
 
-def replace(out: Path, said: str, staging: Path) -> None:
+def replace(out: Path, named: str, staging: Path) -> None:
     """Move a finished report into place; what only the earlier one had goes. The list is never short of a file."""
     made = {str(path.relative_to(staging)): hashed(path) for path in sorted(staging.rglob("*")) if path.is_file()}
-    refuse_foreign(out, said, made)
+    refuse_foreign(out, named, made)
     before = listed(out)
     obsolete = [name for name in before if name not in made and untouched(out, name, before)]
     save(out, staging, {name: [*before.get(name, []), *made.get(name, [])] for name in {**before, **made}})

@@ -115,7 +115,7 @@ def version() -> str:
 
 def save(folder: Path, study: Study) -> None:
     headers = list(dict.fromkeys(curve.metrics for curve in study.curves))
-    said = {
+    index = {
         "version": version(),
         "names": study.names,
         "stamps": study.stamps,
@@ -124,7 +124,7 @@ def save(folder: Path, study: Study) -> None:
         "headers": headers,
     }
     numbers: dict[str, NDArray[Any]] = {
-        "said": np.frombuffer(json.dumps(said).encode(), dtype=np.uint8),
+        "index": np.frombuffer(json.dumps(index).encode(), dtype=np.uint8),
         "codes": np.array([column.codes for column in study.rows.values()], dtype=np.int32),
         "header": np.array([headers.index(curve.metrics) for curve in study.curves], dtype=np.int32),
         "length": np.array([len(curve.table) for curve in study.curves], dtype=np.int64),
@@ -145,20 +145,20 @@ def load(folder: Path) -> Study:
         with (folder / FILE).open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
             kept = {name: arrays[name] for name in arrays.files}
-        said = json.loads(kept["said"].tobytes())
-        if said["version"] != version():
+        index = json.loads(kept["index"].tobytes())
+        if index["version"] != version():
             return EMPTY
-        return restored(said, kept)
+        return restored(index, kept)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, zipfile.BadZipFile):
         return EMPTY
 
 
-def restored(said: dict[str, Any], kept: dict[str, NDArray[Any]]) -> Study:
+def restored(index: dict[str, Any], kept: dict[str, NDArray[Any]]) -> Study:
     rows = {
-        key: columns.Column(said["values"][key], codes)
-        for key, codes in zip(said["values"], kept["codes"], strict=True)
+        key: columns.Column(index["values"][key], codes)
+        for key, codes in zip(index["values"], kept["codes"], strict=True)
     }
-    headers = [tuple(header) for header in said["headers"]]
+    headers = [tuple(header) for header in index["headers"]]
     widths = np.array([1 + len(header) for header in headers], dtype=np.int64)
     ends = np.cumsum(kept["length"] * widths[kept["header"]]) if headers else np.empty(0, np.int64)
     pieces = np.split(kept["numbers"], ends[:-1]) if headers else []
@@ -166,4 +166,4 @@ def restored(said: dict[str, Any], kept: dict[str, NDArray[Any]]) -> Study:
         Curves(headers[header], piece.reshape(length, widths[header]))
         for header, length, piece in zip(kept["header"], kept["length"], pieces, strict=True)
     ]
-    return Study(said["names"], [tuple(mark) for mark in said["stamps"]], said["reasons"], rows, curves)
+    return Study(index["names"], [tuple(mark) for mark in index["stamps"]], index["reasons"], rows, curves)

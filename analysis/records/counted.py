@@ -19,7 +19,7 @@ def current(runs: pd.DataFrame) -> "pd.Series[bool]":
 def stale(runs: pd.DataFrame) -> str:
     """How many runs are stale, why, and what to do about it, in one line; nothing if none is."""
     found = runs[runs["status"] == "stale"]
-    parts = sorted({part for said in found["stale"] for part in said.split(", ") if part})
+    parts = sorted({part for changed in found["stale"] for part in changed.split(", ") if part})
     why = f"another version of {' and '.join(parts)} made the numbers" if parts else "as recorded"
     return f"left out: {len(found)} stale ({why}; retry=stale makes them again)" if len(found) else ""
 

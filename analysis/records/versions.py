@@ -44,8 +44,8 @@ def today(cell: str, task: str, settings: Mapping[str, Any], sources: Mapping[st
     rest on some.
     """
     listed: dict[str, Version] = {"cell": CELLS.get(cell, 1), "task": of_task(task, settings), "trainer": TRAINER}
-    own = {part: content(paths) for part, paths in sources.items()}
-    return {**listed, **{part: text if listed[part] == 1 else f"{listed[part]}-{text}" for part, text in own.items()}}
+    users = {part: content(paths) for part, paths in sources.items()}
+    return {**listed, **{part: text if listed[part] == 1 else f"{listed[part]}-{text}" for part, text in users.items()}}
 
 
 def of_task(name: str, settings: Mapping[str, Any]) -> int:
@@ -85,6 +85,6 @@ def mark(rows: pd.DataFrame) -> pd.DataFrame:
     known = rows.reindex(columns=COLUMNS).astype(object)
     known = known.where(known.notna(), None)
     judged = cache(lambda values: ", ".join(outdated_of(dict(zip(COLUMNS, values, strict=True)))))
-    keys = ([one if one.__hash__ else str(one) for one in row] for row in known.itertuples(index=False))
+    keys = ([value if value.__hash__ else str(value) for value in row] for row in known.itertuples(index=False))
     stale = pd.Series([judged(tuple(key)) for key in keys], rows.index, dtype=object)
     return rows.assign(status=rows["status"].where(stale == "", "stale"), stale=stale)

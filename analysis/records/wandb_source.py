@@ -82,8 +82,8 @@ def table(run: Mirrored) -> Curves:
     """metrics.csv from the history."""
     seen = dict.fromkeys(key for row in run.history for key in row if key != "step" and not key.startswith("_"))
     closing = parse(run.summary.get("record", "{}"))
-    said = [name for name in closing.get("columns", []) if name != "step"]
-    header = said or [*(name for name in FIRST if name in seen), *(name for name in seen if name not in FIRST)]
+    listed = [name for name in closing.get("columns", []) if name != "step"]
+    header = listed or [*(name for name in FIRST if name in seen), *(name for name in seen if name not in FIRST)]
     cells = [[row["step"], *(row.get(name) for name in header)] for row in run.history]
     numbers = [math.nan if cell is None else float(cell) for row in cells for cell in row]
     return Curves(tuple(header), np.asarray(numbers).reshape(len(cells), 1 + len(header)))

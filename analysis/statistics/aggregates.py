@@ -31,8 +31,8 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     first, second: shapes (seeds, tasks) and (other seeds, tasks) (Agarwal et al. 2021, rliable).
     """
     a, b = matrix(first, "probability_of_improvement"), matrix(second, "probability_of_improvement")
-    one, two = a[:, None], b[None]
-    return float(((one > two) + 0.5 * (one == two)).mean())
+    above, below = a[:, None], b[None]
+    return float(((above > below) + 0.5 * (above == below)).mean())
 
 
 def matrix(values: ArrayLike, asked: str) -> Array:

@@ -345,7 +345,7 @@ def mapped(cells: list[pd.DataFrame], **columns: Any) -> pd.Series:
 def stated(least: float, margin: float) -> dict[str, Any]:
     """What a claim about the loss of arm and base says of each of the 24 runs."""
     scale = {"claim.metric": "loss", "claim.scale": "ratio", "claim.least": least, "claim.margin": margin}
-    return {**scale, "claim.own": [frozenset({"a/base", "a/arm"})] * 2 * SEEDS}
+    return {**scale, "claim.opponents": [frozenset({"a/base", "a/arm"})] * 2 * SEEDS}
 
 
 def test_the_heat_map_has_the_direction_of_the_estimate():
