@@ -29,7 +29,7 @@ from experiments.store.standing import refuse_stale
 from experiments.store.versions import source_files
 from experiments.sweep.execute import Run
 from experiments.sweep.runner import run_all
-from experiments.tasks._files import contents
+from experiments.tasks import file_contents
 from experiments.tasks.base import Task, TaskError
 from experiments.training import evaluation, torch_defaults
 from lstm_variants import CellSpec, GatedRNN, SpecError, State
@@ -238,7 +238,7 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
         settings = {key: value for key, value in resolved["task"].items() if key != "name"}
         task = tasks.load_task(resolved["task"]["name"], settings)
         data = record["task"].get("content", {})
-        if contents(task.files) != data and data:
+        if file_contents(task.files) != data and data:
             raise ValueError(f"the files of task.{', task.'.join(data)} have been replaced since")
         spec = CellSpec.from_config(resolved["variant"])
         readout = weights["readout_weight"], weights["readout_bias"]

@@ -18,7 +18,7 @@ from experiments.config.explain import explain
 from experiments.config.identity import digest, nested_difference
 from experiments.config.job import Job, NotApplicableError, run_id_of
 from experiments.config.schema import ConfigError, Model, Root, refuse
-from experiments.tasks._files import contents
+from experiments.tasks import file_contents
 from experiments.tasks.base import Task
 from lstm_variants import Cell, CellSpec, Init, engines, make_cell
 from lstm_variants.catalogue import describe
@@ -50,7 +50,7 @@ def resolve(config: DictConfig, overrides: Sequence[str] = (), choices: Mapping[
     resolved = {key: plain[key] for key in ("variant", "init", "task", "model", "train", "seed")}
     resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}
     resolved["task"] = {"name": name, **plain["task"]}
-    data = contents(task.files)
+    data = file_contents(task.files)
     difference = _difference(spec, name, task, plain, data)
     return Job(
         variant=variant,

@@ -26,7 +26,7 @@ from experiments.store.record import RunRecord, fail
 from experiments.store.standing import standing
 from experiments.sweep import signals
 from experiments.sweep.grouping import stacks
-from experiments.tasks._files import contents
+from experiments.tasks import file_contents
 from experiments.tasks.base import TaskError
 from experiments.tracking.live import Mirror
 from experiments.training import torch_defaults
@@ -162,7 +162,7 @@ def _prepared(jobs: Sequence[Job], checkpoints: Checkpoints) -> Training:
 def _refuse_replaced(jobs: Sequence[Job]) -> None:
     """Refuse runs whose data, which have been read by now, are others than when the runs were set out."""
     for job in jobs:
-        if job.contents and contents(job.task.files) != job.contents:
+        if job.contents and file_contents(job.task.files) != job.contents:
             raise ConfigError(f"{job.run_id}: the files of task.{', task.'.join(job.contents)} have just been replaced")
 
 

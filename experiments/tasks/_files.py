@@ -19,7 +19,7 @@ def named_by(settings: Mapping[str, object]) -> dict[str, list[Path]]:
     return {key: files for key, files in found.items() if files}
 
 
-def contents(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
+def file_contents(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
     """16 hex digits for each setting that change with the content of its files, and with their names if several."""
     return {key: _content(paths) for key, paths in files.items()}
 

@@ -26,7 +26,7 @@ from experiments.config.schema import ConfigError
 from experiments.store.standing import refuse_stale, standing
 from experiments.sweep.execute import Run
 from experiments.sweep.runner import run_all
-from experiments.tasks._files import contents, named_by
+from experiments.tasks._files import file_contents, named_by
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}
 TINY |= {"record.wandb.mode": "disabled"}
@@ -101,10 +101,10 @@ def test_folders_and_settings_of_ones_own_count_by_content_too(tmp_path: Path) -
         (tmp_path / name).mkdir()
         (tmp_path / name / "x").write_text("1")
         (tmp_path / name / "y").write_text("2")
-    one, two = (contents(named_by({"train_path": str(tmp_path / name)})) for name in ("a", "b"))
+    one, two = (file_contents(named_by({"train_path": str(tmp_path / name)})) for name in ("a", "b"))
     assert one == two
     (tmp_path / "b" / "y").write_text("3")
-    assert contents(named_by({"train_path": str(tmp_path / "b")})) != one
+    assert file_contents(named_by({"train_path": str(tmp_path / "b")})) != one
     assert named_by({"layout": str(tmp_path / "a"), "path": None}) == {}
 
 
