@@ -119,11 +119,11 @@ def _composer(settings: Mapping[str, Any]) -> Composer:
 
 def _words(*settings: Mapping[str, Any]) -> list[str]:
     """The words of a run, in memory unless a study is given."""
-    said = rewritten(overrides(*settings))
-    for word in said:
+    listed = rewritten(overrides(*settings))
+    for word in listed:
         if word.startswith("experiment=") and compose([word]).hydra.sweeper.params:
             raise ConfigError(f"{word}: is a sweep of the command line; give its axes to sweep()")
-    return said if any("study" in part for part in settings) else [*said, IN_MEMORY]
+    return listed if any("study" in part for part in settings) else [*listed, IN_MEMORY]
 
 
 def run(**settings: Any) -> Run:
@@ -270,10 +270,10 @@ def _refuse_stale(folder: Path, parts: Sequence[str]) -> None:
         )
 
 
-def _use_recorded(record: Mapping[str, Any], said: Folders | None) -> list[str]:
+def _use_recorded(record: Mapping[str, Any], given: Folders | None) -> list[str]:
     """Make the user's folders known that a run was made with; those that are no longer there."""
     recorded = record["config"].get("extensions") if isinstance(record.get("config"), Mapping) else None
     recorded = [str(folder) for folder in recorded] if isinstance(recorded, list) else []
     there = [folder for folder in recorded if Path(folder).is_dir()]
-    use_extensions(said if said is not None else there or None)
-    return [] if said is not None else [folder for folder in recorded if folder not in there]
+    use_extensions(given if given is not None else there or None)
+    return [] if given is not None else [folder for folder in recorded if folder not in there]

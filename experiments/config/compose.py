@@ -115,7 +115,7 @@ def _is_plain(override: Override, overrides: Sequence[str]) -> bool:
         return False
     if key in (*GROUPS, "extensions") or isinstance(value, list | dict) or "$" in str(value) or value == "???":
         return False
-    others = [other for other in (words.parse(word).key_or_group for word in overrides) if words.touch(key, other)]
+    others = [other for other in (words.parse(word).key_or_group for word in overrides) if words.overlap(key, other)]
     return len(others) == 1
 
 

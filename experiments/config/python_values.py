@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.config.schema import LARGEST_SWEEP, ConfigError, refuse
-from experiments.config.words import parse, quote, touch
+from experiments.config.words import overlap, parse, quote
 
 KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 BARE = re.compile(r"[A-Za-z_/][\w/.-]*", re.ASCII)  # a text that needs no quotes, unless the grammar has a word for it
@@ -26,10 +26,10 @@ def words(settings: Iterable[tuple[str, Any]]) -> list[str]:
     """
     given: dict[str, str] = {}
     for key, value in itertools.chain.from_iterable(itertools.starmap(_leaves, settings)):
-        said = f"{key}={_text(key, value)}"
-        if twice := next((other for other in given if touch(key, other)), None):
-            raise ConfigError(f"{said}: is given twice, also as {given[twice]}")
-        given[key] = said
+        word = f"{key}={_text(key, value)}"
+        if twice := next((other for other in given if overlap(key, other)), None):
+            raise ConfigError(f"{word}: is given twice, also as {given[twice]}")
+        given[key] = word
     return list(given.values())
 
 
@@ -66,7 +66,7 @@ def axis(key: str, values: Any) -> list[Any]:
     listed = list(itertools.islice(values, LARGEST_SWEEP + 1))
     if not listed:
         raise ConfigError(f"{key}: no values, so there is nothing to run")
-    if again := next((said for said, count in Counter(map(repr, listed)).items() if count > 1), None):
+    if again := next((value for value, count in Counter(map(repr, listed)).items() if count > 1), None):
         raise ConfigError(f"{key}: {again} is there twice, and would count twice")
     return listed
 
@@ -76,7 +76,7 @@ def _text(key: str, value: Any) -> str:
     plain = _plain(key, value)
     text = _written(plain)
     if repr(parse(f"{key}={text}").value()) != repr(plain):
-        raise refuse(key, value, "Hydra's grammar has no way to say this")
+        raise refuse(key, value, "Hydra's grammar has no way to write this")
     return text
 
 

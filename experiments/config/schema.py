@@ -97,12 +97,12 @@ def wandb_mode(mode: str) -> str:
     """
     if mode != "auto":
         return mode
-    said, disabled = (os.environ.get(f"WANDB_{name}", "").strip() for name in ("MODE", "DISABLED"))
-    if said and said not in WANDB_MODES:
-        raise refuse("WANDB_MODE", said, "legal are online, offline, disabled")
+    named, disabled = (os.environ.get(f"WANDB_{name}", "").strip() for name in ("MODE", "DISABLED"))
+    if named and named not in WANDB_MODES:
+        raise refuse("WANDB_MODE", named, "legal are online, offline, disabled")
     if disabled.lower() not in (*YES, *NO):
         raise refuse("WANDB_DISABLED", disabled, "legal are true, false")
-    return WANDB_MODES[said] if said else "disabled" if disabled.lower() in YES else "offline"
+    return WANDB_MODES[named] if named else "disabled" if disabled.lower() in YES else "offline"
 
 
 @dataclass

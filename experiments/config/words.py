@@ -1,4 +1,4 @@
-"""Words of a command line, KEY=VALUE in Hydra's grammar: which may be said, and how they are read."""
+"""Words of a command line, KEY=VALUE in Hydra's grammar: which are legal, and how they are read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def flags_and_words(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
         ConfigError: for a flag that this project has no use for, or without its value.
     """
     flags: list[str] = []
-    said: list[str] = []
+    words: list[str] = []
     valued = False
     for argument in arguments:
         is_flag = argument.startswith("-")
@@ -64,13 +64,13 @@ def flags_and_words(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
         if is_flag or (valued and "=" not in argument):
             flags.append("--multirun" if argument == "-m" else argument)
         else:
-            said.append(argument)
+            words.append(argument)
         valued = argument in WITH_VALUE
     for flag, value in itertools.pairwise([*flags, ""]):
         name, equals, given = flag.partition("=")
         _check_value(name, given if equals else value)
     sweep = ["--multirun"] if "--multirun" in flags else []
-    return [*sweep, *(flag for flag in flags if flag != "--multirun")], said
+    return [*sweep, *(flag for flag in flags if flag != "--multirun")], words
 
 
 def _check_value(flag: str, value: str) -> None:
@@ -145,9 +145,9 @@ def checked(words: Iterable[str]) -> list[str]:
     return listed
 
 
-def touch(one: str, other: str) -> bool:
+def overlap(first: str, second: str) -> bool:
     """Whether two keys set the same, in part at least; ``train=NAME`` chooses a file and goes with ``train.lr``."""
-    outer, inner = sorted((one, other), key=len)
+    outer, inner = sorted((first, second), key=len)
     return outer == inner or ("." in outer and inner.startswith(f"{outer}."))
 
 

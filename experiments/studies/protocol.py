@@ -271,7 +271,7 @@ def _undone_by_none(protocol: Protocol, overrides: Sequence[str]) -> None:
     fixed = [*protocol.grid, "seed", *(["task"] if any(protocol.tasks.values()) else [])]
     fixed += [_key(word) for changed in protocol.arms.values() for word in changed]
     for word in overrides:
-        if any(words.touch(_key(word), key) for key in fixed):
+        if any(words.overlap(_key(word), key) for key in fixed):
             raise ConfigError(f"{word}: the study's own arms, tasks, grid and seeds say this")
 
 

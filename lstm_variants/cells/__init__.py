@@ -24,42 +24,42 @@ def make_cell(spec: CellSpec) -> Cell:
     """
     if spec.cell == "gated":
         return GatedCell(spec)
-    own = _own_class(spec.cell)
-    _refuse_what_is_not_read(spec, own)
+    kind = _cell_class(spec.cell)
+    _refuse_what_is_not_read(spec, kind)
     try:
-        gates = shown(own, spec)  # type: ignore[arg-type]
+        gates = shown(kind, spec)  # type: ignore[arg-type]
     except FaultError as fault:
-        raise ExtensionError(f"{own_file(spec.cell) or spec.cell}: cell={spec.cell}: {fault}") from fault.__cause__
-    cell = own(spec)
+        raise ExtensionError(f"{_users_file(spec.cell) or spec.cell}: cell={spec.cell}: {fault}") from fault.__cause__
+    cell = kind(spec)
     cell.slots = gates
     return cell
 
 
-def _refuse_what_is_not_read(spec: CellSpec, own: type[Cell]) -> None:
+def _refuse_what_is_not_read(spec: CellSpec, kind: type[Cell]) -> None:
     changed = spec.difference()
     for key, value in flatten(spec.to_config()).items():
-        legal = own.reads.get(key)
+        legal = kind.reads.get(key)
         if legal and value not in legal:
             raise SpecError(f"variant.{key}={value}: legal with cell={spec.cell} are {', '.join(map(str, legal))}")
         if legal is None and key in changed and key != "cell":
-            others = f"it reads {', '.join(own.reads)}" if own.reads else "its equation is fixed"
+            others = f"it reads {', '.join(kind.reads)}" if kind.reads else "its equation is fixed"
             raise SpecError(f"variant.{key}={value}: cell={spec.cell} does not read this; {others}")
 
 
-def own_file(name: str) -> Path | None:
-    """The user's own file of a cell, None for one that is part of this package."""
+def _users_file(name: str) -> Path | None:
+    """The user's file of a cell, None for one that is part of this package."""
     return user_folders.file("cells", name)
 
 
-def _own_class(name: str) -> type[Cell]:
+def _cell_class(name: str) -> type[Cell]:
     if name not in _available():
         raise SpecError(f"variant.cell={name}: legal are gated, {', '.join(_available())}")
-    path = own_file(name)
+    path = _users_file(name)
     module = user_modules.load(path) if path else importlib.import_module(f"lstm_variants.cells.{name}")
-    own = getattr(module, "OwnCell", None)
-    if not (isinstance(own, type) and issubclass(own, Cell)):
+    kind = getattr(module, "OwnCell", None)
+    if not (isinstance(kind, type) and issubclass(kind, Cell)):
         raise ExtensionError(f"{path}: a class OwnCell, derived from lstm_variants.Cell, is needed")
-    return own
+    return kind
 
 
 def _available() -> list[str]:
