@@ -18,6 +18,8 @@ class Layout(NamedTuple):
     base: float = 2.2  # inches that a panel needs
     row: float = 0.0  # inches besides, for each name of the fullest panel
     unasked: bool = True  # whether a report has it without being asked for it by name
+    part: str = ""  # the title of the part of a report that it belongs to, if not the first one
+    wide: bool = False  # whether a panel is as wide as the page
 
     def height(self, numbers: pd.DataFrame) -> float:
         """Inches that one panel needs."""

@@ -24,7 +24,7 @@ MANY = 8
 FEW = 2  # rows of the complete LSTM up to which it stands in every panel
 ROW = 1.15  # inches: the height of a small multiple
 KEY = 0.3  # inches: a line of a legend
-UNUSED = ("config.", "environment.", "results.", "timing.")  # what looks and levels do not come from
+UNUSED = ("config.", "environment.", "inside.", "results.", "timing.")  # what looks and levels do not come from
 
 
 Key = dict[tuple[str, str], Any]  # what a legend holds: (text, look) -> handle
@@ -77,7 +77,7 @@ def blocks(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: fl
     tasks = order.tasks(numbers)
     present = set(numbers["name"])
     names = [name for name in order.rows(counted.reported(runs)) if name in present]
-    columns = min(2 if width > _theme.COLUMN else 1, len(tasks))
+    columns = 1 if figure.LAYOUT.wide else min(2 if width > _theme.COLUMN else 1, len(tasks))
     height, together = figure.LAYOUT.height(numbers), figure.LAYOUT.together
     if together is None or len(names) <= MANY:
         return [Block([Cell(task) for task in tasks], columns, height)]

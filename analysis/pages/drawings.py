@@ -66,6 +66,7 @@ def draw(folder: Path, records: Records, width: float, name: str) -> dict[str, s
     title = name.replace("_", " ").capitalize()
     remark = figure.remark(numbers) if hasattr(figure, "remark") else ""
     texts = {
+        "part": figure.LAYOUT.part,
         "question": figures.question(figure),
         "caption": f"{figure.CAPTION} {remark}." if remark else figure.CAPTION,
     }

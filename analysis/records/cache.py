@@ -1,6 +1,6 @@
 """The records of a study folder as they were last read, kept in `.records.npz` inside it where that can be written.
 
-A record is read again as soon as one of its two files is another file, or has another size or time than when it was
+A record is read again as soon as one of its files is another file, or has another size or time than when it was
 read; one that was written less than a second before it was read is not kept at all, since a second change of it might
 not show. The file holds arrays and JSON, never pickles; one that cannot be read, or that another version of the reader
 wrote, is as good as none.
@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.records import columns
+from analysis.records import columns, inside
 from analysis.records.read import Curves, UnreadableError, read_curves, read_run
 
 FILE = ".records.npz"
-FILES = ("run.json", "metrics.csv")
+FILES = ("run.json", "metrics.csv", inside.JSON)
 FRESH = 10**9  # nanoseconds
 Stamp = tuple[int, ...]  # of each of FILES: inode, size, times of change; nothing for one that is missing
 
@@ -77,7 +77,7 @@ def parse(folder: Path, changed: dict[str, Stamp]) -> Study:
         try:
             row = read_run(folder / name)
             curves.append(read_curves(folder / name, row["status"]))
-            rows.append(row)
+            rows.append(row | inside.columns(folder / name, row))
             reasons.append(None)
         except UnreadableError as reason:
             reasons.append(str(reason))

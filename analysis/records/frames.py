@@ -36,13 +36,13 @@ def frame(rows: pd.DataFrame) -> pd.DataFrame:
     """The tidy frame of runs, with the columns that this module adds."""
     rows = one_name_per_file(rows)
     runs = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *NUMBERS, "results.solved"])))
-    runs = runs.astype(dict.fromkeys(NUMBERS, float))
+    runs = runs.astype(dict.fromkeys(NUMBERS, float)).copy()  # in one piece: many columns are slow to add to otherwise
     worst = pd.Series(np.where(runs["task.direction"] == "min", np.inf, -np.inf), runs.index)
     runs["score"] = runs["results.score"].where(runs["status"] == "finished", np.nan)
     runs["score"] = runs["score"].where(runs["status"] != "diverged", worst)
     runs["solved"] = [solved is True for solved in runs["results.solved"]]
     runs["solved"] &= runs["status"] == "finished"
-    return arms.named(runs)
+    return arms.named(runs).copy()  # again, since it is put together from parts
 
 
 def long(kept: pd.DataFrame, curves: Sequence[Curves]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 JSON, NPZ = "inside.json", "inside.npz"
 SCHEMA = 1
 WHO = ("run_id", "data_digest", "semantics")  # of run.json: what was looked at
+PARTS = "semantics."
 Array = NDArray[Any]
 
 
@@ -95,21 +96,35 @@ class Inside:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def described(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The content of a run's inside.json; None if there is none, it is damaged, or not of the run as it is."""
+def described(folder: Path, record: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The content of a run's inside.json; None if there is none, it is damaged, or not of the run as it is.
+
+    record: its run.json; None where it is known that they belong together.
+    """
     try:
         content = json.loads((folder / JSON).read_text(encoding="utf-8"))
-        same = content["schema"] == SCHEMA and all(content[key] == record[key] for key in WHO)
+        same = content["schema"] == SCHEMA and (record is None or all(content[key] == record[key] for key in WHO))
         sound = all(value is None or isinstance(value, int | float) for value in content["numbers"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return dict(content) if same and sound else None
 
 
-def read(folder: Path, record: Mapping[str, Any], arrays: bool = True) -> Inside | None:
+def columns(folder: Path, row: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a run as the frame of runs has them, `inside.surgery/forget=1`; what is not finite is inf.
+
+    row: its run.json, flat.
+    """
+    semantics = {key.removeprefix(PARTS): value for key, value in row.items() if key.startswith(PARTS)}
+    content = described(folder, {**{key: row.get(key) for key in WHO}, "semantics": semantics})
+    numbers = content["numbers"] if content else {}
+    return {f"inside.{name}": math.inf if value is None else float(value) for name, value in numbers.items()}
+
+
+def read(folder: Path, record: Mapping[str, Any] | None, arrays: bool = True) -> Inside | None:
     """What was found in a run, None if nothing was or it cannot be read.
 
-    record: the run's run.json. arrays: whether to read them too.
+    record: as for :func:`described`. arrays: whether to read them too.
     """
     content = described(folder, record)
     if content is None:

@@ -9,6 +9,8 @@
     score    `results.score`; worse than every other for a diverged run, which is inf where less is better, else -inf;
              NaN for a run that has not ended
     solved   whether a finished run solved its task; a diverged run never did
+    folder   where the run directory is, empty for a run read from wandb
+    inside.  and a name: what was found inside its trained net                            (inside.py)
     stale    what of a run has another version today (versions.py), "cell, trainer"; its `status` is then `stale`
 
 `curves` has one row a number: run_id, step, metric, value.
@@ -61,7 +63,8 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     records, skipped = opened(folders, found)
     stop_if_unusable(skipped, strict, bool(records))
     study = cache.join(found)
-    rows = versions.mark(columns.frame(study.rows | {"record": columns.code(records)}))
+    named = {"record": columns.code(records), "folder": columns.code(places(folders, found))}
+    rows = versions.mark(columns.frame(study.rows | named))
     kept, repeated = once_each(rows)
     return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))
 
@@ -76,6 +79,16 @@ def opened(folders: Sequence[Path], found: Sequence[cache.Study]) -> tuple[list[
     reasons = [reason for study in found for reason in study.reasons]
     read = [name for name, reason in zip(names, reasons, strict=True) if reason is None]
     return read, [Skipped(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
+
+
+def places(folders: Sequence[Path], found: Sequence[cache.Study]) -> list[str]:
+    """The run directory of each record that could be read; empty for one that has none here."""
+    return [
+        str(folder / name) if folder.name else ""
+        for folder, study in zip(folders, found, strict=True)
+        for name, reason in zip(study.names, study.reasons, strict=True)
+        if reason is None
+    ]
 
 
 def directories(study: Path) -> list[str]:

@@ -53,6 +53,8 @@ def _shown(subject: Subject, found: Sequence[Trace], into: Inside) -> None:
     few = subject.first(SHOWN)
     outputs = few.outputs(torch.from_numpy(found[-1]["hidden"][:, :SHOWN])).numpy()
     parts = {"inputs": few.batch.inputs, "targets": few.batch.targets, "counts": few.batch.counts, "inside": few.inside}
+    texts = [subject.task.input_rows(few.batch.inputs[:, at]) for at in range(few.inside.shape[1])]
+    into.arrays |= {f"input/{k}": np.array([t[k] for t in texts]).T[:LONGEST_SHOWN] for k in texts[0]}
     parts |= {"outputs": outputs} | {f"event/{name}": steps for name, steps in few.events.items()}
     parts |= {f"layer{at}/trace/{k}": v[:, :SHOWN] for at, trace in enumerate(found) for k, v in trace.items()}
     into.arrays |= {name: _small(part[:LONGEST_SHOWN]) for name, part in parts.items()}

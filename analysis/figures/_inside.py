@@ -1,0 +1,45 @@
+"""What figures of the report's last part share: the runs that were looked inside, and what was found in each."""
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.records import counted, inside, order
+
+GATES = {"forget": "forget gate f", "input": "input gate i", "output": "output gate o"}
+GATES |= {"reset": "reset gate r", "refine": "refine gate v"}
+FEEDS = {"x": "input x", "h": "previous output h", "c": "cell c", "gates": "previous gates"}
+
+
+def looked(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs in which something was found, by task and in the order of the report."""
+    if "inside.untouched" not in runs:
+        return runs.iloc[:0]
+    rows = counted.scored(runs)
+    rows = rows[rows["inside.untouched"].notna() & (rows["folder"] != "")]
+    place = {name: at for at, name in enumerate(order.rows(counted.reported(runs)))}
+    return rows.assign(at=rows["name"].map(place)).sort_values(["task", "at", "seed"])
+
+
+def found(rows: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
+    """Each of these runs, a row of the frame, with its arrays."""
+    for _, run in rows.iterrows():
+        content = _read(run["folder"], os.stat(Path(run["folder"], inside.JSON)).st_mtime_ns)
+        if content is not None:
+            yield run, content
+
+
+@functools.lru_cache(maxsize=64)
+def _read(folder: str, changed: int) -> inside.Inside | None:
+    return inside.read(Path(folder), None)
+
+
+def shown(runs: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
+    """Of each task the one run that is shown step by step: the complete LSTM's first seed, or the first variant's."""
+    for _, rows in looked(runs).groupby("task"):
+        base = rows[rows["variant"] == order.BASELINE]
+        yield from found((base if len(base) else rows).head(1))

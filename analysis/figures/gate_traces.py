@@ -1,0 +1,143 @@
+"""What does a trained net keep and forget, step by step?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._inside import GATES, shown
+from analysis.figures._text import plain
+from analysis.records.inside import Inside
+
+LAYOUT = Layout(order=200, base=5.2, part="Looking inside", wide=True)
+CAPTION = (
+    "One evaluation sequence, read from left to right by one trained net. A row is a unit, those that keep their "
+    "content longest on top. Forget gate: dark where a unit erases what it held (f near 0), light where it keeps it "
+    "(f near 1). Cell: what the unit holds, orange above 0, purple below, the darker the more. Marks and thin lines "
+    "show the task's events; where many units turn dark at once, the net forgets. Input and output gate: dark is shut, "
+    "light is open."
+)
+STEPS = 64
+ROWS = ("forget", "cell", "input", "output", "reset")
+COLUMNS = ["task", "name", "seed", "run_id", "row", "unit", "step", "value", "text"]
+MARKED = 4  # kinds of events that are named
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The first sequence of one run per task: gates, cell, inputs and events of its first steps."""
+    parts = [
+        one(content).assign(task=run["task"], name=run["name"], seed=run["seed"], run_id=run["run_id"])
+        for run, content in shown(runs)
+    ]
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def one(content: Inside) -> pd.DataFrame:
+    """The rows of a sequence, units by time constant; of several layers the last."""
+    arrays, layer = content.arrays, content.layers - 1
+    steps = min(STEPS, int(arrays["inside"][:, 0].sum()))
+    constants = arrays.get(f"layer{layer}/time_constant/trained/steps")
+    traces = {slot: arrays.get(f"layer{layer}/trace/{slot}") for slot in ROWS}
+    units = next(values.shape[2] for values in traces.values() if values is not None)
+    ranked = np.argsort(-constants, kind="stable") if constants is not None else np.arange(units)
+    values = {
+        slot: trace[:steps, 0, ranked].T for slot, trace in traces.items() if trace is not None and trace.std() > 0
+    }
+    rows = [frame(slot, value) for slot, value in values.items()]
+    for name in [name for name in arrays if name.startswith("event/")]:
+        rows.append(frame(name, arrays[name][None, :steps, 0].astype(float)))
+    inputs = [name for name in arrays if name.startswith("input/")]
+    for name in inputs:
+        texts = arrays[name][:steps, 0]
+        rows.append(frame(name, np.array([[_number(text) for text in texts]])).assign(text=texts))
+    return pd.concat(rows)
+
+
+def frame(row: str, values: "np.ndarray[Any, Any]") -> pd.DataFrame:
+    unit, step = np.indices(values.shape)
+    return pd.DataFrame({"row": row, "unit": unit.ravel(), "step": step.ravel(), "value": values.ravel(), "text": ""})
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def draw(on: Panel) -> Axes:
+    """Heat maps one above the other, the inputs below them, marks at the events on top."""
+    ax, rows = on.ax, on.rows
+    name = rows["name"].iloc[0]
+    steps = int(rows["step"].max()) + 1
+    y, ticks, labels = 0.0, [], []
+    for slot in [slot for slot in ROWS if (rows["row"] == slot).any()]:
+        table = rows[rows["row"] == slot].pivot(index="unit", columns="step", values="value").to_numpy()
+        height = 6.0 if slot in ("forget", "cell") else 3.0
+        limit = float(np.abs(table).max()) if slot == "cell" else 1.0
+        look: Any = (
+            {"vmin": -limit, "vmax": limit, "cmap": "PuOr_r"}
+            if slot == "cell"
+            else {"vmin": 0, "vmax": 1, "cmap": "bone"}
+        )
+        ax.imshow(table, aspect="auto", interpolation="nearest", extent=(-0.5, steps - 0.5, y + height, y), **look)
+        ax.add_patch(_frame(steps, y, height))
+        ticks.append(y + height / 2)
+        labels.append(
+            {"cell": "cell c:\nwhat is held", "forget": "forget gate f\ndark: erases\nlight: keeps"}.get(
+                slot, GATES.get(slot, slot).replace(" gate", "\ngate")
+            )
+        )
+        y += height + 0.35
+    y = _inputs(ax, rows, steps, y, ticks, labels)
+    _events(ax, rows, y)
+    ax.set_yticks(ticks, labels, fontsize=7)
+    ax.set(xlim=(-0.5, steps - 0.5), ylim=(y, -1.8), xlabel="step")
+    ax.set_title(plain(f"{ax.get_title(loc='left')}: {name}, seed {rows['seed'].iloc[0]}"))
+    ax.tick_params(length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    return ax
+
+
+def _frame(steps: int, y: float, height: float) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((-0.5, y), steps, height, fill=False, edgecolor="#767676", linewidth=0.5)
+
+
+def _inputs(ax: Axes, rows: pd.DataFrame, steps: int, y: float, ticks: list[float], labels: list[str]) -> float:
+    """What the net reads: a letter a step, or a strip of values."""
+    names = [name for name in rows["row"].unique() if name.startswith("input/")]
+    for name in names:
+        own = rows[rows["row"] == name].sort_values("step")
+        texts, values = own["text"].tolist(), own["value"].to_numpy()
+        letters = len(names) == 1 and max(map(len, texts)) == 1
+        if letters:
+            for step, text in enumerate(texts):
+                ax.text(step, y + 0.6, plain(text), ha="center", va="center", fontsize=7, family="monospace")
+        elif not np.isnan(values).any():
+            low, high = min(0.0, values.min()), max(1e-9, values.max())
+            ax.imshow(
+                values[None], aspect="auto", cmap="Greys", vmin=low, vmax=high, extent=(-0.5, steps - 0.5, y + 1, y)
+            )
+            ax.add_patch(_frame(steps, y, 1))
+        ticks.append(y + 0.55)
+        labels.append("reads" if letters else plain(name.removeprefix("input/")))
+        y += 1.2
+    return y
+
+
+def _events(ax: Axes, rows: pd.DataFrame, bottom: float) -> None:
+    """A mark on top at each event, with a thin line down; its name at the first one."""
+    names = [name for name in rows["row"].unique() if name.startswith("event/")]
+    shapes = ("v", "o", "D", "s")
+    for name, shape in zip(names[:MARKED], shapes, strict=False):
+        steps = rows.loc[(rows["row"] == name) & (rows["value"] > 0), "step"]
+        if 0 < len(steps) <= 0.4 * (rows["step"].max() + 1):
+            ax.vlines(steps, 0, bottom, color="#CC3311", linewidth=0.4, alpha=0.7, zorder=3)
+            look: Any = {"s": 16, "color": "#CC3311", "clip_on": False, "linewidths": 0}
+            ax.scatter(steps, [-0.5] * len(steps), marker=shape, label=plain(name.removeprefix("event/")), **look)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend()

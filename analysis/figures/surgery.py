@@ -1,0 +1,77 @@
+"""What does a trained net lose when a gate is fixed, or a feed of it is cut?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures import _theme
+from analysis.figures._figure import Layout, Panel
+from analysis.figures._inside import GATES, looked
+from analysis.figures._text import folded
+
+LAYOUT = Layout(order=260, part="Looking inside", base=0.8, row=0.46, wide=True)
+CAPTION = (
+    "What is lost of the task's main metric, in its unit, the median over seeds: with a gate of the trained net fixed "
+    "at 0 or at 1, at its own mean per unit, with its own values at other steps and sequences (shuffled), and with one "
+    "term of its sum replaced by its mean (cut). The darker, the more is lost; 0: the net runs as well without. A "
+    "number below 0 is a gain. Nothing is trained again: this is what a net needs to run, not what it needs to learn."
+)
+COLUMNS = ["task", "name", "gate", "touch", "seeds", "cost", "score", "untouched"]
+TOUCHES = {"surgery/{}=0": "fixed at 0", "surgery/{}=1": "fixed at 1", "surgery/{}=mean": "at its mean"}
+TOUCHES |= {"surgery/{}=shuffled": "shuffled", "cut/{}/x": "x cut", "cut/{}/h": "h cut", "cut/{}/c": "c cut"}
+
+
+def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The median cost over seeds of every touch of every gate that varies."""
+    rows, parts = looked(runs), []
+    for gate in GATES:
+        for pattern, touch in TOUCHES.items():
+            column = f"inside.{pattern.format(gate)}"
+            if f"{column}/cost" not in rows:
+                continue
+            known = rows[rows[f"{column}/cost"].notna() & ~constant(rows, gate)]
+            groups = known.groupby(["task", "name"], sort=False, as_index=False)
+            part = groups.agg(
+                cost=(f"{column}/cost", "median"),
+                score=(column, "median"),
+                seeds=("seed", "nunique"),
+                untouched=("inside.untouched", "median"),
+            )
+            parts.append(part.assign(gate=gate, touch=touch))
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def constant(rows: pd.DataFrame, gate: str) -> "pd.Series[bool]":
+    """Whether the gate of each run is a constant, which can only be moved, not missed."""
+    column = f"config.resolved.variant.{gate}.kind"
+    return rows[column] == "constant" if column in rows else pd.Series(False, rows.index)
+
+
+def draw(on: Panel) -> Axes:
+    """A row per variant and gate, a column per touch."""
+    ax = on.ax
+    touches = [touch for touch in TOUCHES.values() if (on.rows["touch"] == touch).any()]
+    table = on.rows.pivot(index=["name", "gate"], columns="touch", values="cost")
+    keys = [(name, gate) for name in on.looks for gate in GATES if (name, gate) in table.index]
+    values = table.reindex(index=pd.MultiIndex.from_tuples(keys), columns=touches).to_numpy(dtype=float)
+    finite = values[np.isfinite(values)]
+    most = max(float(finite.max(initial=0)), 1e-9)
+    look: Any = {"cmap": "Oranges", "vmin": 0, "vmax": 1.25 * most, "aspect": "auto"}
+    ax.imshow(np.where(np.isinf(values), most, values), **look)
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            ax.text(column, row, _short(value), ha="center", va="center", fontsize=_theme.SMALL)
+    for place in [at for at in range(1, len(keys)) if keys[at][0] != keys[at - 1][0]]:
+        ax.axhline(place - 0.5, color=_theme.INK, linewidth=_theme.THIN)
+    ax.set_xticks(range(len(touches)), touches, fontsize=_theme.SMALL)
+    ax.set_yticks(range(len(keys)), [f"{folded(name)}: {gate}" for name, gate in keys], fontsize=_theme.SMALL)
+    ax.tick_params(length=0)
+    return ax
+
+
+def _short(value: float) -> str:
+    if np.isinf(value):
+        return "∞"
+    return "0" if abs(value) < 0.0005 else f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"

@@ -1,0 +1,119 @@
+"""The report's last part: every figure of it draws what was found inside, and nothing where nothing was."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import experiments
+from analysis import figures, report
+from analysis.records.load import load
+
+QUICK = {"train.steps": 3, "train.eval_every": 3, "train.batch_size": 4, "train.eval_size": 8, "model.hidden_size": 3}
+QUICK |= {"record.wandb.mode": "disabled", "record.inside": True}
+PART = [name for name, figure in figures.discover().items() if figure.LAYOUT.part]
+VARIANTS = ["lstm", "no_forget_gate", "gru", "peephole", "slstm"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of a task of symbols with events and one of values, two of a variant with one feed less."""
+    study = tmp_path_factory.mktemp("made") / "study"
+    axes = {"variant": VARIANTS, "seed": [0, 1]}
+    experiments.sweep(axes, task="continual_reber", study=str(study), **{"task.length": 2}, **QUICK)
+    experiments.sweep({"seed": [0, 1]}, task="adding", study=str(study), **{"task.length": 6}, **QUICK)
+    less = {"task.length": 6, "variant.forget.feeds": "xb"}
+    experiments.sweep({"seed": [0, 1]}, task="adding", study=str(study), **less, **QUICK)
+    return study
+
+
+@pytest.fixture(scope="module")
+def records(study: Path):
+    return load([study])
+
+
+def numbers(records, name: str):
+    return figures.discover()[name].numbers(records.runs, records.curves)
+
+
+def test_the_part_is_the_last_one_of_a_report() -> None:
+    parts = [figure.LAYOUT.part for figure in figures.discover().values()]
+    assert len(PART) == 8
+    assert parts == sorted(parts)
+
+
+@pytest.mark.parametrize("name", PART)
+@pytest.mark.parametrize("width", [figures.COLUMN, figures.PAGE])
+def test_every_figure_draws_at_both_widths(name: str, width: float, records) -> None:
+    rows = numbers(records, name)
+    assert len(rows)
+    assert {"task", "name"} <= set(rows)
+    page = figures.sheet(figures.discover()[name], rows, records.runs, width)
+    assert isinstance(page, Figure)
+    page.draw_without_rendering()
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", PART)
+def test_nothing_is_drawn_where_nothing_was_found(name: str, records) -> None:
+    bare = records.runs.drop(columns=[column for column in records.runs if str(column).startswith("inside.")])
+    rows = figures.discover()[name].numbers(bare, records.curves)
+    assert rows.empty
+    assert {"task", "name"} <= set(rows)
+
+
+def test_surgery_shows_the_median_over_seeds_of_gates_that_vary(records) -> None:
+    rows = numbers(records, "surgery")
+    (cell,) = rows[(rows["task"] == "continual_reber") & (rows["name"] == "LSTM") & (rows["gate"] == "forget")].loc[
+        lambda part: part["touch"] == "fixed at 1", "cost"
+    ]
+    runs = records.runs[(records.runs["name"] == "LSTM") & (records.runs["task"] == "continual_reber")]
+    assert cell == pytest.approx(runs["inside.surgery/forget=1/cost"].median())
+    assert "forget" not in set(rows.loc[rows["name"] == "no forget gate", "gate"])
+
+
+def test_the_knockout_pairs_what_is_lost_to_learn_with_what_is_lost_to_run(records) -> None:
+    rows = numbers(records, "two_way_knockout").set_index(["task", "name", "seed"])
+    assert set(rows["touch"]) == {"surgery/forget=1", "cut/forget/h"}
+    runs = records.runs.set_index(["task", "variant", "seed"])
+    for seed in (0, 1):
+        base, without = (runs.loc[("continual_reber", variant, seed)] for variant in ("lstm", "no_forget_gate"))
+        row = rows.loc[("continual_reber", "no forget gate", seed)]
+        assert row["learn"] == pytest.approx(base["score"] - without["score"])  # more is better
+        assert row["run"] == base["inside.surgery/forget=1/cost"]
+
+
+def test_a_sequence_is_shown_with_its_units_by_time_constant(records) -> None:
+    rows = numbers(records, "gate_traces")
+    assert set(rows["task"]) == {"continual_reber", "adding"}
+    own = rows[rows["task"] == "continual_reber"]
+    texts = own[own["row"] == "input/input"].sort_values("step")["text"]
+    assert set(texts) <= set("BTPSXVE")
+    assert {"event/string start", "event/due", "forget", "cell", "input", "output"} <= set(own["row"])
+    f = own[own["row"] == "forget"].pivot(index="unit", columns="step", values="value").to_numpy()
+    constants = numbers(records, "time_constants")
+    known = constants[
+        (constants["task"] == "continual_reber") & (constants["name"] == "LSTM") & (constants["seed"] == 0)
+    ]
+    assert f.shape[0] == len(known) == 3
+    assert np.isfinite(f).all()
+
+
+def test_shares_of_feeds_add_up(records) -> None:
+    rows = numbers(records, "gate_feeds")
+    assert np.allclose(rows.groupby(["task", "name"])["share"].sum(), 1)
+
+
+def test_a_report_ends_with_what_is_inside(study: Path, tmp_path: Path) -> None:
+    assert report.main([f"study={study}", f"out={tmp_path / 'report'}", "figures=gate_traces,scores"]) == 0
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert (
+        page.index('id="scores"')
+        < page.index('id="list-1"')
+        < page.index("Looking inside</h2>")
+        < page.index('id="gate_traces"')
+    )
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert text.index("## Tasks") < text.index("# Looking inside") < text.index("gate_traces.png")
