@@ -16,7 +16,8 @@ from analysis.claims.frozen_study import CHOICES, FILE, KEPT, FrozenCell, Frozen
 from analysis.common.command_line import CommandError
 from experiments.store.files import atomic, storing, write_json
 from experiments.store.versions import semantics
-from experiments.studies.protocol import Cell, Study
+from experiments.studies.cells import StudyCell
+from experiments.studies.study import Study
 from experiments.studies.tuning import chosen_cells
 from lstm_variants.spec import flatten
 
@@ -144,7 +145,7 @@ def composed(
     ]
 
 
-def settings(study: Study, cell: Cell) -> dict[str, Any]:
+def settings(study: Study, cell: StudyCell) -> dict[str, Any]:
     """Every setting of a cell's runs that is not tuned, and the versions of the code that makes them; JSON values."""
     job = cell.jobs([0], "confirm", study.protocol.points()[0])[0]
     found = flatten({**job.resolved, "semantics": semantics(job)})
@@ -185,7 +186,7 @@ def apart(name: str, then: Any, now: Any) -> dict[str, str]:
     return {path: change for part in inner for path, change in part.items()}
 
 
-def same_runs(frozen: FrozenCell, cell: Cell) -> bool:
+def same_runs(frozen: FrozenCell, cell: StudyCell) -> bool:
     """Whether a cell as it is now makes the runs that were frozen, at both of its points."""
     points = [frozen.at(choice) for choice in CHOICES]
     return all(cell.jobs([0], "confirm", at.chosen)[0].arm == at.identity for at in points)

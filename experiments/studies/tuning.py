@@ -20,7 +20,9 @@ from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from analysis.statistics import signed_rank
 from experiments.config.job import Job
-from experiments.studies.protocol import Cell, Protocol, Study
+from experiments.studies.cells import StudyCell
+from experiments.studies.protocol import Protocol
+from experiments.studies.study import Study
 
 LARGEST = 1e6  # what an infinite loss counts as where points of a grid are compared
 
@@ -58,7 +60,7 @@ def chosen_cells(study: Study) -> list[FrozenCell]:
     return cells
 
 
-def chosen_cell(protocol: Protocol, cell: Cell, shared: int, own: int, found: Sequence[GridPoint]) -> FrozenCell:
+def chosen_cell(protocol: Protocol, cell: StudyCell, shared: int, own: int, found: Sequence[GridPoint]) -> FrozenCell:
     """A cell at the shared point of the grid and at its own."""
     scores = [
         {"values": point, "loss": one.loss, "log_steps": one.log_steps}
@@ -74,7 +76,7 @@ def chosen_cell(protocol: Protocol, cell: Cell, shared: int, own: int, found: Se
     )
 
 
-def point_at(protocol: Protocol, cell: Cell, place: int) -> dict[str, Any]:
+def point_at(protocol: Protocol, cell: StudyCell, place: int) -> dict[str, Any]:
     """What is frozen of one point of the grid for a cell."""
     chosen = protocol.points()[place]
     identity = cell.jobs([0], "confirm", chosen)[0].arm
@@ -92,7 +94,7 @@ class GridPoint(NamedTuple):
     log_steps: float
 
 
-def grid_point(protocol: Protocol, cell: Cell, point: Mapping[str, Any], tuned: pd.DataFrame) -> GridPoint:
+def grid_point(protocol: Protocol, cell: StudyCell, point: Mapping[str, Any], tuned: pd.DataFrame) -> GridPoint:
     """What the tuning runs at one point of the grid measured; CommandError if some are missing."""
     seeds = protocol.seeds("tune")
     arm = cell.jobs(seeds[:1], "tune", point)[0].arm

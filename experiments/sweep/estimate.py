@@ -24,6 +24,7 @@ TIMED_STEPS = 3  # steps timed of each structure, after one that warms up
 RECORD_BYTES = 6_000  # run.json
 ROW_BYTES = 100  # a row of metrics.csv
 MIRROR_BYTES = 30_000  # a run's wandb files
+Timed = dict[tuple[object, ...], float]  # structure and size of a stack -> seconds
 
 
 @dataclass(frozen=True)
@@ -46,32 +47,44 @@ def print_plan(jobs: Sequence[Job], not_applicable: int, workers: int | None, la
     rows = estimate(plan)
     if not rows:
         return
-    table = [(row.name, row.runs, _sizes(row.stacks), duration(row.seconds), _size(row.bytes)) for row in rows]
+    table = [(row.name, row.runs, _sizes(row.stacks), _duration(row.seconds), _size(row.bytes)) for row in rows]
     print(tabulate(table, ("structure", "runs", "stacks", "one worker's time", "disk")))
-    seconds = sum(row.seconds for row in rows) / plan.workers
-    print(f"about {duration(seconds)} on {plan.workers} workers and {_size(sum(row.bytes for row in rows))}")
+    print(_total(rows, plan.workers))
 
 
-def estimate(plan: Plan) -> list[Row]:
+def cost(plan: Plan, timed: Timed) -> str:
+    """Time and disk of a plan in one line. timed: what other plans of the same sweep have timed already."""
+    return _total(estimate(plan, timed), plan.workers)
+
+
+def _total(rows: Sequence[Row], workers: int) -> str:
+    time_needed = _duration(sum(row.seconds for row in rows) / workers)
+    return f"about {time_needed} on {workers} workers and {_size(sum(row.bytes for row in rows))}"
+
+
+def estimate(plan: Plan, timed: Timed | None = None) -> list[Row]:
     """Time and disk of each structure, from a few steps measured here and now, in memory."""
+    timed = {} if timed is None else timed
     groups: dict[str, list[list[Job]]] = defaultdict(list)
     for group in plan.groups:
         groups[f"{group[0].variant.name} {group[0].task_name} H={group[0].hidden_size}"].append(group)
     before = torch.get_num_threads()
     shown = tqdm(groups.items(), desc="timing a few steps", leave=False, disable=None)
     with torch_defaults.defaults():
-        rows = [_row(name, same) for name, same in shown]
+        rows = [_row(name, same, timed) for name, same in shown]
     torch.set_num_threads(before)
     return rows
 
 
-def _row(name: str, same: Sequence[list[Job]]) -> Row:
-    """Stacks of one size and structure are timed once."""
-    alike: dict[tuple[object, ...], list[list[Job]]] = defaultdict(list)
+def _row(name: str, same: Sequence[list[Job]], timed: Timed) -> Row:
+    """Stacks of one size and structure are timed once, whatever their phase."""
+    seconds = size = 0.0
     for stack in same:
-        alike[structure(stack[0]), len(stack)].append(stack)
-    seconds = sum(len(stacks) * _seconds(stacks[0]) for stacks in alike.values())
-    size = sum(len(stacks) * len(stacks[0]) * _bytes(stacks[0][0]) for stacks in alike.values())
+        kind = structure(replace(stack[0], phase=None)), len(stack)
+        if kind not in timed:
+            timed[kind] = _seconds(stack)
+        seconds += timed[kind]
+        size += len(stack) * _bytes(stack[0])
     return Row(name, sum(map(len, same)), [len(stack) for stack in same], seconds, size)
 
 
@@ -103,8 +116,7 @@ def _sizes(stacks: Sequence[int]) -> str:
     return " + ".join(f"{stacks.count(size)} of {size}" for size in sorted(set(stacks), reverse=True))
 
 
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours."""
+def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -53,9 +53,10 @@ class Plan:
         counts = Counter(self.standings.values())
         parts = [f"{counts[key]} {meaning}" for key, meaning in MEANING.items() if counts[key]]
         doing = f"to run: {len(self.todo)}, in stacks: {len(self.groups)}, workers: {self.workers}"
-        return "\n".join([f"{', '.join(parts) or 'no runs'}; {doing}", *self._slower()])
+        return "\n".join([f"{', '.join(parts) or 'no runs'}; {doing}", *self.slower])
 
-    def _slower(self) -> list[str]:
+    @property
+    def slower(self) -> list[str]:
         """Why some runs do not have the native engine, a line for each reason."""
         variants: dict[str, set[str]] = defaultdict(set)
         for job in self.todo:

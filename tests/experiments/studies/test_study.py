@@ -1,6 +1,7 @@
 """Studies in two phases: composed, refused, tuned, frozen, confirmed, judged and reported, at a tiny scale."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ from experiments.config.compose import compose
 from experiments.config.extensions import use_extensions
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.studies import protocol
 from experiments.studies.protocol import FIRST_TUNING_SEED
+from experiments.studies.study import read
 from experiments.studies.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
 from lstm_variants.spec import CONF
 
@@ -34,7 +35,7 @@ def run(name: str, folder: Path, *words: str, phase: str = "all") -> int:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_composes_and_could_decide_its_claims(name: str) -> None:
-    assert protocol.read(name, "laptop", []) is not None
+    assert read(name, "laptop", []) is not None
     said = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
     assert said[1] == f"# python -m experiments.study experiment={name}"
 
@@ -43,7 +44,7 @@ def test_every_study_composes_and_could_decide_its_claims(name: str) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_composes_at_full_scale(name: str, full: bool) -> None:
     if full or name == STUDIES[0]:
-        composed = protocol.read(name, "full", [])
+        composed = read(name, "full", [])
         assert composed is not None
         assert composed.folder == Path(f"outputs/{name}_full")
 
@@ -141,7 +142,7 @@ LONG = ("gate_feeds", "gate_feeds_all", "gate_importance", "one_gate", "squashin
 def test_every_study_of_ours_at_a_tiny_scale(name: str, tmp_path: Path, full: bool) -> None:
     if name in LONG and not full:
         pytest.skip("a study of several hundred runs: --slow")
-    composed = protocol.read(name, "laptop", [])
+    composed = read(name, "laptop", [])
     assert composed is not None
     words = ["protocol.grid={train.lr:[.01]}"] if composed.protocol.grid and name != "saturation" else []
     factors = {*composed.protocol.factors, *composed.protocol.search}
@@ -365,7 +366,7 @@ def test_a_value_at_the_edge_of_the_grid() -> None:
 def test_tuning_takes_as_many_seeds_as_the_confirmation_unless_given(tmp_path: Path) -> None:
     mine = write_study(tmp_path, MINE.replace("  tuning_seeds: 5\n", ""))
     use_extensions([mine.partition("=")[2]])
-    composed = protocol.read("mine", "laptop", [])
+    composed = read("mine", "laptop", [])
     assert composed is not None
     assert len(composed.protocol.seeds("tune")) == 6
 
@@ -459,3 +460,18 @@ def test_a_missing_tuning_run_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     shutil.rmtree(next(folder.glob("adding-gru-s1000003-*")))
     assert run("mine", folder, mine, phase="confirm") == 2
     assert "4 of 5 tuning runs: phase=tune" in capsys.readouterr().err
+
+
+def test_a_plan_says_how_long_what_is_slow_and_what_the_seeds_cannot_decide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = MINE.replace("gru: [variant=gru]", "gru: [variant=gru], own: [variant=cfn]")
+    mine, extension = write_study(tmp_path, more), Path(__file__).parents[3] / "docs" / "extension"
+    assert run("mine", tmp_path / "outputs", f"{mine},{extension}", phase="plan") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "heat map: 6 seeds cannot decide 2 cells, 7 can" in lines
+    timed = r": (up to )?\d+ runs (\(\d+ new\)|more, where .*), about [\d.]+ (s|min|h) on 1 workers and [\d.]+ MB"
+    costs = [line for line in lines if re.fullmatch(rf"(tune|confirm){timed}", line)]
+    assert [line.partition(" runs")[0] for line in costs] == ["tune: 45", "confirm: 18", "confirm: up to 18"]
+    assert lines.count("  reference engine for cfn: the cell cfn has a step of its own") == 3
+    assert not any("floating" in line for line in lines)
