@@ -107,7 +107,8 @@ def replayed(study: Path, folder: Path, there: Mapping[str, Path]) -> bool:
     if wandb_runs.shown(there.get(said["id"])) == mark:
         return False
     code = 0 if content["status"] in ("finished", "diverged") else 1
-    write(study, said, rows, wandb_content.final_numbers(content, columns), mark, code)
+    summary = wandb_content.final_numbers(content, columns) | wandb_content.inside_numbers(folder, content)
+    write(study, said, rows, summary, mark, code)
     return True
 
 

@@ -20,7 +20,7 @@ def looked(runs: pd.DataFrame) -> pd.DataFrame:
     if "inside.untouched" not in runs:
         return runs.iloc[:0]
     rows = counted.scored(runs)
-    rows = rows[rows["inside.untouched"].notna() & (rows["folder"] != "")]
+    rows = rows[rows["inside.untouched"].notna() & (rows[inside.FOLDER] != "")]
     place = {name: at for at, name in enumerate(order.rows(counted.reported(runs)))}
     return rows.assign(at=rows["name"].map(place)).sort_values(["task", "at", "seed"])
 
@@ -28,7 +28,7 @@ def looked(runs: pd.DataFrame) -> pd.DataFrame:
 def found(rows: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
     """Each of these runs, a row of the frame, with its arrays."""
     for _, run in rows.iterrows():
-        content = _read(run["folder"], os.stat(Path(run["folder"], inside.JSON)).st_mtime_ns)
+        content = _read(run[inside.FOLDER], os.stat(Path(run[inside.FOLDER], inside.JSON)).st_mtime_ns)
         if content is not None:
             yield run, content
 

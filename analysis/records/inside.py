@@ -17,6 +17,8 @@ JSON, NPZ = "inside.json", "inside.npz"
 SCHEMA = 1
 WHO = ("run_id", "data_digest", "semantics")  # of run.json: what was looked at
 PARTS = "semantics."
+COLUMN = "inside."  # what the names of these numbers begin with in the frame of runs
+FOLDER = f"{COLUMN}folder"  # where the run directory is, empty for a run read from wandb
 Array = NDArray[Any]
 
 
@@ -118,7 +120,7 @@ def columns(folder: Path, row: Mapping[str, Any]) -> dict[str, float]:
     semantics = {key.removeprefix(PARTS): value for key, value in row.items() if key.startswith(PARTS)}
     content = described(folder, {**{key: row.get(key) for key in WHO}, "semantics": semantics})
     numbers = content["numbers"] if content else {}
-    return {f"inside.{name}": math.inf if value is None else float(value) for name, value in numbers.items()}
+    return {COLUMN + name: math.inf if value is None else float(value) for name, value in numbers.items()}
 
 
 def read(folder: Path, record: Mapping[str, Any] | None, arrays: bool = True) -> Inside | None:

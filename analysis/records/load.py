@@ -9,8 +9,7 @@
     score    `results.score`; worse than every other for a diverged run, which is inf where less is better, else -inf;
              NaN for a run that has not ended
     solved   whether a finished run solved its task; a diverged run never did
-    folder   where the run directory is, empty for a run read from wandb
-    inside.  and a name: what was found inside its trained net                            (inside.py)
+    inside.  and a name: what was found inside its trained net; `inside.folder`: where    (inside.py)
     stale    what of a run has another version today (versions.py), "cell, trainer"; its `status` is then `stale`
 
 `curves` has one row a number: run_id, step, metric, value.
@@ -25,7 +24,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.common.command_line import CommandError
-from analysis.records import cache, columns, versions, wandb_source
+from analysis.records import cache, columns, inside, versions, wandb_source
 from analysis.records.frames import frame, long
 from analysis.records.schema import STATUSES
 
@@ -63,7 +62,9 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     records, skipped = opened(folders, found)
     stop_if_unusable(skipped, strict, bool(records))
     study = cache.join(found)
-    named = {"record": columns.code(records), "folder": columns.code(places(folders, found))}
+    named = {"record": columns.code(records)}
+    if any(key.startswith(inside.COLUMN) for key in study.rows):
+        named[inside.FOLDER] = columns.code(places(folders, found))
     rows = versions.mark(columns.frame(study.rows | named))
     kept, repeated = once_each(rows)
     return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))

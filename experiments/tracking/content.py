@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.records import inside
 from experiments.config.identity import slug
 from experiments.store.files import atomic
 from experiments.store.locks import lock
@@ -116,10 +117,17 @@ def final_numbers(content: Mapping[str, Any], columns: Iterable[str]) -> dict[st
     }
 
 
+def inside_numbers(folder: Path, content: Mapping[str, Any]) -> dict[str, float]:
+    """What was found inside a run's trained net, ``inside/surgery/forget=1/cost``, as far as it is finite."""
+    found = inside.read(folder, content, arrays=False)
+    numbers = found.numbers if found else {}
+    return {f"inside/{name}": value for name, value in numbers.items() if value is not None}
+
+
 def fingerprint(folder: Path) -> str:
     """What changes when a record does."""
     hasher = hashlib.sha256()
-    for name in ("run.json", "metrics.csv"):
+    for name in ("run.json", "metrics.csv", inside.JSON):
         with contextlib.suppress(OSError):
             hasher.update((folder / name).read_bytes() + b"\0")
     return hasher.hexdigest()

@@ -61,7 +61,8 @@ class Mirror:
     def ended(self, content: Mapping[str, Any]) -> None:
         """Final numbers to the summary, then close."""
         if self.run is not None and self.study is not None:
-            mark = wandb_content.fingerprint(self.study / content["run_id"])
+            folder = self.study / content["run_id"]
+            mark = wandb_content.fingerprint(folder)
             ok = content["status"] in ("finished", "diverged")
-            summary = wandb_content.final_numbers(content, self.columns)
+            summary = wandb_content.final_numbers(content, self.columns) | wandb_content.inside_numbers(folder, content)
             runs.closed(self.run, self.study, summary, mark, 0 if ok else 1)

@@ -14,7 +14,7 @@ import records
 from fake_wandb import FakeServer, numbers
 
 from analysis import runs
-from analysis.records import wandb_source
+from analysis.records import inside, wandb_source
 from analysis.records.load import load
 from experiments import push
 from experiments.store.locks import lock
@@ -80,6 +80,24 @@ def test_the_frame_from_wandb_is_that_from_the_records(study: Path) -> None:
     assert theirs.runs[ours.runs.columns].equals(ours.runs)
     assert theirs.curves.equals(ours.curves)
     assert theirs.skipped == ours.skipped == []
+
+
+def test_what_is_found_inside_a_run_later_joins_its_summary(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert push.main([f"study={study}"]) == 0
+    folder = next(iter(study.glob("adding-lstm-s0-*")))
+    record = json.loads((folder / "run.json").read_text())
+    who = {key: record[key] for key in inside.WHO}
+    found = {"numbers": {"surgery/forget=1/cost": 0.25, "half_lag": None}, "lacks": [], "findings": []}
+    (folder / inside.JSON).write_text(json.dumps({"schema": inside.SCHEMA, **who, **found}))
+    capsys.readouterr()
+    assert push.main([f"study={study}"]) == 0
+    assert "2 of them made now" in capsys.readouterr().out  # the run and its arm
+    there = wandb_runs.folders(study)
+    (path,) = next(path for name, path in there.items() if name.startswith(record["run_id"])).glob("*.wandb")
+    summary = wandb_source.parsed(path).summary
+    assert summary["inside/surgery/forget=1/cost"] == 0.25
+    assert "inside/half_lag" not in summary
+    assert summary["score"] == record["results"]["score"]
 
 
 def test_the_frame_from_a_server_is_that_from_the_records(server: FakeServer, study: Path) -> None:
