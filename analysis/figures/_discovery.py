@@ -1,7 +1,8 @@
 """Which figures there are: those of this folder, and DIR/figures/NAME.py of the user's folders, of the same make."""
 
+import hashlib
 import importlib
-import importlib.util
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -68,14 +69,20 @@ def _reason(error: BaseException) -> str:
 
 
 def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"own_figure_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    """The module of FOLDER/figures/NAME.py, read anew with the parts that it imports: ``from . import _parts``."""
+    package = ModuleType(f"own_figures_{hashlib.sha256(os.fsencode(path.parents[1])).hexdigest()[:16]}")
+    package.__path__ = [str(path.parents[1])]
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{package.__name__}.")]:
+        del sys.modules[name]
+    sys.modules[package.__name__] = package
+    importlib.invalidate_caches()
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a compiled copy may be that of an older file
     try:
-        spec.loader.exec_module(module)
+        module = importlib.import_module(f"{package.__name__}.figures.{path.stem}")
     except (Exception, SystemExit) as error:
         raise CommandError(f"{path}: {_reason(error)}") from error
+    finally:
+        sys.dont_write_bytecode = before
     missing = [name for name in MEMBERS if not hasattr(module, name)]
     if missing or not (module.__doc__ or "").strip():
         what = ", ".join(missing) or "a first line that says which question it answers"
