@@ -23,7 +23,7 @@ from omegaconf import MISSING
 
 from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command, one_line
-from analysis.records import counted
+from analysis.records import archive, counted
 from analysis.records.load import load
 from analysis.records.read import read_curves
 from analysis.statistics import arm_curves
@@ -58,7 +58,10 @@ def push(options: Options) -> None:
         online = wandb_mode(options.mode.name) == "online"
     except ConfigError as error:
         raise CommandError(str(error)) from None
-    for study in {Path(name).resolve(): Path(name) for name in options.study}.values():
+    studies = {Path(name).resolve(): Path(name) for name in options.study}.values()
+    for study in studies:
+        archive.refuse(study, "the mirror shows whole records; push the study that it was made of")
+    for study in studies:
         try:
             FrozenStudy.read(study)  # refused if it was changed
         except UnreadableStudyError as error:

@@ -22,7 +22,8 @@ from rich.text import Text
 
 from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command
-from analysis.records import versions
+from analysis.records import columns, load, versions
+from analysis.records.archive import is_archive
 from analysis.records.load import is_run, once_each
 from analysis.records.read import UnreadableError, read_curves, read_run
 from experiments.config.schema import ConfigError
@@ -133,6 +134,8 @@ def _slurm(study: Path) -> tuple[str | None, set[str]]:
 
 def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The records that can be read, and why the others cannot."""
+    if is_archive(study):
+        return _archived(study)
     records, unreadable = [], []
     for entry in sorted(os.scandir(study), key=lambda entry: entry.name):
         if is_run(entry):
@@ -141,6 +144,15 @@ def _records(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
             except UnreadableError as reason:
                 unreadable.append(f"{entry.name}: {reason}")
     return records, unreadable
+
+
+def _archived(study: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The same of an archive."""
+    found = load.read(study)
+    named = [(name.rpartition("/")[2], reason) for name, reason in zip(found.names, found.reasons, strict=True)]
+    names = [name for name, reason in named if reason is None]
+    records = [row | {"record": name} for row, name in zip(columns.rows(found.rows), names, strict=True)]
+    return records, [f"{name}: {reason}" for name, reason in named if reason is not None]
 
 
 def _once_each(records: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:

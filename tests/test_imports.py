@@ -58,6 +58,7 @@ MORE_BESIDE = {  # where one file is one thing, and a reader looks for it by nam
     "experiments.tasks": "a file a task",
     "experiments.inspection": "a file a measure",
     "analysis.figures": "a file a figure",
+    "analysis.records": "a file a form of records: a run's, a cache, an archive, wandb's, frames",
 }
 CONSOLE = "gates.__main__"  # the console script `gates`: it runs the commands by their names
 SCRIPTS = {"experiments.benchmark.users_script"}  # run as a process, and imported to say where it is

@@ -9,10 +9,12 @@ from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import lines, points
 from analysis.figures._legends import legend, mark
 from analysis.records import counted
+from analysis.records.archive import POINTS
 
 LAYOUT = Layout(order=40, together=1)
 CAPTION = (
-    "The task's own measure on its fixed evaluation set, at every evaluation during training: one thin line per "
+    "The task's own measure on its fixed evaluation set, at every evaluation during training (in an archived study at "
+    f"{POINTS} of them at most, the lowest and highest of every stretch among them): one thin line per "
     f"seed, no smoothing and no averaging; the variant's marker ends the line. {LEVELS} A cross, at the worst value "
     "drawn, marks the step after which a run diverged. An axis is logarithmic where losses span more than a factor of "
     "30. Where there are many variants each has its own panel, with the complete LSTM behind it."

@@ -26,6 +26,7 @@ from analysis.pages.provenance import explain
 from analysis.pages.report_folder import refuse_foreign, write
 from analysis.pages.selection import choose
 from analysis.records import counted
+from analysis.records.archive import is_archive
 from analysis.records.load import Records, Skipped, load
 
 PAGES = ("index.html", "report.md")
@@ -80,6 +81,8 @@ def build(asked: Request, out: str) -> None:
     folder = Path(out).resolve()
     if str(folder) in {str(Path(study).resolve()) for study in asked.studies}:
         raise CommandError(f"out={out} is the study itself; a report goes into a folder of its own")
+    if is_archive(folder):
+        raise CommandError(f"out={out} is an archive; a report goes into a folder of its own")
     refuse_foreign(folder, out, PAGES)
     found = gather(asked)
     runs = found.shown.runs

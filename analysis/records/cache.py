@@ -11,14 +11,15 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import chain, compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from analysis.records import columns, inside
 from analysis.records.read import Curves, UnreadableError, read_curves, read_run
@@ -73,7 +74,7 @@ def parse(folder: Path, changed: dict[str, Stamp]) -> Study:
     reasons: list[str | None] = []
     rows: list[dict[str, Any]] = []
     curves: list[Curves] = []
-    for name in changed:
+    for name in tqdm(changed, desc="reading records", unit="run", delay=1, leave=False, disable=None):
         try:
             row = read_run(folder / name)
             curves.append(read_curves(folder / name, row["status"]))
@@ -114,27 +115,38 @@ def version() -> str:
 
 
 def save(folder: Path, study: Study) -> None:
+    with replacing(folder / FILE) as file:
+        np.savez(file, allow_pickle=False, **arrays(study, version=version()))
+
+
+def arrays(study: Study, **more: Any) -> dict[str, NDArray[Any]]:
+    """A study as arrays, one of them JSON in which `more` stands too."""
     headers = list(dict.fromkeys(curve.metrics for curve in study.curves))
     index = {
-        "version": version(),
+        **more,
         "names": study.names,
         "stamps": study.stamps,
         "reasons": study.reasons,
         "values": {key: column.values for key, column in study.rows.items()},
         "headers": headers,
     }
-    numbers: dict[str, NDArray[Any]] = {
+    return {
         "index": np.frombuffer(json.dumps(index).encode(), dtype=np.uint8),
         "codes": np.array([column.codes for column in study.rows.values()], dtype=np.int32),
         "header": np.array([headers.index(curve.metrics) for curve in study.curves], dtype=np.int32),
         "length": np.array([len(curve.table) for curve in study.curves], dtype=np.int64),
         "numbers": np.concatenate([np.empty(0), *(curve.table.ravel() for curve in study.curves)]),
     }
-    temporary = folder / f"{FILE}.{os.getpid()}"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its place when it is whole, or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, **numbers)  # type: ignore[arg-type]
-        temporary.replace(folder / FILE)
+            yield file
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -38,6 +38,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return {key: code([row.get(key) for row in rows]) for key in keys}
 
 
+def rows(whole: Table) -> list[dict[str, Any]]:
+    """The rows of a table, one mapping each; what is missing is None."""
+    cells = [[column.values[place] for place in column.codes] for column in whole.values()]
+    return [dict(zip(whole, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
 def concat(tables: Sequence[Table], lengths: Sequence[int]) -> Table:
     """Tables of these numbers of rows, one under the other."""
     keys = dict.fromkeys(key for part in tables for key in part)

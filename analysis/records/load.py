@@ -24,7 +24,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.common.command_line import CommandError
-from analysis.records import cache, columns, inside, versions, wandb_source
+from analysis.records import archive, cache, columns, inside, versions, wandb_source
 from analysis.records.frames import frame, long
 from analysis.records.schema import STATUSES
 
@@ -46,7 +46,7 @@ class Records:
 
 
 def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
-    """Read study folders, or what their mirror told wandb: `wandb-offline:FOLDER`, `wandb:ENTITY/PROJECT`.
+    """Read study folders, their archives, or what wandb was told: `wandb-offline:FOLDER`, `wandb:ENTITY/PROJECT`.
 
     Raises CommandError for a folder that is missing or holds no readable run, for a record of a newer schema,
     and, if `strict`, for any record that cannot be read.
@@ -56,9 +56,10 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     folders = [
         Path(path) for path in sorted({str(Path(study).resolve()) for study in sources if study not in mirrored})
     ]
-    found = [cache.read(folder, directories(folder)) for folder in folders]
+    found = [read(folder) for folder in folders]
     found += [wandb_source.read(source) for source in mirrored]
-    folders += [Path()] * len(mirrored)  # the names there say their study
+    folders = [Path() if archive.is_archive(folder) else folder for folder in folders]  # the names say their study
+    folders += [Path()] * len(mirrored)  # there too
     records, skipped = opened(folders, found)
     stop_if_unusable(skipped, strict, bool(records))
     study = cache.join(found)
@@ -92,10 +93,20 @@ def places(folders: Sequence[Path], found: Sequence[cache.Study]) -> list[str]:
     ]
 
 
+def read(study: Path) -> cache.Study:
+    """The records of a study folder or of an archive."""
+    if not archive.is_archive(study):
+        return cache.read(study, directories(study))
+    if beside := sorted(entry.name for entry in os.scandir(study) if is_run(entry)):
+        raise CommandError(f"study={study} is an archive, and the run {beside[0]} stands in it: move one of them away")
+    return archive.read(study)
+
+
 def directories(study: Path) -> list[str]:
     """The names of the run directories of a study; CommandError if there is none."""
     if not study.is_dir():
         raise CommandError(f"study={study}: there is no such folder")
+    archive.refuse(study, "this needs the run directories of the study itself")
     found = sorted(entry.name for entry in os.scandir(study) if is_run(entry))
     if found:
         return found

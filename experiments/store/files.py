@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 import torch
 
+from analysis.common.command_line import CommandError
+from analysis.records import archive
 from experiments.config.schema import ConfigError
 
 UMASK = os.umask(0o077)  # it can only be had by setting it
@@ -27,7 +29,13 @@ class StorageError(OSError):
 
 @contextlib.contextmanager
 def storing(study: Path) -> Iterator[None]:
-    """Name the key, the path and the reason where something below a study's folder cannot be written."""
+    """Name the key, the path and the reason where something below a study's folder cannot be written.
+
+    Raises:
+        ConfigError: if it is an archive.
+        StorageError: for whatever else is in the way.
+    """
+    refuse_archive(study)
     try:
         yield
     except (StorageError, TimeoutError):  # a lock that is held is no fault of the disk
@@ -36,6 +44,18 @@ def storing(study: Path) -> Iterator[None]:
         where, why = error.filename or study, error.strerror or error
         after = "what is recorded is whole, the same command goes on once this is mended"
         raise StorageError(f"study={study}: {where} cannot be written ({why}); {after}") from None
+
+
+def refuse_archive(study: Path) -> None:
+    """Refuse an archive where runs are made, planned or changed.
+
+    Raises:
+        ConfigError: if this folder is one.
+    """
+    try:
+        archive.refuse(study, "runs are made in a study folder, study=outputs/NAME")
+    except CommandError as error:
+        raise ConfigError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from analysis.common.command_line import CommandError
 from analysis.records.read import UnreadableError, read_content
 from experiments.config.job import Job
 from experiments.config.schema import ConfigError
-from experiments.store.files import read_tensors
+from experiments.store.files import read_tensors, refuse_archive
 from experiments.store.versions import semantics
 from lstm_variants.spec import flatten
 
@@ -18,9 +18,14 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def place(job: Job) -> Path | None:
-    """The folder of the same run, under whatever readable name, or None."""
+    """The folder of the same run, under whatever readable name, or None.
+
+    Raises:
+        ConfigError: if the study is an archive.
+    """
     if job.study is None or job.folder is None:
         return None
+    refuse_archive(job.study)
     suffix = job.run_id.rpartition("-")[2]
     folders = [job.folder, *sorted(path.parent for path in job.study.glob(f"*-{suffix}/run.json"))]
     return next((folder for folder in folders if (folder / "run.json").exists()), None)
