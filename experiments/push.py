@@ -142,7 +142,7 @@ def aggregated(study: Path, arm: ArmCurve, there: Mapping[str, Path]) -> bool:
 def supersede(study: Path, name: str) -> None:
     """Have the server told that an aggregate is superseded."""
     superseded = wandb_runs.SUPERSEDED
-    write(study, aggregates.farewell(study, name), [], {"status": superseded}, superseded)
+    write(study, aggregates.superseding(study, name), [], {"status": superseded}, superseded)
 
 
 def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there: Mapping[str, Path]) -> None:
@@ -167,7 +167,7 @@ def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there:
 
 def send(study: Path, entity: str | None) -> None:
     """Send what has not arrived and delete superseded aggregates; CommandError if it still has not."""
-    gone = aggregates.farewells(study)
+    gone = aggregates.superseded(study)
     known = [path for name, path in wandb_runs.folders(study).items() if name not in gone]
     waiting = [path for path in known if wandb_runs.shown(path) and not wandb_runs.sent(path)]  # others are being made
     said = ""

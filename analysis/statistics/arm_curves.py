@@ -16,8 +16,8 @@ STATISTICS = ("mean", "median", "low", "high", "n")
 class ArmCurve(NamedTuple):
     """The runs of one arm and phase together.
 
-    rows: one per step at which any of them was evaluated: `step`; `aggregate/<metric>/<statistic>` over the runs that
-    have a value there (a diverged run has none after it diverged; n says how many have); `aggregate/solve_rate`, the
+    rows: one per step at which any of them was evaluated: `step`; `<metric>/<statistic>` over the runs that
+    have a value there (a diverged run has none after it diverged; n says how many have); `solved/share`, the
     share of all runs that had solved the task by then. low ... high is the interval of the median at .95, from 6 runs
     on; below that the range (analysis/tests.py).
     """
@@ -43,10 +43,10 @@ def of_arm(runs: pd.DataFrame, curves: pd.DataFrame) -> ArmCurve:
         step, metric = int(group["step"].iloc[0]), list(key)[1]
         numbers = over_seeds(group["value"].to_numpy(float))
         row = rows.setdefault(step, {"step": step})
-        row.update({f"aggregate/{metric}/{name}": value for name, value in numbers.items()})
+        row.update({f"{metric}/{name}": value for name, value in numbers.items()})
     solved_at = runs["results.steps_to_solve"].where(runs["solved"], np.inf)
     for step, row in rows.items():
-        row["aggregate/solve_rate"] = float((solved_at <= step).mean())
+        row["solved/share"] = float((solved_at <= step).mean())
     return ArmCurve(runs.iloc[0], sorted(runs["record"]), list(rows.values()), summarised(runs))
 
 

@@ -51,11 +51,11 @@ def whole(records: Records) -> list[Any]:
     """Curves of aggregate runs: single runs have no such metrics."""
     _, wr = library()
     named = {
-        f"aggregate/{metric}/{name}": f"{metric}: {name} over the seeds of each arm"
+        f"{metric}/{name}": f"{metric}: {name} over the seeds of each arm"
         for metric in metrics(records)
         for name in arm_curves.STATISTICS
     }
-    named["aggregate/solve_rate"] = "share of runs that have solved the task"
+    named["solved/share"] = "share of runs that have solved the task"
     most = arms_of(records)
     return [wr.LinePlot(title=title, x="step", y=[key], max_runs_to_show=most) for key, title in named.items()]
 

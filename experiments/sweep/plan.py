@@ -49,11 +49,15 @@ class Plan:
         """The runs to do."""
         return [job for group in self.groups for job in group]
 
-    def __str__(self) -> str:
+    @property
+    def counts(self) -> str:
+        """How many runs stand how."""
         counts = Counter(self.standings.values())
-        parts = [f"{counts[key]} {meaning}" for key, meaning in MEANING.items() if counts[key]]
+        return ", ".join(f"{counts[key]} {meaning}" for key, meaning in MEANING.items() if counts[key]) or "no runs"
+
+    def __str__(self) -> str:
         doing = f"to run: {len(self.todo)}, in stacks: {len(self.groups)}, workers: {self.workers}"
-        return "\n".join([f"{', '.join(parts) or 'no runs'}; {doing}", *self.slower])
+        return "\n".join([f"{self.counts}; {doing}", *self.slower])
 
     @property
     def slower(self) -> list[str]:

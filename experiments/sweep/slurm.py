@@ -1,9 +1,9 @@
 """hydra/launcher=slurm: stacks as tasks of a Slurm job array, submitted and awaited through submitit.
 
 A task can be done again at any time: it looks which of its runs are left, and goes on from their checkpoints. Which
-task holds which runs is written down (cluster.py) under a lock of the study, so that the same command submits only what
-no task holds. If it is killed while it submits, tasks may be left that nothing knows of; a run's own lock and its
-record (stack.py) then keep it from being done twice.
+task holds which runs is written down (slurm_queue.py) under a lock of the study, so that the same command submits only
+what no task holds. If it is killed while it submits, tasks may be left that nothing knows of; a run's own lock and its
+record (execute.py) then keep it from being done twice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -113,9 +114,21 @@ def run_on_slurm(jobs: Sequence[Job], options: Options) -> list[Run] | None:
         if options.detach:
             print(f"python -m experiments.status study={study}  # the same command again submits what is missing")
             return None
+        if held := sum(state == "queued" for state in plan.standings.values()):
+            print(f"waiting for {held} runs that earlier tasks hold; logs in {study / FOLDER}")
         awaited = [job for job in jobs if plan.standings[job.run_id] in ("new", "again", "queued")]
         _wait(study, awaited)
-    return [_outcome(job) for job in awaited]
+    runs = [_outcome(job) for job in awaited]
+    print(_ending(study, plan, runs))
+    return runs
+
+
+def _ending(study: Path, plan: Plan, runs: Sequence[Run]) -> str:
+    """What became of the runs that were waited for, or why there were none, and where to look."""
+    ended = Counter(run.status for run in runs)
+    what = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
+    happened = f"ended: {what}" if runs else f"nothing to run: {plan.counts}"
+    return f"{happened}; python -m experiments.status study={study}"
 
 
 def _study(jobs: Sequence[Job]) -> Path:

@@ -20,20 +20,21 @@ from experiments.tracking import content as wandb_content
 from experiments.tracking import runs
 
 AGGREGATE = "aggregate"
+LAYOUT = b"2"  # of names and metrics: an aggregate of another layout is replaced
 
 
 def described(study: Path, arm: ArmCurve, mark: str) -> dict[str, Any]:
-    """wandb.init's words for an arm."""
+    """wandb.init's arguments for an arm."""
     content = json.loads((study / arm.records[0].rpartition("/")[2] / "run.json").read_text(encoding="utf-8"))
     resolved = {key: value for key, value in content["config"]["resolved"].items() if key != "seed"}
     whole = {"arm": content["arm"], "runs": arm.records, "name": arm.first["name"], "task": arm.first["task"]}
-    words = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}"
+    stem = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}"
     phase = f"-{content['phase']}" if content["phase"] else ""
     unique = hashlib.sha256((wandb_content.token(study) + mark).encode()).hexdigest()[:6]
     return {
         "project": wandb_content.project(study),
-        "id": wandb_content.shortened(words, f"-{content['arm']}{phase}-{unique}"),
-        "name": wandb_content.shortened(f"{arm.first['task']}/{arm.first['name']}", f"/all {len(arm.records)} seeds"),
+        "id": wandb_content.shortened(stem, f"-{content['arm']}{phase}-{unique}"),
+        "name": wandb_content.shortened(f"{arm.first['name']}/{arm.first['task']}", f"/all {len(arm.records)} seeds"),
         "group": wandb_content.group(content),
         "job_type": AGGREGATE,
         "tags": [*wandb_content.tags(content), AGGREGATE],
@@ -44,7 +45,7 @@ def described(study: Path, arm: ArmCurve, mark: str) -> dict[str, Any]:
 def fingerprint(study: Path, arm: ArmCurve) -> str:
     """What changes when a record of the arm does, or its runs are others."""
     marks = [wandb_content.fingerprint(study / record.rpartition("/")[2]) for record in arm.records]
-    return hashlib.sha256("".join(marks).encode()).hexdigest()
+    return hashlib.sha256(LAYOUT + "".join(marks).encode()).hexdigest()
 
 
 def replaced(name: str, there: Mapping[str, Path]) -> list[str]:
@@ -69,8 +70,8 @@ def outlived(study: Path, arms: Sequence[ArmCurve], there: Mapping[str, Path]) -
     ]
 
 
-def farewell(study: Path, name: str) -> dict[str, Any]:
-    """wandb.init's words that tell a server that an aggregate is superseded."""
+def superseding(study: Path, name: str) -> dict[str, Any]:
+    """wandb.init's arguments for the empty run that tells a server that an aggregate is superseded."""
     return {
         "project": wandb_content.project(study),
         "id": name,
@@ -82,6 +83,6 @@ def farewell(study: Path, name: str) -> dict[str, Any]:
     }
 
 
-def farewells(study: Path) -> dict[str, Path]:
+def superseded(study: Path) -> dict[str, Path]:
     """The superseded aggregates that a server may still have."""
     return {name: folder for name, folder in runs.folders(study).items() if runs.shown(folder) == runs.SUPERSEDED}

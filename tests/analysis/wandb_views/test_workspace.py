@@ -66,13 +66,13 @@ def test_every_curve_is_of_a_metric_that_the_mirror_has(part: str, spec: Any, st
     arms = list(arm_curves.of_arms(loaded))
     aggregated = {key for arm in arms for row in arm.rows for key in row}
     drawn = {metric for panel in leaves(spec[part], "metrics") for metric in panel if isinstance(metric, str)}
-    assert {key for key in aggregated if key.startswith("aggregate/eval/")} <= drawn
-    assert "aggregate/solve_rate" in drawn
+    assert {key for key in aggregated if key.startswith("eval/")} <= drawn
+    assert "solved/share" in drawn
     assert ({"eval/mse", "eval/accuracy"} <= drawn) == (part == "view")
     summary = {key for arm in arms for key in arm.summary}
     known = set(loaded.curves["metric"]) | aggregated | summary
     assert {name.removeprefix("summary:") for name in drawn} <= known
-    limits = [panel["limit"] for panel in leaves(spec[part], "config") if "aggregate/solve_rate" in str(panel)]
+    limits = [panel["limit"] for panel in leaves(spec[part], "config") if "solved/share" in str(panel)]
     assert limits == [len(arms)] == [5]
 
 

@@ -21,6 +21,7 @@ from experiments import status
 from experiments.config.schema import ConfigError
 from experiments.sweep import slurm, slurm_queue
 from experiments.sweep.plan import make_plan
+from experiments.sweep.runner import run_all
 from experiments.sweep.slurm import Options, run_on_slurm
 
 SIZES = ["variant=lstm,CIFG", "seed=range(0,2)", "train.batch_size=4", "train.eval_every=200", "train.eval_size=16"]
@@ -364,3 +365,20 @@ def test_a_job_submitted_inside_a_job_inherits_nothing_of_it(monkeypatch: pytest
         assert not inside.keys() & os.environ.keys()
         assert {name: os.environ[name] for name in kept} == kept
     assert {name: os.environ[name] for name in inside} == inside
+
+
+def test_attached_with_nothing_to_submit_it_says_what_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = jobs(tmp_path, seeds=1)
+    monkeypatch.setattr(slurm, "_usable", lambda options: None)
+    monkeypatch.setattr(slurm, "largest_array", lambda: 4)
+    holding = slurm_queue.Queued("12_0", "RUNNING", "None", [job.run_id for job in mine])
+    monkeypatch.setattr(slurm, "_settled", lambda study: [holding])
+    monkeypatch.setattr(slurm, "_wait", lambda study, awaited: run_all(awaited, workers=1, show=False))
+    look = f"python -m experiments.status study={tmp_path}"
+    assert [run.status for run in run_on_slurm(mine, Options()) or []] == ["finished"] * 2
+    waiting = f"waiting for 2 runs that earlier tasks hold; logs in {tmp_path / '.slurm'}"
+    assert capsys.readouterr().out.splitlines() == [waiting, f"ended: 2 finished; {look}"]
+    assert run_on_slurm(mine, Options()) == []
+    assert capsys.readouterr().out.splitlines() == [f"nothing to run: 2 done; {look}"]

@@ -16,10 +16,11 @@ from fake_wandb import FakeServer, numbers
 from analysis import runs
 from analysis.records import inside, wandb_source
 from analysis.records.load import load
+from analysis.statistics import arm_curves
 from experiments import push
 from experiments.store.locks import lock
+from experiments.tracking import aggregates, failures
 from experiments.tracking import content as wandb_content
-from experiments.tracking import failures
 from experiments.tracking import runs as wandb_runs
 
 
@@ -120,7 +121,7 @@ def test_aggregates_are_those_of_the_records(study: Path) -> None:
     table = np.array([records.curve("lstm", "adding", seed) for seed in range(3)])
     mirrored = aggregate(study, "lstm")
     for place, (step, row) in enumerate(zip(records.STEPS, map(numbers, mirrored.history), strict=True)):
-        values = {name.rpartition("/")[2]: row[name] for name in row if name.startswith("aggregate/eval/mse/")}
+        values = {name.rpartition("/")[2]: row[name] for name in row if name.startswith("eval/mse/")}
         seen = table[:, place]
         assert row["step"] == step
         assert values["n"] == 3
@@ -138,7 +139,7 @@ def test_aggregates_are_those_of_the_records(study: Path) -> None:
 def test_a_diverged_run_counts_in_its_arm_as_long_as_it_lived(study: Path) -> None:
     push.main([f"study={study}"])
     mirrored = aggregate(study, "gru")
-    assert [row["aggregate/eval/mse/n"] for row in mirrored.history] == [4, 4, 3, 3]
+    assert [row["eval/mse/n"] for row in mirrored.history] == [4, 4, 3, 3]
     assert (mirrored.summary["runs"], mirrored.summary["diverged_runs"]) == (4, 1)
     solved = np.mean([records.curve("gru", "adding", seed)[-1] <= 0.01 for seed in range(3)]) * 3 / 4
     assert mirrored.summary["solve_rate"] == pytest.approx(solved)
@@ -228,3 +229,19 @@ def aged(folder: Path) -> None:
     """Make a run one of an older trainer."""
     path = folder / "run.json"
     path.write_text(path.read_text().replace('"trainer": 1', '"trainer": 0'))
+
+
+def test_an_aggregate_is_named_by_arm_and_metric_and_replaces_one_of_another_layout(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(aggregates, "LAYOUT", b"1")
+        assert push.main([f"study={study}"]) == 0
+    before = {name for name in wandb_runs.folders(study) if name.startswith("aggregate-")}
+    assert push.main([f"study={study}"]) == 0
+    after = {name for name in wandb_runs.folders(study) if name.startswith("aggregate-")}
+    assert len(after) == len(before) == 2
+    assert not after & before
+    (arm,) = (arm for arm in arm_curves.of_arms(load([study])) if arm.first["name"] == "GRU")
+    assert aggregates.described(study, arm, "")["name"] == "GRU/adding/all 4 seeds"
+    assert {key.partition("/")[0] for row in arm.rows for key in row} == {"step", "train", "eval", "solved"}
