@@ -30,7 +30,7 @@ UNUSED = ("config.", "environment.", "inside.", "results.", "timing.")  # what l
 Key = dict[tuple[str, str], Any]  # what a legend holds: (text, look) -> handle
 
 
-class Cell(NamedTuple):
+class PanelSpec(NamedTuple):
     """One panel: a task, the variants in it (None: all), the title if it is not the task."""
 
     task: str
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 class Block(NamedTuple):
     """Panels with one legend under them."""
 
-    cells: list[Cell]
+    cells: list[PanelSpec]
     columns: int
     height: float  # of a panel, in inches
     title: str = ""
@@ -80,21 +80,21 @@ def blocks(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: fl
     columns = 1 if figure.LAYOUT.wide else min(2 if width > _theme.COLUMN else 1, len(tasks))
     height, together = figure.LAYOUT.height(numbers), figure.LAYOUT.together
     if together is None or len(names) <= MANY:
-        return [Block([Cell(task) for task in tasks], columns, height)]
+        return [Block([PanelSpec(task) for task in tasks], columns, height)]
     base = order.baselines(runs, names)
     base = base if len(base) <= FEW else []  # all of them may be LSTMs, with other settings
     others = [name for name in names if name not in base]
     if together == 1:
         return [small(task, base, others, numbers, round(width / 1.7)) for task in tasks]
     groups = [others[first : first + together] for first in range(0, len(others), together)]
-    return [Block([Cell(task, base + group) for task in tasks], columns, height) for group in groups]
+    return [Block([PanelSpec(task, base + group) for task in tasks], columns, height) for group in groups]
 
 
 def small(task: str, base: list[str], others: list[str], numbers: pd.DataFrame, columns: int) -> Block:
     """A panel per variant of a task."""
     present = set(numbers.loc[numbers["task"] == task, "name"])
-    cells = [Cell(task, [*base, name], name) for name in others if name in present]
-    return Block(cells or [Cell(task, base)], columns, ROW, task)
+    cells = [PanelSpec(task, [*base, name], name) for name in others if name in present]
+    return Block(cells or [PanelSpec(task, base)], columns, ROW, task)
 
 
 def fill(axes: list[Axes], block: Block, figure: Drawing, pieces: dict[str, pd.DataFrame], runs: pd.DataFrame) -> Key:

@@ -1,4 +1,4 @@
-"""Solved or not, and after how many steps: rates, paired rates, and the share that is left over time."""
+"""Solved or not, and after how many steps: paired rates, logs of steps, and the share that is left over time."""
 
 import math
 
@@ -9,16 +9,6 @@ from scipy.stats import norm
 
 from analysis.statistics.estimates import LEVEL, Estimate
 from analysis.statistics.outcomes import Array
-
-
-def solve_rate(solved: int, runs: int) -> Estimate:
-    """The share of runs that solved their task, with Wilson's interval at .95 (Wilson 1927; statsmodels)."""
-    from statsmodels.stats.proportion import proportion_confint
-
-    if not 0 <= solved <= runs or not runs:
-        raise ValueError(f"solve_rate takes 0 <= solved <= runs, runs above 0, got {solved} of {runs}")
-    low, high = proportion_confint(solved, runs, alpha=1 - LEVEL, method="wilson")
-    return Estimate(solved / runs, float(low), float(high))
 
 
 def mcnemar_p(first: ArrayLike, second: ArrayLike) -> float:

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from analysis.claims import measures
 from analysis.claims.claim import Claim, on_one_scale
-from analysis.claims.claimed_runs import with_claims
+from analysis.claims.claimed_runs import about_steps, with_claims
 from analysis.claims.effects import against_baseline
 from analysis.claims.frozen_study import FrozenStudy
 from analysis.claims.verdicts import Verdict, judge
@@ -498,6 +498,26 @@ def test_the_heat_map_tells_claimed_differences_from_others(plain, claimed, base
     rows = against_baseline(with_claims(runs.reset_index(drop=True), [FrozenStudy.model_validate(frozen)]))
     assert set(rows["margin"]) == {2.0}
     assert set(rows["name"][rows["claimed"]]) == (claimed if baseline == "base" else set())
+
+
+@pytest.mark.parametrize(
+    ("metric", "against", "about"),
+    [("steps", None, {"a": True, "b": False}), ("steps", "b", {"a": True, "b": True}), ("loss", None, {})],
+)
+def test_the_task_of_a_claim_in_steps_is_about_steps(metric, against, about):
+    """Also of a claim that is not the first about its arm."""
+    runs = pd.concat([cell(losses(), task, arm) for task in "ab" for arm in ("base", "arm")], ignore_index=True)
+    parts = [
+        {"task": task, "arm": arm, "identity": f"{task}/{arm}", "unit": "MSE"}
+        for task in "ab"
+        for arm in ("base", "arm")
+    ]
+    usual = {"sentence": "s", "source": "p", "baseline": "base", "arms": ["arm"], "expect": "lower"}
+    stated = [{**usual, "metric": "loss"}, {**usual, "metric": metric, "tasks": ["a"], "against": against}]
+    frozen = {"study": "s", "tasks": {"a": [], "b": []}, "cells": parts, "claims": stated, "seeds": list(range(SEEDS))}
+    marked = with_claims(runs, [FrozenStudy.model_validate(frozen)])
+    assert {task: about_steps(panel) for task, panel in marked.groupby("task")} == {"a": False, "b": False, **about}
+    assert not any(about_steps(panel) for _, panel in with_claims(runs, []).groupby("task"))
 
 
 def test_a_margin_that_the_runs_just_miss_is_not_printed_as_supported():

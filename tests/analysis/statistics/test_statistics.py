@@ -12,7 +12,7 @@ from analysis.statistics.estimates import median_interval
 from analysis.statistics.jackknife import jackknife, jackknife_p
 from analysis.statistics.many_comparisons import holm, seeds_needed, too_few_seeds
 from analysis.statistics.signed_rank import equivalence_p, outside_p, paired_difference, signed_rank_null, signed_rank_p
-from analysis.statistics.solving import log_steps, mcnemar_p, solve_difference, solve_rate, unsolved_curve
+from analysis.statistics.solving import log_steps, mcnemar_p, solve_difference, unsolved_curve
 
 
 @pytest.mark.parametrize(
@@ -167,14 +167,6 @@ def test_too_few_seeds_say_so_and_the_exact_test_agrees():
 
 
 # Solved or not, and when
-
-
-@pytest.mark.parametrize(
-    ("solved", "runs", "low", "high"),  # Newcombe 1998, table I, method 3
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_as_published(solved, runs, low, high):
-    assert solve_rate(solved, runs) == pytest.approx((solved / runs, low, high), abs=5e-5)
 
 
 def test_mcnemar_by_hand():
