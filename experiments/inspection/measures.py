@@ -12,6 +12,7 @@ from experiments.inspection.cut_feeds import CUT, cut
 from experiments.inspection.event_means import REACH, around
 from experiments.inspection.feeds import feeds, terms
 from experiments.inspection.lag_gradients import lag_gradients
+from experiments.inspection.mechanisms import mechanisms
 from experiments.inspection.saturation import saturation
 from experiments.inspection.subject import Subject
 from experiments.inspection.surgery import Scores, by_unit, cost, measured, surgery
@@ -44,6 +45,12 @@ def measure(subject: Subject, on_part: Callable[[str], None] = lambda part: None
             _of_feeds(subject, layer, found, into)
         _pooled(subject, into)
         _of_surgery(subject, found, into, on_part)
+    lost = {
+        (layer, slot): into.arrays[f"layer{layer}/unit_surgery/{slot}"]
+        for layer, trace in enumerate(found)
+        for slot in gates(trace)
+    }
+    into.findings = mechanisms(subject, found, lost, into.numbers["untouched/loss"] or 0.0)
     into.lacks = list(dict.fromkeys(into.lacks))
     return into
 
