@@ -106,22 +106,18 @@ def test_a_counter_is_found() -> None:
     assert told(net) == {KEEPS}
 
 
-def false_finds(net: Subject) -> list[dict[str, object]]:
-    """What is found if the net counts as one that does its task, which a random one does not."""
-    found = traces(net)
-    lost = {(at, slot): by_unit(net, found, slot, at) for at, trace in enumerate(found) for slot in gates(trace)}
-    assert mechanisms(net, found, lost, measured(net)["loss"]) == []
-    return mechanisms(net, found, lost, 0.0)
-
-
 def test_nothing_is_found_in_nets_of_random_weights() -> None:
     tasks = [task_of("adding", length=7), task_of("noisy_lag", length=5, layout="2c", distractors=3)]
-    found = 0
+    false, even_so = 0, 0
     for seed in range(200):
         net = looked_at("lstm", tasks[seed // 2 % 2], hidden=3)
         if seed % 2:
             fill(net.layer, seed, scale=3.0)  # gates that are often shut or open
         else:
             net.layer.reset_parameters(DEFAULT, np.random.default_rng(seed))
-        found += bool(false_finds(net))
-    assert found <= 10
+        found = traces(net)
+        lost = {(0, slot): by_unit(net, found, slot, 0) for slot in gates(found[0])}
+        false += bool(mechanisms(net, found, lost, measured(net)["loss"]))
+        even_so += bool(mechanisms(net, found, lost, 0.0))  # if it passed for a net that does its task
+    assert false == 0
+    assert even_so <= 20
