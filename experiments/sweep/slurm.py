@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import pickle
 import shlex
 import shutil
 import signal
 import sys
+import sysconfig
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -198,8 +200,12 @@ def _submit(tasks: Sequence[Sequence[Job]], study: Path, options: Options) -> li
 
 
 def interpreter() -> str:
-    """The words that start Python in a task: it finds modules where this process does, not in the current folder."""
-    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    """The words that start Python in a task: it finds modules where this process does, not in its current folder."""
+    library = (sysconfig.get_path("stdlib"), f"python{sys.version_info.major}{sys.version_info.minor}.zip")
+    before = itertools.takewhile(
+        lambda folder: not folder.endswith(library), sys.path
+    )  # what follows is every Python's
+    path = os.pathsep.join(map(os.path.abspath, before))
     return shlex.join(["env", f"PYTHONPATH={path}", sys.executable, "-P"])
 
 

@@ -63,6 +63,7 @@ def test_a_sweep_from_the_command_line_with_two_workers(project: Path) -> None:
 def test_a_slurm_task_finds_modules_where_the_command_did(found_there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours_first()
     assert sys.path[0] == str(HOME)
+    assert "site-packages" not in interpreter().split()[1]  # of this version of Python, and programs may have another
     monkeypatch.chdir(found_there)
     ask = "import importlib.util as u, sys; print(*(u.find_spec(n).origin for n in sys.argv[1:]))"
     shown = subprocess.run(f"{interpreter()} -u -c '{ask}' {' '.join(NAMES)}", shell=True, capture_output=True)
