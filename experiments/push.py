@@ -74,7 +74,7 @@ def push(options: Options) -> None:
         if stale := counted.stale(records.runs):
             print(stale)
         tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in shown["record"]]
-        made = [one for one in tried if one is not None]
+        made = [new for new in tried if new is not None]
         if len(made) < len(tried):
             print(f"left out: {len(tried) - len(made)} runs that are being made")
         arms = list(arm_curves.of_arms(records))
@@ -106,20 +106,25 @@ def replayed(study: Path, folder: Path, there: Mapping[str, Path]) -> bool:
         for step, *values in curves.table.tolist()
     ]
     columns = ["step", *curves.metrics] if rows else []
-    said, mark = wandb_content.described(content, study), wandb_content.fingerprint(folder)
-    if wandb_runs.shown(there.get(said["id"])) == mark:
+    arguments, mark = wandb_content.described(content, study), wandb_content.fingerprint(folder)
+    if wandb_runs.shown(there.get(arguments["id"])) == mark:
         return False
     code = 0 if content["status"] in ("finished", "diverged") else 1
     summary = wandb_content.final_numbers(content, columns) | wandb_content.inside_numbers(folder, content)
-    write(study, said, rows, summary, mark, code)
+    write(study, arguments, rows, summary, mark, code)
     return True
 
 
 def write(
-    study: Path, said: dict[str, Any], rows: Sequence[dict[str, Any]], summary: dict[str, Any], mark: str, code: int = 0
+    study: Path,
+    arguments: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    summary: dict[str, Any],
+    mark: str,
+    code: int = 0,
 ) -> None:
     """One wandb run."""
-    run = wandb_runs.opened(said, study, "offline")
+    run = wandb_runs.opened(arguments, study, "offline")
     if run is None:
         raise CommandError(f"study={study}: wandb does not start")
     for row in rows:
@@ -130,12 +135,12 @@ def write(
 def aggregated(study: Path, arm: ArmCurve, there: Mapping[str, Path]) -> bool:
     """Mirror an arm as a whole; whether it was made."""
     mark = aggregates.fingerprint(study, arm)
-    said = aggregates.described(study, arm, mark)
-    if wandb_runs.shown(there.get(said["id"])) == mark:
+    arguments = aggregates.described(study, arm, mark)
+    if wandb_runs.shown(there.get(arguments["id"])) == mark:
         return False
-    for name in aggregates.replaced(said["id"], there):
+    for name in aggregates.replaced(arguments["id"], there):
         supersede(study, name)
-    write(study, said, arm.rows, {**arm.summary, "status": "finished"}, mark)
+    write(study, arguments, arm.rows, {**arm.summary, "status": "finished"}, mark)
     return True
 
 
@@ -170,22 +175,22 @@ def send(study: Path, entity: str | None) -> None:
     gone = aggregates.superseded(study)
     known = [path for name, path in wandb_runs.folders(study).items() if name not in gone]
     waiting = [path for path in known if wandb_runs.shown(path) and not wandb_runs.sent(path)]  # others are being made
-    said = ""
+    printed = ""
     for at in range(0, len(waiting), AT_ONCE):
         command = [sys.executable, "-m", "wandb", "sync", "--include-online", *(["-e", entity] if entity else [])]
         command += [str(folder) for folder in waiting[at : at + AT_ONCE]]
         limit = 120 + 10 * len(waiting)  # seconds
         try:
             loud = environment.plain() | {"WANDB_SILENT": "false"}
-            said += subprocess.run(command, capture_output=True, timeout=limit, env=loud).stderr.decode(
+            printed += subprocess.run(command, capture_output=True, timeout=limit, env=loud).stderr.decode(
                 errors="replace"
             )
         except subprocess.TimeoutExpired:
-            said += f"ERROR no answer in {limit} s\n"
+            printed += f"ERROR no answer in {limit} s\n"
     missing = [folder for folder in waiting if not wandb_runs.sent(folder)]
     if missing:
-        reasons = [line.partition("ERROR ")[2] for line in said.splitlines() if "ERROR " in line]
-        why = [*reasons, *reversed(said.splitlines()), "wandb does not say why"][0]
+        reasons = [line.partition("ERROR ")[2] for line in printed.splitlines() if "ERROR " in line]
+        why = [*reasons, *reversed(printed.splitlines()), "wandb does not say why"][0]
         raise CommandError(f"{len(missing)} runs did not arrive ({why}); to try again: {failures.sync_line(study)}")
     print(f"sent: {len(waiting)}")
     if gone:

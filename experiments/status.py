@@ -41,7 +41,7 @@ class Options:
 
     study: str = field(default=MISSING, metadata=about("the study's folder", example="outputs/demo"))
     watch: bool | None = field(
-        default=None, metadata=about("go on showing until nothing is left to do (unless said: on a terminal)")
+        default=None, metadata=about("go on showing until nothing is left to do (unless given: on a terminal)")
     )
     every: float = field(default=2.0, metadata=about("seconds between looks, with watch=true"))
 

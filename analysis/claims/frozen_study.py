@@ -18,7 +18,7 @@ from analysis.claims.claim import Claim
 from analysis.common.command_line import CommandError
 from analysis.records.read import finite, no_constant
 
-SCHEMA = 2
+VERSION = 2
 FILE, KEPT = "study.json", "study-{}.json"  # a study that is frozen again keeps the earlier file under its hash
 HASHES = ("hash", "hashes")
 POINT = {"identity", "chosen", "edge"}
@@ -61,43 +61,39 @@ class FrozenCell(Choice):
 
 
 class Predecessor(BaseModel):
-    """The earlier freezing of a study that was frozen again.
+    """The earlier freezing of a study that was frozen again."""
 
-    hash, file: of the earlier one, None if it was removed; used: every confirmation seed run before this freezing;
-    changed: what the study said then and says now, a line each.
-    """
-
-    hash: str | None
-    file: str | None
-    used: list[int]
-    changed: list[str]
+    hash: str | None = Field(description="of the earlier file; `null` if it was removed")
+    file: str | None = Field(description="where that is kept; `null` if it was removed")
+    used: list[int] = Field(description="every confirmation seed that had run before this freezing")
+    changed: list[str] = Field(description="what the study said then and says now, a line each")
 
 
 class FrozenStudy(BaseModel):
-    """The content of a study.json.
+    """The content of a study.json, in the order in which it is written."""
 
-    study: the folder's name, as the runs have it. settings: composed settings that all cells share. seeds: of the
-    confirmation; extension: further ones if a comparison is undecided; tuning_seeds: how many. hashes: of each part.
-    """
-
-    version: int = Field(SCHEMA, alias="schema")
-    study: str
-    experiment: str = ""
-    scale: str = ""
-    claims: list[Claim]
-    tasks: dict[str, list[str]]
-    arms: dict[str, list[str]] = {}
-    grid: dict[str, list[Any]] = {}
-    factors: dict[str, list[Any]] = {}
-    search: dict[str, dict[str, Any]] = {}
-    tuning_seeds: int = 0
-    seeds: list[int]
-    extension: list[int] = []
-    settings: dict[str, Any] = {}
-    cells: list[FrozenCell]
-    predecessor: Predecessor | None = None
-    hashes: dict[str, str] = {}
-    hash: str = ""
+    version: int = Field(VERSION, alias="schema", description=f"`{VERSION}`; no other is read")
+    study: str = Field(description="the folder's name, as the runs have it")
+    experiment: str = Field("", description="the study file's name")
+    scale: str = Field("", description="`laptop` or `full`")
+    claims: list[Claim] = Field(description="the claims with their margins, as the study file has them")
+    tasks: dict[str, list[str]] = Field(description="what each task changes")
+    arms: dict[str, list[str]] = Field({}, description="what each arm changes")
+    grid: dict[str, list[Any]] = Field({}, description="the values that every arm is tuned over")
+    factors: dict[str, list[Any]] = Field({}, description="the values of a balanced grid of untuned arms")
+    search: dict[str, dict[str, Any]] = Field({}, description="the ranges of a random search")
+    tuning_seeds: int = Field(0, description="how many")
+    seeds: list[int] = Field(description="of the confirmation")
+    extension: list[int] = Field([], description="further seeds if a comparison is undecided")
+    settings: dict[str, Any] = Field({}, description="composed settings that all cells share")
+    cells: list[FrozenCell] = Field(
+        description="every arm on every task: `identity` is the arm of its runs, `chosen` the point of the grid that "
+        "all arms share, `own` its own best point where that is another, `edge` what lies at the edge of the grid, "
+        "`tuning` what was measured, `settings` those that others do not share, `unit` that of the score"
+    )
+    predecessor: Predecessor | None = Field(None, description="the freezing that this one replaces, and why")
+    hashes: dict[str, str] = Field({}, description="of each part, 16 hex digits")
+    hash: str = Field("", description="of the whole: a file that is not what was written is refused")
 
     @classmethod
     def read(cls, folder: str | Path) -> Self | None:
@@ -168,10 +164,10 @@ def digest(value: Any) -> str:
 
 def check(path: Path, content: Any) -> None:
     """Raise CommandError unless this is a study.json of this version, as it was written."""
-    if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
+    if not isinstance(content, Mapping) or content.get("schema") != VERSION:
         known = content if isinstance(content, Mapping) else {}
         again = AGAIN.format(known.get("experiment", "NAME"), path.parent)
-        raise CommandError(f"{path} has another schema than {SCHEMA}: it was written by another version; {again}")
+        raise CommandError(f"{path} has another schema than {VERSION}: it was written by another version; {again}")
     for key in HASHES:
         if key not in content:
             raise CommandError(f"{path} was changed after it was frozen: {key} is missing")

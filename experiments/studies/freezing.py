@@ -21,8 +21,8 @@ from experiments.studies.study import Study
 from experiments.studies.tuning import chosen_cells
 from lstm_variants.spec import flatten
 
-NEVER = ("seed", "variant.label", "variant.cite")  # these decide nothing
-SAID = ("claims", "tasks", "grid", "factors", "search", "extension", "tuning_seeds")
+DECIDES_NOTHING = ("seed", "variant.label", "variant.cite")  # whatever they are
+DECISIONS = ("claims", "tasks", "grid", "factors", "search", "extension", "tuning_seeds")
 
 
 def freeze(study: Study, again: bool = False) -> FrozenStudy:
@@ -32,7 +32,7 @@ def freeze(study: Study, again: bool = False) -> FrozenStudy:
     Raises:
         CommandError: if it is not to be, naming the key that was changed.
     """
-    frozen = earlier(study, again)
+    frozen = frozen_before(study, again)
     changes = differences(frozen, study) if frozen else {}
     if frozen and changes and not again:
         first = next(iter(changes))
@@ -40,10 +40,10 @@ def freeze(study: Study, again: bool = False) -> FrozenStudy:
         raise CommandError(f"{first} was changed after {study.folder / FILE} was frozen ({frozen.hash}): {legal}")
     if frozen and not changes:
         return with_more_arms(frozen, study)
-    return anew(study, frozen, [f"{key}: {change}" for key, change in changes.items()])
+    return freeze_anew(study, frozen, [f"{key}: {change}" for key, change in changes.items()])
 
 
-def earlier(study: Study, again: bool) -> FrozenStudy | None:
+def frozen_before(study: Study, again: bool) -> FrozenStudy | None:
     """The study.json on disk; None if there is none, or none that can be used and the study is frozen again."""
     try:
         return FrozenStudy.read(study.folder)
@@ -64,7 +64,7 @@ def with_more_arms(frozen: FrozenStudy, study: Study) -> FrozenStudy:
     return write(study, frozen.model_copy(update={"arms": arms, "cells": [*frozen.cells, *cells]}))
 
 
-def anew(study: Study, before: FrozenStudy | None, changed: Sequence[str]) -> FrozenStudy:
+def freeze_anew(study: Study, before: FrozenStudy | None, changed: Sequence[str]) -> FrozenStudy:
     """Freeze what the study says now. before: the freezing that is replaced, if it can be read."""
     used = used_seeds(study, before)
     first = max(used, default=-1) + 1
@@ -126,9 +126,9 @@ def stated(study: Study, first: int) -> dict[str, Any]:
     """What the study file says, as it is frozen; the confirmation seeds count from `first`."""
     protocol = asdict(study.protocol)
     names = {"study": study.folder.name, "experiment": study.name, "scale": study.scale}
-    said = {key: protocol[key] for key in (*SAID, "arms") if key != "extension"}
+    decisions = {key: protocol[key] for key in (*DECISIONS, "arms") if key != "extension"}
     counts = {"tuning_seeds": study.protocol.tuned_on, "extension": study.protocol.seeds("extend", first)}
-    return {**names, **said, **counts}
+    return {**names, **decisions, **counts}
 
 
 def composed(
@@ -136,10 +136,17 @@ def composed(
 ) -> tuple[dict[str, Any], list[FrozenCell]]:
     """What cells compose to: the settings that all share (unless given as `common`), and each with its others."""
     found = {(cell.task, cell.arm): settings(study, cell) for cell in study.cells}
-    mine = [found[cell.task, cell.arm] for cell in cells]
+    composed_to = [found[cell.task, cell.arm] for cell in cells]
     if common is None:
-        common = {key: value for key, value in mine[0].items() if all(one.get(key, ...) == value for one in mine)}
-    others = [{key: value for key, value in one.items() if common.get(key, ...) != value} for one in mine]
+        common = {
+            key: value
+            for key, value in composed_to[0].items()
+            if all(other.get(key, ...) == value for other in composed_to)
+        }
+    others = [
+        {key: value for key, value in settings_of.items() if common.get(key, ...) != value}
+        for settings_of in composed_to
+    ]
     return dict(common), [
         cell.model_copy(update={"settings": other}) for cell, other in zip(cells, others, strict=True)
     ]
@@ -149,7 +156,7 @@ def settings(study: Study, cell: StudyCell) -> dict[str, Any]:
     """Every setting of a cell's runs that is not tuned, and the versions of the code that makes them; JSON values."""
     job = cell.jobs([0], "confirm", study.protocol.points()[0])[0]
     found = flatten({**job.resolved, "semantics": semantics(job)})
-    kept = {key: value for key, value in found.items() if key not in (*study.protocol.grid, *NEVER)}
+    kept = {key: value for key, value in found.items() if key not in (*study.protocol.grid, *DECIDES_NOTHING)}
     return dict(json.loads(json.dumps(kept)))
 
 
@@ -157,21 +164,21 @@ def differences(frozen: FrozenStudy, study: Study) -> dict[str, str]:
     """What the study says now that it did not when it was frozen: "then -> now" by key; more arms are no difference."""
     then, now = frozen.content(), json.loads(json.dumps(stated(study, frozen.seeds[0])))
     known = {name: arm for name, arm in now["arms"].items() if name in then["arms"]}
-    pairs = [(f"protocol.{key}", then[key], now[key]) for key in SAID]
+    pairs = [(f"protocol.{key}", then[key], now[key]) for key in DECISIONS]
     pairs += [("protocol.arms", then["arms"], known)]
     count = study.protocol.seeds("confirm")
     if len(count) < len(frozen.seeds):
         pairs.append(("protocol.confirmation_seeds", len(frozen.seeds), len(count)))
     cells = {(cell.task, cell.arm): cell for cell in study.cells}
-    for one in frozen.cells:
-        cell = cells.get((one.task, one.arm))
-        before = {**frozen.settings, **one.settings}
+    for then_cell in frozen.cells:
+        cell = cells.get((then_cell.task, then_cell.arm))
+        before = {**frozen.settings, **then_cell.settings}
         if cell is None:
-            pairs.append((f"{one.arm}, {one.task}", "a part of the study", None))
+            pairs.append((f"{then_cell.arm}, {then_cell.task}", "a part of the study", None))
         elif (after := settings(study, cell)) != before:
             pairs.append(("", before, after))
-        elif not same_runs(one, cell):
-            pairs.append((f"{one.arm}, {one.task}", one.identity, "other runs"))
+        elif not same_runs(then_cell, cell):
+            pairs.append((f"{then_cell.arm}, {then_cell.task}", then_cell.identity, "other runs"))
     return {key: change for name, old, new in pairs for key, change in apart(name, old, new).items()}
 
 

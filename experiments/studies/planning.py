@@ -73,10 +73,11 @@ def confirmation_jobs(study: Study, phase: str = "confirm", frozen: FrozenStudy 
     places = {arm: place for place, arm in enumerate(study.protocol.arms)}
     jobs = []
     for cell in study.cells:
-        mine = seeds[places[cell.arm] :][:1] if study.protocol.search else seeds  # each draw has a seed of its own
+        place = places[cell.arm]
+        seeds_of_arm = seeds[place : place + 1] if study.protocol.search else seeds  # each draw has its own seed
         decided = cells.get((cell.task, cell.arm))
         points = [first] if decided is None else [decided.chosen, *([decided.own.chosen] if decided.own else [])]
-        jobs += [job for point in points for job in cell.jobs(mine, "confirm", point)]
+        jobs += [job for point in points for job in cell.jobs(seeds_of_arm, "confirm", point)]
     return jobs
 
 

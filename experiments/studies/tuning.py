@@ -36,10 +36,10 @@ def tuning_jobs(study: Study) -> list[Job]:
 
 def edge_warnings(cells: Sequence[FrozenCell]) -> list[str]:
     """What lies at the edge of the grid, where a wider one might serve better: each shared point once, each own one."""
-    shared = [f"{one.task}: the shared {key}={one.chosen[key]}" for one in cells for key in one.edge]
-    best = [(one, one.at(OWN)) for one in cells]
-    own = [f"{one.arm}, {one.task}: its best {key}={at.chosen[key]}" for one, at in best for key in at.edge]
-    return [f"{text} is at the edge of the grid" for text in dict.fromkeys([*shared, *own])]
+    shared = [f"{cell.task}: the shared {key}={cell.chosen[key]}" for cell in cells for key in cell.edge]
+    best = [(cell, cell.at(OWN)) for cell in cells]
+    own_best = [f"{cell.arm}, {cell.task}: its best {key}={at.chosen[key]}" for cell, at in best for key in at.edge]
+    return [f"{text} is at the edge of the grid" for text in dict.fromkeys([*shared, *own_best])]
 
 
 def chosen_cells(study: Study) -> list[FrozenCell]:
@@ -60,17 +60,19 @@ def chosen_cells(study: Study) -> list[FrozenCell]:
     return cells
 
 
-def chosen_cell(protocol: Protocol, cell: StudyCell, shared: int, own: int, found: Sequence[GridPoint]) -> FrozenCell:
+def chosen_cell(
+    protocol: Protocol, cell: StudyCell, shared: int, own_best: int, found: Sequence[GridPoint]
+) -> FrozenCell:
     """A cell at the shared point of the grid and at its own."""
     scores = [
-        {"values": point, "loss": one.loss, "log_steps": one.log_steps}
-        for point, one in zip(protocol.points(), found, strict=False)
+        {"values": point, "loss": measured.loss, "log_steps": measured.log_steps}
+        for point, measured in zip(protocol.points(), found, strict=False)
     ]
     return FrozenCell(
         task=cell.task,
         arm=cell.arm,
         unit=cell.jobs([0], "confirm", protocol.points()[shared])[0].task.unit,
-        own=None if own == shared else Choice(**point_at(protocol, cell, own)),
+        own=None if own_best == shared else Choice(**point_at(protocol, cell, own_best)),
         tuning=scores,
         **point_at(protocol, cell, shared),
     )
@@ -122,7 +124,7 @@ def shared_point(found: Sequence[Sequence[GridPoint]]) -> int:
     """The point of the grid that ranks best on average over the arms, found (arms, points): small loss first, then few
     steps; of points that rank alike the one with fewer steps, then the first."""
     ranks = np.mean([rankdata(places(points)) for points in found], axis=0)
-    steps = np.mean([[one.log_steps for one in points] for points in found], axis=0)
+    steps = np.mean([[point.log_steps for point in points] for points in found], axis=0)
     return min(range(len(ranks)), key=lambda at: (ranks[at], steps[at], at))
 
 

@@ -1,4 +1,4 @@
-"""Hydra's doors: its sweeper expands a command line, its launcher hands the jobs to the sweep."""
+"""Hydra's plugins: its sweeper expands a command line, its launcher hands the jobs to the sweep."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ class StackedLauncher(BasicLauncher):
             except NotApplicableError as reason:
                 left_out[str(reason), " ".join(o for o in overrides if not o.startswith("seed="))] += 1
                 jobs.append(None)
-        for (reason_text, said), count in left_out.items():
-            print(f"not applicable: {said} ({count} of the jobs): {reason_text}", file=sys.stderr)
+        for (reason_text, overrides_text), count in left_out.items():
+            print(f"not applicable: {overrides_text} ({count} of the jobs): {reason_text}", file=sys.stderr)
         return jobs
 
 

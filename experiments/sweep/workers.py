@@ -48,12 +48,12 @@ def run_in_processes(stacks: Sequence[Stack], workers: int, on_event: Callable[[
     waiting = deque(stacks)
     came: list[int] = []
     with signals.handled(came.append):
-        crew = [_Worker() for _ in range(min(workers, len(stacks)))]
+        processes = [_Worker() for _ in range(min(workers, len(stacks)))]
         try:
-            while not came and (waiting or any(worker.stack for worker in crew)):
-                _occupy(crew, waiting)
-                for worker in _with_news(crew):
-                    made, lost = worker.hear(on_event)
+            while not came and (waiting or any(worker.stack for worker in processes)):
+                _occupy(processes, waiting)
+                for worker in _with_messages(processes):
+                    made, lost = worker.receive(on_event)
                     runs += made
                     if lost:
                         waiting.extendleft(_tries(worker, lost, deaths))
@@ -61,23 +61,23 @@ def run_in_processes(stacks: Sequence[Stack], workers: int, on_event: Callable[[
                         runs.append(failed(lost[0], f"{DEATHS} worker processes died on this run (out of memory?)"))
                         on_event({"done": [lost[0].run_id]})
         finally:
-            _stop(crew)
-        if came:  # the workers may have heard it too, and be done
+            _stop(processes)
+        if came:  # the workers may have got it too, and be done
             raise InterruptedRunError(came[0])
     return runs
 
 
-def _occupy(crew: list[_Worker], waiting: deque[Stack]) -> None:
+def _occupy(processes: list[_Worker], waiting: deque[Stack]) -> None:
     """Give every idle worker a stack; one that has died is replaced."""
-    for at, worker in enumerate(crew):
+    for at, worker in enumerate(processes):
         if waiting and not worker.stack:
-            crew[at] = worker if worker.process.is_alive() else _Worker()
-            crew[at].give(waiting.popleft())
+            processes[at] = worker if worker.process.is_alive() else _Worker()
+            processes[at].give(waiting.popleft())
 
 
-def _with_news(crew: Sequence[_Worker]) -> list[_Worker]:
-    ready = wait([worker.pipe for worker in crew if worker.stack], PATIENCE)
-    return [worker for worker in crew if worker.pipe in ready]
+def _with_messages(processes: Sequence[_Worker]) -> list[_Worker]:
+    ready = wait([worker.pipe for worker in processes if worker.stack], PATIENCE)
+    return [worker for worker in processes if worker.pipe in ready]
 
 
 def _tries(worker: _Worker, stack: Stack, deaths: Counter[str]) -> list[Stack]:
@@ -101,24 +101,24 @@ def _smaller(stack: Stack, deaths: Counter[str]) -> list[Stack]:
     return [stack] if deaths[stack[0].run_id] < DEATHS else []
 
 
-def _stop(crew: Sequence[_Worker]) -> None:
+def _stop(processes: Sequence[_Worker]) -> None:
     """End the processes; one that trains checkpoints first. One that takes longer than GRACE is killed."""
-    late = threading.Timer(GRACE, _kill, [crew])
+    late = threading.Timer(GRACE, _kill, [processes])
     late.daemon = True
     late.start()
-    for worker in crew:
-        worker.wind_up()
-    for worker in crew:
+    for worker in processes:
+        worker.ask_to_end()
+    for worker in processes:
         with contextlib.suppress(Exception):
             while worker.stack:
-                worker.hear(lambda event: None)
+                worker.receive(lambda event: None)
         worker.pipe.close()
         worker.process.join()
     late.cancel()
 
 
-def _kill(crew: Sequence[_Worker]) -> None:
-    for worker in crew:
+def _kill(processes: Sequence[_Worker]) -> None:
+    for worker in processes:
         worker.process.kill()
 
 
@@ -152,10 +152,10 @@ class _Worker:
 
     def give(self, stack: Stack) -> None:
         self.stack = stack
-        with contextlib.suppress(OSError):  # a process that is dead is heard of
+        with contextlib.suppress(OSError):  # that a process is dead shows when a message is due
             self.pipe.send(list(stack))
 
-    def wind_up(self) -> None:
+    def ask_to_end(self) -> None:
         """Ask it to checkpoint and end, also if somebody has stopped it."""
         if self.stack:
             self.process.terminate()
@@ -163,7 +163,7 @@ class _Worker:
             assert self.process.pid is not None
             os.kill(self.process.pid, signal.SIGCONT)
 
-    def hear(self, on_event: Callable[[Event], None]) -> tuple[list[Run], Stack]:
+    def receive(self, on_event: Callable[[Event], None]) -> tuple[list[Run], Stack]:
         """The runs that a message brings, and the stack that is lost if the process has died."""
         stack = self.stack
         try:
@@ -186,25 +186,25 @@ class _Worker:
 def _serve(pipe: Connection, extensions: list[str]) -> None:
     """A worker's life: it ends with its parent's end of the pipe, or with its parent."""
     terminal.prepare()
-    for which in (signal.SIGINT, signal.SIGHUP):  # the parent hears it and tells
+    for which in (signal.SIGINT, signal.SIGHUP):  # the parent gets it and sends SIGTERM
         signal.signal(which, signal.SIG_IGN)
     keep_freed_memory()
     use_extensions(extensions)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def tell(kind: str, content: Any) -> None:
+    def send(kind: str, content: Any) -> None:
         pipe.send_bytes(pickle.dumps((kind, content)))  # tensors by value: the parent may outlive this process
 
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        tell("begun", None)
+        send("begun", None)
         while True:
             stack = pipe.recv()
             try:
-                tell("runs", execute(stack, lambda event: tell("event", event)))
+                send("runs", execute(stack, lambda event: send("event", event)))
             except InterruptedRunError as interrupted:
-                tell("runs", interrupted.runs)
+                send("runs", interrupted.runs)
             except Exception as error:
-                tell("error", error)
+                send("error", error)
 
 
 def _end_with_parent() -> None:

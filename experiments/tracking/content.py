@@ -22,7 +22,7 @@ CLOSING = ("status", "error", "results", "timing")  # of run.json, known when th
 
 
 def described(content: Mapping[str, Any], study: Path) -> dict[str, Any]:
-    """wandb.init's words for a record."""
+    """wandb.init's arguments for a record."""
     task, variant = content["task"], content["variant"]
     return {
         "project": project(study),
@@ -80,12 +80,12 @@ def tags(content: Mapping[str, Any]) -> list[str]:
 
 def configuration(content: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved configuration, gates as booleans, who the run is; run.json as text: servers change numbers."""
-    said = {key: content.get(key) for key in ("run_id", "arm", "study", "phase", "variant", "label", "task")}
-    said["json"] = json.dumps(
+    record = {key: content.get(key) for key in ("run_id", "arm", "study", "phase", "variant", "label", "task")}
+    record["json"] = json.dumps(
         {key: value for key, value in content.items() if key not in ("status", "error", "results")}
     )
     resolved = content["config"]["resolved"]
-    return {**resolved, "gates": gates(resolved["variant"]), "parameters": content.get("parameters"), "record": said}
+    return {**resolved, "gates": gates(resolved["variant"]), "parameters": content.get("parameters"), "record": record}
 
 
 def gates(variant: Mapping[str, Any]) -> dict[str, bool]:

@@ -17,7 +17,7 @@ from pathlib import Path
 # Which run it is, and what it is called: the settings of wandb whose variables are not used.
 NAMED = {"PROJECT", "NAME", "RUN_NAME", "RUN_ID", "RUN_GROUP", "JOB_TYPE", "RUN_JOB_TYPE", "TAGS", "RUN_TAGS", "DIR"}
 NAMED |= {"RESUME", "RESUME_FROM", "FORK_FROM", "SWEEP_ID", "SWEEP_PARAM_PATH", "LAUNCH", "CONFIG", "CONFIG_PATHS"}
-ANOTHERS = {"MODE", "SERVICE"}  # resolved by us; the service of the process that started this one
+OF_ANOTHER_PROCESS = {"MODE", "SERVICE"}  # resolved by us; the service of the process that started this one
 REMEMBERED = ("sweep_id", "sweep_param_path", "run_id", "run_group", "resume_from", "fork_from", "launch")
 SERVER = "WANDB_BASE_URL"
 SECRET = ("KEY", "TOKEN", "PASSWORD")
@@ -55,7 +55,7 @@ def _shown(name: str) -> str:
 
 def plain() -> dict[str, str]:
     """The environment without what names another run, and without what wandb cannot read."""
-    hidden = {f"WANDB_{name}" for name in NAMED | ANOTHERS} | set(unreadable())
+    hidden = {f"WANDB_{name}" for name in NAMED | OF_ANOTHER_PROCESS} | set(unreadable())
     hidden |= {name for name, value in os.environ.items() if name.startswith("WANDB_") and not value}
     return {name: value for name, value in os.environ.items() if name not in hidden}
 
@@ -98,11 +98,11 @@ def _forgotten() -> Iterator[None]:
 
 def give_a_home() -> None:
     """A cache folder for wandb's process, which writes its log on the terminal where it has none."""
-    said = os.environ.get("WANDB_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    given = os.environ.get("WANDB_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     try:
-        cache = Path(said) if said else Path.home() / ".cache"
+        cache = Path(given) if given else Path.home() / ".cache"
         cache.joinpath("wandb", "logs").mkdir(parents=True, exist_ok=True)
-        if not said and "HOME" not in os.environ:  # wandb's process asks nobody else
+        if not given and "HOME" not in os.environ:  # wandb's process asks nobody else
             os.environ["WANDB_CACHE_DIR"] = str(cache)
     except (OSError, RuntimeError):  # RuntimeError: nobody knows where home is
         folder = Path(tempfile.gettempdir()) / f"gates-{os.getuid()}"

@@ -38,7 +38,7 @@ _live: set[str] = set()  # ids of the runs that are open
 _closing: list[threading.Thread] = []  # runs that close while others go on
 
 
-def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None = None) -> Any:
+def opened(arguments: Mapping[str, Any], study: Path, mode: str, entity: str | None = None) -> Any:
     """A live wandb run that takes the place of earlier ones of its id; offline if online fails; None without wandb."""
     os.environ.setdefault("WANDB_SILENT", "true")
     environment.give_a_home()
@@ -49,12 +49,12 @@ def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None =
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     for attempt in ["online", "offline"] if mode == "online" and not failures.given_up() else ["offline"]:
         try:
-            forget(study, said["id"])
+            forget(study, arguments["id"])
             if attempt == "online":
                 environment.check_server()
             with environment.ours():
-                run = _init(said, study, attempt, entity)
-            _live.add(said["id"])
+                run = _init(arguments, study, attempt, entity)
+            _live.add(arguments["id"])
             return run
         except Exception as error:  # wandb raises many kinds; none may stop a run
             (failures.tell if attempt == "online" else failures.tell_nothing_made)(error, study)
@@ -62,16 +62,16 @@ def opened(said: Mapping[str, Any], study: Path, mode: str, entity: str | None =
     return None
 
 
-def _init(said: Mapping[str, Any], study: Path, mode: Any, entity: str | None) -> Any:
+def _init(arguments: Mapping[str, Any], study: Path, mode: Any, entity: str | None) -> Any:
     import wandb
 
     if mode == "online":
         failures.reach(str(wandb.setup().settings.base_url))
     logging.getLogger("wandb").setLevel(logging.WARNING)  # its debug.log repeats the configuration
-    run = wandb.init(**said, entity=entity, dir=str(study), mode=mode, reinit="create_new", settings=settings())
+    run = wandb.init(**arguments, entity=entity, dir=str(study), mode=mode, reinit="create_new", settings=settings())
     if run.disabled:
         raise RuntimeError("nobody is logged in")
-    _define_metrics(run, said["config"].get("record"))
+    _define_metrics(run, arguments["config"].get("record"))
     return run
 
 

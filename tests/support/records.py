@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from analysis.claims.frozen_study import FILE, SCHEMA, FrozenStudy
+from analysis.claims.frozen_study import FILE, VERSION, FrozenStudy
 
 STEPS = (0, 100, 200, 300)
 LABELS = {"lstm": "LSTM", "gru": "GRU", "no_forget_gate": "no forget gate"}
@@ -122,7 +122,7 @@ def write(study: Path, variant: str = "lstm", task: str = "adding", seed: int = 
 
 def write_frozen(study: Path, content: dict[str, Any]) -> None:
     """Write a study.json as freezing does, its hashes included."""
-    (study / FILE).write_text(json.dumps(FrozenStudy.model_validate({**content, "schema": SCHEMA}).content()))
+    (study / FILE).write_text(json.dumps(FrozenStudy.model_validate({**content, "schema": VERSION}).content()))
 
 
 def write_study(

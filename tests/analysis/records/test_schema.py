@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import records
+from pydantic import BaseModel
 
 import experiments
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.common import described
 from analysis.records import schema
 from analysis.records.load import load
@@ -42,9 +44,10 @@ def test_a_record_of_today_has_the_keys_that_the_definition_has(tmp_path: Path) 
             assert list(part) == list(model.annotation.model_fields), name
 
 
-def test_the_documentation_has_the_table_of_the_definition() -> None:
+@pytest.mark.parametrize("model", [schema.RunJson, FrozenStudy])
+def test_the_documentation_has_the_table_of_the_definition(model: type[BaseModel]) -> None:
     text = (ROOT / "docs" / "record.md").read_text()
-    assert described.table(schema.RunJson) in text, f"paste what this prints: {WRITE}"
+    assert described.table(model) in text, f"paste what this prints, likewise of FrozenStudy: {WRITE}"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_signal_ends_a_sweep_though_a_worker_is_stopped(tmp_path: Path, sent: 
 
 def test_a_worker_that_does_not_answer_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "GRACE", 0.5)
-    monkeypatch.setattr(workers._Worker, "wind_up", lambda worker: None)
+    monkeypatch.setattr(workers._Worker, "ask_to_end", lambda worker: None)
     (job,) = many = jobs(tmp_path, *UNENDING, variants=["lstm"], seeds=1)
     ended_by(signal.SIGTERM, many, lambda worker: os.kill(worker, signal.SIGSTOP))
     assert status_of(job) == "running"  # the same command goes on from its last checkpoint
