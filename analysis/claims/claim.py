@@ -1,6 +1,7 @@
 """What a study can claim: a sentence, the arms it compares, the metric and the bound that decide it."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -8,6 +9,13 @@ from typing import NamedTuple
 from omegaconf import MISSING
 
 METRICS = ("score", "loss", "steps", "solved", "memory", "share")
+INSIDE = "inside/"
+GATE, AT = "(input|forget|output|reset|refine)", "(@layer[0-9]+)?"
+FOUND = rf"(surgery/{GATE}=(0|1|mean|shuffled)|cut/({GATE}|candidate)/(x|h|c|gates)){AT}(/cost|/loss|/loss_cost)?"
+FOUND += (
+    rf"|(saturation/{GATE}/(shut|open)|mean/{GATE}|time_constant/(trained|untrained)(/erased|/grown)?|half_lag){AT}"
+)
+FOUND += rf"|feeds/({GATE}|candidate)/(x|h|c|gates){AT}"
 SCALES, EXPECTATIONS = ("ratio", "difference"), ("higher", "lower", "same")
 EQUIVALENT = {("score", "ratio"): 2.0, ("loss", "ratio"): 2.0, ("steps", "ratio"): 1.5, ("score", "difference"): 0.02}
 EQUIVALENT |= {("memory", "ratio"): 2.0}
@@ -20,7 +28,8 @@ class Claim:
     sentence, source: what is claimed, and who says so.
     metric: `score` (the task's main metric at the end), `loss` (at the end, infinite for a diverged run), `steps` (to
         solve), `solved` (or not), `memory` (dc_T / dc_0 of an untrained network, the median over units), `share` (of
-        the variance over a balanced grid or a random search of settings, explained by `knob` alone).
+        the variance over a balanced grid or a random search of settings, explained by `knob` alone), or a number of
+        looking inside the trained nets (docs/inside.md), `inside/surgery/forget=1`, `inside/cut/forget/h/cost`.
     scale: `ratio` (arm / baseline) or `difference` (arm - baseline, in the metric's unit).
     baseline, arms: names of arms of the study; every one of `arms` is compared with the baseline, on each of `tasks`.
     against: a task; the claim is then about the change between it and `tasks`: the interaction of arm and task.
@@ -44,6 +53,12 @@ class Claim:
     knob: str | None = None
     margin: float | None = None
     reason: str | None = None
+
+    @property
+    def found(self) -> str | None:
+        """The number of looking inside that the claim is about; None if it is about another metric."""
+        name = self.metric.removeprefix(INSIDE)
+        return name if name != self.metric and re.fullmatch(FOUND, name) else None
 
     @property
     def size(self) -> float:

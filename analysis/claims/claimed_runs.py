@@ -11,6 +11,7 @@ from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, sc
 from analysis.claims.frozen_study import CHOICES, FrozenStudy
 from analysis.claims.gathering import tasks_of
 
+OF_RUNS = ("score", "loss", "steps", "solved", "memory")  # metrics that say how well a run did
 STEPS, STOPS = "claim.steps", "config.resolved.train.stop_at_solved"
 
 
@@ -27,7 +28,7 @@ def with_claims(runs: pd.DataFrame, studies: Iterable[FrozenStudy]) -> pd.DataFr
     for study in studies:
         wanted = comparisons(study.claims, list(study.tasks))
         for cell in study.cells:
-            about = [pair for pair in wanted if cell.task in tasks_of(pair) and pair.claim.metric != "share"]
+            about = [pair for pair in wanted if cell.task in tasks_of(pair) and pair.claim.metric in OF_RUNS]
             about.sort(key=lambda pair: pair.claim.against is not None)  # those about the task alone first
             direct = [pair for pair in about if cell.arm in arms_of(pair) and not pair.claim.against]
             names = {name for pair in direct for name in arms_of(pair)} - {cell.arm}

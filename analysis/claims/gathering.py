@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims.claim import Claim, Comparison
 from analysis.claims.finding import NotRunError
-from analysis.claims.measures import LOSS, MEMORY, budget, measured
+from analysis.claims.measures import LOSS, MEMORY, budget, column, measured
+from analysis.records import inside
 
 Arms = Mapping[str, pd.DataFrame]  # the confirmation runs of each arm by its identity, one row per seed
 Cells = Mapping[
@@ -81,5 +83,11 @@ def measurable(claim: Claim, *arms: pd.DataFrame) -> None:
             raise NotRunError(
                 "dc_T / dc_0 was not measured: train.steps=0" if name == MEMORY else "the loss was not recorded"
             )
+        if claim.found:
+            lacking = np.isnan(column(runs, inside.COLUMN + claim.found)) & (runs["status"] != "diverged").to_numpy()
+            if lacking.any():
+                raise NotRunError(
+                    f"no {claim.metric}: python -m experiments.inspect finds it, where the variant has it"
+                )
         if claim.scale == "ratio" and (measured(runs, claim, budget(runs)).low < 0).any():
             raise NotRunError(f"a ratio of {claim.metric} needs values of 0 or more: scale=difference")

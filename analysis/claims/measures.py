@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.claim import EQUIVALENT, Claim
+from analysis.records import inside
 from analysis.statistics import solving
 from analysis.statistics.outcomes import Array, Flags, Outcomes, less
 
@@ -38,9 +39,25 @@ def measured(runs: pd.DataFrame, claim: Claim, steps: float) -> Outcomes:
     if claim.metric == "memory":
         values = runs[MEMORY].to_numpy(dtype=float)
         return Outcomes(np.where(diverged, 0.0, values), np.where(diverged, math.inf, values))
+    if claim.found:
+        return found_inside(runs, claim.found)
     values = runs[LOSS if claim.metric == "loss" else "score"].to_numpy(dtype=float)
     values = np.where(diverged, worst(runs, claim), values)
     return Outcomes(values, values)
+
+
+def found_inside(runs: pd.DataFrame, name: str) -> Outcomes:
+    """A number of looking inside. Of a diverged run a touched net's metric or loss is worse than every finite one, and
+    anything else is not known."""
+    values = column(runs, inside.COLUMN + name)
+    diverged = (runs["status"] == "diverged").to_numpy()
+    if name.endswith("/loss"):
+        low = high = math.inf
+    elif name.startswith(("surgery/", "cut/")) and not name.endswith("cost"):
+        low = high = -math.inf if runs["task.direction"].iloc[0] == "max" else math.inf
+    else:
+        low, high = -math.inf, math.inf
+    return Outcomes(np.where(diverged, low, values), np.where(diverged, high, values))
 
 
 def worst(runs: pd.DataFrame, claim: Claim) -> float:

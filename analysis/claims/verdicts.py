@@ -220,7 +220,5 @@ def unit(frozen: Mapping[str, Any], comparison: Comparison) -> str:
     if claim.metric == "share":
         return "share of variance"
     score = next((cell["unit"] for cell in frozen["cells"] if cell["task"] == comparison.task), "score")
-    what = {"score": score, "memory": "dc_T / dc_0", "loss": "loss", "steps": "steps to solve", "solved": "solve rate"}[
-        claim.metric
-    ]
-    return f"{claim.scale} {'of' if claim.scale == 'ratio' else 'in'} {what}"
+    names = {"score": score, "memory": "dc_T / dc_0", "steps": "steps to solve", "solved": "solve rate"}
+    return f"{claim.scale} {'of' if claim.scale == 'ratio' else 'in'} {names.get(claim.metric, claim.metric)}"

@@ -29,7 +29,8 @@ def check(protocol: Protocol, cells: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_claim(claim: Claim, protocol: Protocol) -> None:
-    legal = {"metric": claimed.METRICS, "scale": claimed.SCALES, "expect": claimed.EXPECTATIONS}
+    metrics = (*claimed.METRICS, *([claim.metric] if claim.found else ["inside/ and a number of docs/inside.md"]))
+    legal = {"metric": metrics, "scale": claimed.SCALES, "expect": claimed.EXPECTATIONS}
     for key, known in legal.items():
         if getattr(claim, key) not in known:
             raise refuse(f"protocol.claims.{key}", getattr(claim, key), f"legal are {', '.join(known)}")
@@ -40,6 +41,8 @@ def _check_claim(claim: Claim, protocol: Protocol) -> None:
         _check_names("arms", [*claim.arms, claim.baseline], protocol.arms)
     if claim.metric in ("solved", "share") and claim.scale != "difference":
         raise refuse("protocol.claims.scale", claim.scale, f"metric={claim.metric} takes scale=difference")
+    if claim.found and claim.scale == "ratio" and not claim.found.endswith("/loss"):
+        raise refuse("protocol.claims.scale", "ratio", f"metric={claim.metric} takes scale=difference")
     if claim.metric == "solved" and (claim.expect == "same" or claim.margin):
         raise refuse("protocol.claims.metric", "solved", "solve rates can be shown to differ, not to be the same")
     if not claim.arms and claim.metric != "share":

@@ -91,7 +91,9 @@ class Protocol:
     @property
     def fewest(self) -> tuple[int, str]:
         """The fewest tuning seeds that may be given, and the metric that asks for them."""
-        return max((FEWEST_TUNING_SEEDS[metric], metric) for metric in {self.claim(task).metric for task in self.tasks})
+        return max(
+            (FEWEST_TUNING_SEEDS.get(metric, 5), metric) for metric in {self.claim(task).metric for task in self.tasks}
+        )
 
     @property
     def tuned_on(self) -> int:

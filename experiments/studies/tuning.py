@@ -7,6 +7,7 @@ point equal arms differ where their best points do, and at their own best they d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +112,8 @@ def grid_point(protocol: Protocol, cell: StudyCell, point: Mapping[str, Any], tu
 def tuning_values(done: pd.DataFrame, claim: Claim) -> GridPoint:
     """The claim's metric of some runs, small being good, on the scale of its differences: logs for a ratio."""
     steps = measures.log_steps(done)
+    if claim.found:  # a net is tuned to do its task, whatever is looked for inside it
+        claim = replace(claim, metric="loss", scale="ratio")
     if claim.metric == "solved":
         values = -done["solved"].to_numpy(dtype=float)
     else:

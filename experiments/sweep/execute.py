@@ -207,7 +207,7 @@ def _close(training: Training, model: int, record: RunRecord, error: str | None)
     ended = progress.status in ("finished", "diverged")
     weights = training.weights(model) if progress.status == "finished" else None
     outcome = results(progress, training.task.metric) if ended else {}
-    if weights is not None and training.jobs[model].record.inside:
+    if weights is not None and training.jobs[model].record.inside and training.jobs[model].phase != "tune":
         _look_inside(training.jobs[model], record, weights)
     record.finish(progress.status, outcome, training.seconds, weights, None if ended else error)
     return Run(record.content, record.rows, weights)
