@@ -41,6 +41,10 @@ def keep(options: Options) -> None:
     size = archive.write(study.resolve(), runs, out)
     print(counts(records.runs))
     print("".join(f"skipped: {record}: {reason}\n" for record, reason in records.skipped), end="")
+    if "inside.untouched" in records.runs:
+        print(
+            "left behind: what was found inside nets step by step and unit by unit; its figures need the study itself"
+        )
     print(f"{out}: {size / 1000:.0f} kB")
 
 

@@ -20,14 +20,15 @@ def looked(runs: pd.DataFrame) -> pd.DataFrame:
     if "inside.untouched" not in runs:
         return runs.iloc[:0]
     rows = counted.scored(runs)
-    rows = rows[rows["inside.untouched"].notna() & (rows[inside.FOLDER] != "")]
+    rows = rows[rows["inside.untouched"].notna()]
     place = {name: at for at, name in enumerate(order.rows(counted.reported(runs)))}
     return rows.assign(at=rows["name"].map(place)).sort_values(["task", "at", "seed"])
 
 
 def found(rows: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
-    """Each of these runs, a row of the frame, with its arrays."""
-    for _, run in rows.iterrows():
+    """Each of these runs, a row of the frame, with its arrays, which an archive has not."""
+    there = [run for _, run in rows.iterrows() if run[inside.FOLDER]]
+    for run in there:
         content = _read(run[inside.FOLDER], os.stat(Path(run[inside.FOLDER], inside.JSON)).st_mtime_ns)
         if content is not None:
             yield run, content

@@ -11,6 +11,7 @@ The same records give the same bytes. Hashes tell of damage and of edits by hand
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.common.command_line import CommandError
-from analysis.records import cache, columns, schema
+from analysis.records import cache, columns, inside, schema
 from analysis.records.read import NOTHING, Curves
 
 FORMAT = 1  # of an archive; a reader stops at a newer one
@@ -29,6 +30,9 @@ FILES = (FROZEN, RECORDS)  # that the list has hashes of; a further file of an a
 ABOUT = "what python -m experiments.archive kept of a study, with the SHA-256 of each file; read it with study=FOLDER"
 AGAIN = "move the archive away and make it again"
 LEFT_OUT = {"environment.host"}  # no number needs it, and it is nobody's business
+DRAWN_INSIDE = re.compile(
+    r"untouched|surgery/[^/]+(/cost)?|cut/[^/]+/[^/]+(/cost)?|feeds/[^/]+/[^/]+"
+)  # of inside.json
 POINTS = 64  # of a curve; one with no more evaluations is kept whole
 STRETCHES = (POINTS - 3) // 2
 
@@ -164,8 +168,15 @@ def thinned(study: cache.Study) -> cache.Study:
         drawn(curve, f"eval/{row['task.metric']}", row.get("results.steps_to_solve"))
         for curve, row in zip(study.curves, rows, strict=True)
     ]
-    kept = {key: column for key, column in study.rows.items() if key not in LEFT_OUT}
+    kept = {key: column for key, column in study.rows.items() if is_kept(key)}
     return study._replace(rows=kept, curves=curves)
+
+
+def is_kept(column: str) -> bool:
+    """Whether some number of a report needs a column of the table of runs."""
+    if column.startswith(inside.COLUMN):
+        return DRAWN_INSIDE.fullmatch(column.removeprefix(inside.COLUMN)) is not None
+    return column not in LEFT_OUT
 
 
 def drawn(curves: Curves, metric: str, solved_at: int | None) -> Curves:

@@ -14,7 +14,7 @@ from records import TASKS, noise, record, write, write_frozen, write_study
 
 from analysis import figures, report, runs, workspace
 from analysis.common.command_line import CommandError
-from analysis.records import archive
+from analysis.records import archive, inside
 from analysis.records.load import Records, load
 from analysis.records.read import Curves
 from experiments import status
@@ -292,6 +292,31 @@ def test_a_report_goes_beside_an_archive_and_not_into_it(tmp_path, capsys):
     kept = archived(study, tmp_path / "kept")
     assert report.main([f"study={study}", f"out={kept}"]) == 2
     assert "is an archive; a report goes into a folder of its own" in capsys.readouterr().err
+
+
+def test_what_is_one_number_of_the_inside_of_a_net_is_drawn_from_an_archive(tmp_path, capsys):
+    study = write_study(tmp_path / "mine")
+    for run in study.iterdir():
+        content = json.loads((run / "run.json").read_text())
+        names = ("untouched", "surgery/forget=1", "surgery/forget=1/cost", "cut/forget/x", "cut/forget/x/cost")
+        names += ("feeds/forget/x", "feeds/forget/h", "feeds/forget/level/x", "surgery/forget=1/loss", "half_lag")
+        numbers = {name: noise(name, run.name) for name in names} | {
+            "surgery/forget=0": 0.5,
+            "surgery/forget=0/cost": None,
+        }
+        known = {key: content[key] for key in inside.WHO}
+        (run / inside.JSON).write_text(
+            json.dumps({"schema": 1, **known, "numbers": numbers, "lacks": [], "findings": []})
+        )
+    whole, kept = load([study]), load([archived(study, tmp_path / "kept")])
+    assert "unit by unit; its figures need the study itself" in capsys.readouterr().out
+    for name in ("gate_feeds", "surgery", "two_way_knockout"):
+        first, second = (figures.discover()[name].numbers(records.runs, records.curves) for records in (whole, kept))
+        pd.testing.assert_frame_equal(first, second, check_exact=True, obj=name)
+        assert len(first) or name == "two_way_knockout"
+    assert not {"inside.half_lag", "inside.feeds/forget/level/x", "inside.surgery/forget=1/loss"} & set(kept.runs)
+    for name in ("gate_traces", "reach"):
+        assert figures.discover()[name].numbers(kept.runs, kept.curves).empty
 
 
 def test_the_machine_that_made_the_runs_is_not_published(tmp_path):
