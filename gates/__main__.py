@@ -15,6 +15,7 @@ COMMANDS = {
     "report": ("analysis.report", "redraw figures and tables from the records"),
     "inspect": ("experiments.inspect", "what trained nets do, and what is lost when they are touched"),
     "archive": ("experiments.archive", "what reports need of a study, small enough to publish"),
+    "explorer": ("analysis.explorer", "a page in which trained nets run live and can be operated on"),
     "push": ("experiments.push", "records to wandb, at any time"),
     "workspace": ("analysis.workspace", "wandb's views of a study, as code"),
     "show": ("experiments.show", "what a variant computes, what a task asks"),

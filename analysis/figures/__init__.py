@@ -22,12 +22,14 @@ from analysis.figures._figure import Drawing, Layout, Panel
 from analysis.figures._panel import draw
 from analysis.figures._sheet import sheet
 from analysis.figures._text import lacking
-from analysis.figures._theme import COLUMN, PAGE, save, styles
+from analysis.figures._theme import COLUMN, GATE_SHADES, PAGE, SIGNED_SHADES, save, shades, styles
 from analysis.records.counted import scored
 
 __all__ = [
     "COLUMN",
+    "GATE_SHADES",
     "PAGE",
+    "SIGNED_SHADES",
     "Drawing",
     "Layout",
     "Panel",
@@ -38,6 +40,7 @@ __all__ = [
     "question",
     "save",
     "scored",
+    "shades",
     "sheet",
     "styles",
     "use_extensions",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -31,6 +32,8 @@ DPI = 200  # of the PNGs
 INK = "#222222"
 FAINT = "#767676"
 PALE = "#CCCCCC"
+GATE_SHADES = "bone"  # of a gate: dark at 0, where it erases or is shut, light at 1
+SIGNED_SHADES = "PuOr_r"  # of a number around 0: purple below, orange above
 # Paul Tol's "muted" scheme, safe for all common forms of colour blindness; the palest stands last.
 COLOURS = ("#CC6677", "#332288", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933", "#DDCC77")
 MARKERS = ("s", "^", "D", "v", "P", "<", "p", ">", "h")  # the baseline alone has "o"
@@ -97,6 +100,11 @@ def styles(runs: pd.DataFrame) -> dict[str, Style]:
             turn = (place + 2 * family + shift) % 9
             looks[name] = Style(COLOURS[place], MARKERS[turn], DASHES[turn])
     return looks
+
+
+def shades(name: str, count: int = 65) -> list[str]:
+    """The colours of a map of matplotlib's from its low to its high end, as #rrggbb."""
+    return [mpl.colors.to_hex(colour) for colour in mpl.colormaps[name](np.linspace(0, 1, count))]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -3,19 +3,15 @@
 import html
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import records
+from browsers import CHROMIUM, browse, console
 
 from analysis import report
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync", "--hide-scrollbars", "--enable-logging=stderr"]
 PROBE = """<script>
 addEventListener("load", () => {
   const images = [...document.images], root = document.documentElement;
@@ -48,15 +44,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records.write(study, "lstm[forget.feeds=xb,input.kind=constant]", seed=0)
     assert report.main([f"study={study}", f"out={folder / 'out'}"]) == 0
     return folder / "out" / "index.html"
-
-
-def browse(file: Path, folder: Path, *flags: str, width: int = 1366) -> subprocess.CompletedProcess[str]:
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},768", *flags]
-    return subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-
-
-def console(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
 
 
 def probe(text: str, folder: Path, width: int = 1366) -> dict:

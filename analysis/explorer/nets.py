@@ -1,0 +1,192 @@
+"""The trained nets of a study as plain values for the page: weights, spec, and the sequences that they read."""
+
+import base64
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.records import order
+from analysis.records.counted import reported
+from analysis.records.inside import NPZ, described
+from analysis.records.load import Records
+from analysis.records.read import read_content
+
+MOST_UNITS = 32
+STREAM = 72  # steps of an endless stream that are shown: some strings of the Reber grammar
+ACTIVATIONS = (  # those of cell.js
+    "sigmoid tanh identity relu hard_sigmoid clipped_linear elliott double_sigmoid exp binary gumbel".split()
+)
+Array = NDArray[Any]
+LAYER = "layer.layers.0."
+
+
+class LeftOutError(Exception):
+    """Why a net is not on the page."""
+
+
+def nets(records: Records, studies: Sequence[str], most_bytes: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """The content of the page, and run -> why it is not in it.
+
+    Args:
+        records: the runs.
+        studies: the folders that they were read from.
+        most_bytes: the size of the content, as JSON. Seeds that come later in number are left out beyond.
+    """
+    content: dict[str, Any] = {"tasks": {}, "sequences": {}, "nets": []}
+    left_out: dict[str, str] = {}
+    size = 0
+    for run in _runs(records.runs):
+        try:
+            added = _net(_folder(str(run["record"]), studies), run)
+        except LeftOutError as reason:
+            left_out[str(run["record"])] = str(reason)
+            continue
+        task, sequences = added.pop("task_facts"), added.pop("sequences_read")
+        key = added["sequences"]
+        new = len(json.dumps(added)) + (0 if key in content["sequences"] else len(json.dumps(sequences)))
+        if size + new > most_bytes:
+            left_out[str(run["record"])] = f"the page is full: it has {most_bytes / 1e6:.1f} MB of nets at most"
+            continue
+        size += new
+        content["tasks"][added["task"]] = task
+        content["sequences"][key] = sequences
+        content["nets"].append(added)
+    content["nets"].sort(key=lambda net: (order.tasks(records.runs).index(net["task"]), net["place"], net["seed"]))
+    return content, left_out
+
+
+def _runs(runs: pd.DataFrame) -> Iterator[Mapping[Any, Any]]:
+    """The finished runs, small seeds first, so that every variant is there before any has its second net."""
+    finished = reported(runs).query("status == 'finished'")
+    places = {name: place for place, name in enumerate(order.rows(runs))}
+    rows = finished.assign(place=finished["name"].map(places)).sort_values(["seed", "task", "place"])
+    yield from rows.to_dict("records")
+
+
+def _folder(record: str, studies: Sequence[str]) -> Path:
+    """The directory of a run, from STUDY/RUN."""
+    study, _, name = record.rpartition("/")
+    places = [Path(path) / name for path in studies if Path(path).resolve().name == study]
+    found = [place for place in places if (place / "run.json").is_file()]
+    if not found:
+        raise LeftOutError("its directory is not here")
+    return found[0]
+
+
+def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
+    """One net, with its task and the sequences that it reads."""
+    record = read_content(folder)
+    inside, arrays = _inside(folder, record)
+    spec = record["config"]["resolved"]["variant"]
+    _refuse(record, spec, arrays)
+    facts, task = inside["net"], record["task"]
+    shown = _shown(record, arrays)
+    return {
+        "run": record["run_id"],
+        "label": run["name"],
+        "variant": record["variant"],
+        "place": int(run["place"]),
+        "seed": int(record["seed"]),
+        "task": run["task"],
+        "score": record["results"].get("score"),
+        "spec": {key: value for key, value in spec.items() if isinstance(value, dict) or key in ("squash", "normalise")},
+        "equations": facts["equations"],
+        "weights": weights(arrays),
+        "readout": {part: packed(arrays[f"readout_{part}"]) for part in ("weight", "bias")},
+        "start": _start(arrays, shown["inputs"].shape[1]),
+        "keeps": _keeps(arrays),
+        "sequences": f"{record['task']['name']} {record['seed']} {record['data_digest']}",
+        "task_facts": {
+            "name": task["name"],
+            "metric": task["metric"],
+            "unit": "nats" if facts["loss"] != "mse" else "squared error",
+            "chance": task.get("chance_loss"),
+            **{key: facts[key] for key in ("loss", "alphabet", "target_alphabet", "input_names", "input_size")},
+            "output_size": len(arrays["readout_bias"]),
+        },
+        "sequences_read": [_sequence(shown, column) for column in range(shown["inputs"].shape[1])],
+    }
+
+
+def _inside(folder: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """inside.json and the arrays of inside.npz, of which the weights are called as in weights.pt."""
+    inside = described(folder, record)
+    if inside is None or "net" not in inside:
+        raise LeftOutError("nobody has looked inside it yet: python -m experiments.inspect study=DIR does")
+    try:
+        with np.load(folder / NPZ, allow_pickle=False) as file:
+            return inside, {name.removeprefix("weights/"): file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+        raise LeftOutError(f"{NPZ} cannot be read") from None
+
+
+def _refuse(record: Mapping[str, Any], spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Raise LeftOutError for a net that the page cannot run or show."""
+    hidden, layers = record["parameters"]["hidden_size"], record["config"]["resolved"]["model"]["layers"]
+    if spec.get("cell") != "gated":
+        raise LeftOutError(f"the cell {spec.get('cell')} has an equation of its own, which the page does not have")
+    used = {knobs["activation"] for knobs in spec.values() if isinstance(knobs, dict)} | {spec["squash"]}
+    if unknown := sorted(used - set(ACTIVATIONS)):
+        raise LeftOutError(f"the page does not have the activation {', '.join(unknown)}")
+    if hidden > MOST_UNITS:
+        raise LeftOutError(f"{hidden} units, {MOST_UNITS} are shown at most")
+    if layers != 1:
+        raise LeftOutError(f"{layers} layers, one is shown")
+    if "inputs" not in arrays or not arrays["inside"].any():
+        raise LeftOutError("it read no sequence")
+
+
+def _shown(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Inputs, targets, counts, inside and events of the sequences, (T, B, ...) each; of a stream its beginning."""
+    names = ["inputs", "targets", "counts", "inside", *(name for name in arrays if name.startswith("event/"))]
+    steps = STREAM if str(record.get("state", "")).startswith("carried") else None
+    return {name: arrays[name][:steps] for name in names}
+
+
+def _sequence(shown: Mapping[str, Array], column: int) -> dict[str, Any]:
+    """One sequence without its padding."""
+    steps = int(shown["inside"][:, column].sum())
+    part = {name: values[:steps, column] for name, values in shown.items()}
+    events = {name.removeprefix("event/"): np.flatnonzero(part[name]).tolist() for name in part if "/" in name}
+    values = {name: part[name].tolist() if part[name].ndim == 1 else packed(part[name]) for name in ("inputs", "targets")}
+    return {**values, "counts": part["counts"].astype(int).tolist(), "events": events}
+
+
+def weights(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """The weights of the layer, called as in weights.pt, gate by gate: {"forget": {"x": packed, ...}}."""
+    tree: dict[str, Any] = {}
+    for name in (name for name in arrays if name.startswith(LAYER)):
+        *parents, last = name.removeprefix(LAYER).split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = packed(arrays[name])
+    return tree
+
+
+def _start(arrays: Mapping[str, Array], columns: int) -> dict[str, Any] | None:
+    """What the sequences begin with where the task carries its state: fields (columns, H); None: zeros."""
+    fields = {name.removeprefix("carried."): value for name, value in arrays.items() if name.startswith("carried.")}
+    return {name: packed(value[0, :columns]) for name, value in fields.items()} or None
+
+
+def _keeps(arrays: Mapping[str, Array]) -> list[float | None]:
+    """How long each unit keeps what it holds, in steps; None: nothing is lost."""
+    steps = arrays.get("layer0/time_constant/trained/steps")
+    if steps is None:
+        return [None] * int(arrays["readout_weight"].shape[1])
+    return [float(value) if math.isfinite(value) else None for value in steps]
+
+
+def packed(values: Array) -> dict[str, Any]:
+    """An array for the page: its shape and its bytes, in the precision that it has."""
+    kind, dtype = ("float64", "<f8") if values.dtype == np.float64 else ("float32", "<f4")
+    data = np.ascontiguousarray(values, dtype=dtype)
+    return {"shape": list(values.shape), "type": kind, "data": base64.b64encode(data.tobytes()).decode()}

@@ -1,0 +1,55 @@
+"use strict";
+/* What the reader has changed in a net: slot -> {value, units, steps, off}.
+
+     value   null (the gate's own), or the number that it is fixed at
+     units   "all" or "picked"
+     steps   "every" or "marked"
+     off     the terms taken out of the gate's sum, some of x h b c gates */
+
+const OWN = { value: null, units: "all", steps: "every", off: [] };
+const isTouched = (surgery, slot) => !!surgery[slot] && (surgery[slot].value !== null || surgery[slot].off.length > 0);
+
+/** touchAt for run(): the surgery with a picked unit and a marked step. */
+function touching(surgery, unit, marked) {
+  const changed = Object.keys(surgery).filter((slot) => isTouched(surgery, slot));
+  if (!changed.length) return () => UNTOUCHED;
+  const within = (own, value, replacement) =>
+    own.units === "all" ? value.map(() => replacement) : value.map((v, j) => (j === unit ? replacement : v));
+  return (t) => {
+    const acts = (slot) => changed.includes(slot) && (surgery[slot].steps === "every" || t === marked);
+    return {
+      gate: (slot, value) => {
+        if (!acts(slot) || surgery[slot].value === null) return value;
+        return within(surgery[slot], value, surgery[slot].value);
+      },
+      term: (slot, source, value, units) => {
+        if (!acts(slot) || !surgery[slot].off.includes(source)) return value;
+        const each = value.length === 1 ? Array.from({ length: units }, () => value[0]) : value;
+        return within(surgery[slot], each, 0);
+      },
+    };
+  };
+}
+
+/** The terms of a gate's sum that a net has, in the order of the equation. */
+function termsOf(net, slot) {
+  const parts = net.weights[slot] || {};
+  return ["x", "h", "b", "c", "gates"].filter((part) => parts[part]);
+}
+
+/** The surgery on one gate as a word of the address, `0.3.picked.marked.-x-h`, and back. */
+function surgeryWord(own) {
+  const off = own.off.map((source) => `-${source}`).join("");
+  return [own.value === null ? "own" : String(own.value).replace(".", ","), own.units, own.steps, off].join(".");
+}
+
+function surgeryFromWord(word) {
+  const [value, units, steps, off = ""] = word.split(".");
+  const number = value === "own" ? null : Number(value.replace(",", "."));
+  return {
+    value: Number.isFinite(number) && number !== null ? clip(number) : null,
+    units: units === "picked" ? "picked" : "all",
+    steps: steps === "marked" ? "marked" : "every",
+    off: off.split("-").filter((source) => ["x", "h", "b", "c", "gates"].includes(source)),
+  };
+}

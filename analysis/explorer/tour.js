@@ -1,0 +1,106 @@
+"use strict";
+/* Five steps through what the gates do, each with a state that is found by trying on the reader's own nets. A step
+   returns {net, surgery, step, unit, text}; text is what the reader should look at, and why. */
+
+/** The first net with a learned forget gate, preferably with gates and weights of the full LSTM. */
+function teacher(nets, net) {
+  const keeps = (one) => one.task === net.task && one.spec.forget.kind !== "constant";
+  return keeps(net) ? net : nets.find(keeps) || nets.find((one) => one.spec.forget.kind !== "constant") || net;
+}
+
+/** The loss of a net under some surgery, on a sequence. */
+function lossUnder(net, sequence, start, surgery, unit = 0, marked = 0) {
+  const task = CONTENT.tasks[net.task];
+  const made = run(net, vectors(sequence.inputs, task.input_size), start, touching(surgery, unit, marked));
+  return meanLoss(lossByStep(task.loss, made.outputs, sequence));
+}
+
+/** The places of the largest (sign 1) or smallest (sign -1) number. */
+const extreme = (numbers, sign) => numbers.reduce((best, value, j) => (sign * value > sign * numbers[best] ? j : best), 0);
+const mean = (numbers) => numbers.reduce(add, 0) / numbers.length;
+const fixedAt = (value, more = {}) => ({ ...OWN, value, ...more });
+
+const TOUR = [
+  {
+    title: "The memory is a list of numbers",
+    state: ({ net, sequence, start, task }) => {
+      const { values } = run(net, vectors(sequence.inputs, task.input_size), start);
+      const settled = values.forget.slice(1).map(mean);
+      const marked = 1 + extreme(settled, -1);
+      const low = values.forget[marked].filter((f) => f < 0.5).length;
+      return {
+        step: marked,
+        unit: extreme(values.forget[marked], -1),
+        text: `Each row of the map c is one number of the cell state, each column a step; f multiplies it row by row, and `
+          + `what is dark in f is let go. At the marked step f is darkest: ${low} of ${net.keeps.length} numbers keep less `
+          + `than half of what they held, and the others go on.`,
+      };
+    },
+  },
+  {
+    title: "Forget at the wrong place",
+    state: ({ net, sequence, start, loss }) => {
+      const surgery = { forget: fixedAt(0, { steps: "marked" }) };
+      const every = Math.max(1, Math.ceil(sequence.inputs.length / 60));
+      const losses = sequence.inputs.map((_, t) => (t % every ? -1 : lossUnder(net, sequence, start, surgery, 0, t)));
+      const marked = extreme(losses, 1);
+      return {
+        step: marked,
+        surgery,
+        text: `f is now 0 for all units at one step only, the marked one: of all steps tried it is the costliest, and the `
+          + `loss goes from ${short(loss)} to ${short(losses[marked])}. The net needed later what it held there; move the `
+          + `marked step with the arrow keys, and see where forgetting costs nothing.`,
+      };
+    },
+  },
+  {
+    title: "A vector, or one number",
+    state: ({ net, sequence, start, loss }) => {
+      const tried = Array.from({ length: 21 }, (_, j) => j / 20);
+      const losses = tried.map((value) => lossUnder(net, sequence, start, { forget: fixedAt(value) }));
+      const best = extreme(losses, -1);
+      return {
+        surgery: { forget: fixedAt(tried[best]) },
+        text: `One number, ${short(tried[best])}, stands in for f at all steps and for all units; it is the best of 21 tried, `
+          + `and the loss is ${short(losses[best])}, with its own f ${short(loss)}. A sigmoid gives each unit its own share `
+          + `between 0 (let go) and 1 (keep), anew at every step: try the slider at both ends.`,
+      };
+    },
+  },
+  {
+    title: "What tells it to forget",
+    state: ({ net, sequence, start, loss }) => {
+      const slot = net.weights.forget ? "forget" : "input";
+      const terms = termsOf(net, slot);
+      const losses = terms.map((source) => lossUnder(net, sequence, start, { [slot]: { ...OWN, off: [source] } }));
+      const worst = extreme(losses, 1);
+      const costs = terms.map((source, j) => `${TERM_NAMES[source]} ${short(losses[j] - loss)}`).join(", ");
+      return {
+        surgery: { [slot]: { ...OWN, off: [terms[worst]] } },
+        text: `The ${slot} gate adds up its terms and squashes the sum; taken out of this trained net, each costs: ${costs} `
+          + `(of loss). Struck out now: ${TERM_NAMES[terms[worst]]}; a net trained without it might have found another way.`,
+      };
+    },
+  },
+  {
+    title: "When it is not needed",
+    state: ({ net, nets, sequence, loss }) => {
+      const without = nets.find((one) => one.task === net.task && one.sequences === net.sequences
+        && one.spec.forget.kind === "constant" && one.spec.forget.value === 1);
+      if (!without)
+        return {
+          surgery: { forget: fixedAt(1) },
+          text: `f is fixed at 1: nothing is ever let go, as in the LSTM of 1997, and c can only be added to. Look at how `
+            + `far c goes, and whether the loss minds: a task that ends by itself needs no forgetting.`,
+        };
+      const alone = lossUnder(without, sequence, startOf(without, state.sequence), {});
+      return {
+        net: without,
+        text: `This net was trained without a forget gate (f = 1): its loss here is ${short(alone)}, that of the net with `
+          + `one ${short(loss)}. Nothing is ever let go and c can only be added to; where the task ends by itself, or the `
+          + `other gates can do the work, that costs nothing.`,
+      };
+    },
+  },
+];
+const TERM_NAMES = { x: "input x", h: "last output h", b: "bias b", c: "cell c", gates: "last gates" };
