@@ -3,6 +3,7 @@
 python -m analysis.report study=outputs/demo out=reports/demo
 
 index.html    all of it on one page that needs no other file
+explorer.html where runs have been looked inside: a page in which their nets run live
 report.md     the tables, with links to the figures
 figures/      every figure as .png, .svg and .pdf, and the numbers it draws as .csv
 tables/       scores as .csv (long), .md and .tex; claims.csv; numbers.tex, a LaTeX macro per number

@@ -25,7 +25,9 @@ class Options:
         default=MISSING, metadata=about("study folders, separated by commas", example="outputs/demo")
     )
     out: str = field(default=MISSING, metadata=about("the page to write", example="reports/explorer.html"))
-    strict: bool = field(default=False, metadata=about("stop at a record that cannot be read, instead of leaving it out"))
+    strict: bool = field(
+        default=False, metadata=about("stop at a record that cannot be read, instead of leaving it out")
+    )
 
 
 def explorer(options: Options) -> None:
@@ -52,7 +54,10 @@ def refuse_foreign(out: Path, given: str) -> None:
     """Raise CommandError if there is something that no explorer wrote."""
     if out.is_dir():
         raise CommandError(f"out={given} is a folder, expected a file")
-    if out.exists() and '<meta name="generator" content="gates explorer">' not in out.read_text("utf-8", "replace")[:500]:
+    if (
+        out.exists()
+        and '<meta name="generator" content="gates explorer">' not in out.read_text("utf-8", "replace")[:500]
+    ):
         raise CommandError(f"out={given} is there and no explorer wrote it; move it away, or choose another out=")
 
 

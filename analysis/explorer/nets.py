@@ -20,9 +20,8 @@ from analysis.records.read import read_content
 
 MOST_UNITS = 32
 STREAM = 72  # steps of an endless stream that are shown: some strings of the Reber grammar
-ACTIVATIONS = (  # those of cell.js
-    "sigmoid tanh identity relu hard_sigmoid clipped_linear elliott double_sigmoid exp binary gumbel".split()
-)
+ACTIVATIONS = ("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott", "double_sigmoid")
+ACTIVATIONS += ("exp", "binary", "gumbel")  # those of cell.js
 Array = NDArray[Any]
 LAYER = "layer.layers.0."
 
@@ -41,8 +40,11 @@ def nets(records: Records, studies: Sequence[str], most_bytes: int) -> tuple[dic
     """
     content: dict[str, Any] = {"tasks": {}, "sequences": {}, "nets": []}
     left_out: dict[str, str] = {}
-    size = 0
+    size, full = 0, f"the page is full: it has {most_bytes / 1e6:.1f} MB of nets at most"
     for run in _runs(records.runs):
+        if full in left_out.values():
+            left_out[str(run["record"])] = full
+            continue
         try:
             added = _net(_folder(str(run["record"]), studies), run)
         except LeftOutError as reason:
@@ -52,7 +54,7 @@ def nets(records: Records, studies: Sequence[str], most_bytes: int) -> tuple[dic
         key = added["sequences"]
         new = len(json.dumps(added)) + (0 if key in content["sequences"] else len(json.dumps(sequences)))
         if size + new > most_bytes:
-            left_out[str(run["record"])] = f"the page is full: it has {most_bytes / 1e6:.1f} MB of nets at most"
+            left_out[str(run["record"])] = full
             continue
         size += new
         content["tasks"][added["task"]] = task
@@ -96,7 +98,9 @@ def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
         "seed": int(record["seed"]),
         "task": run["task"],
         "score": record["results"].get("score"),
-        "spec": {key: value for key, value in spec.items() if isinstance(value, dict) or key in ("squash", "normalise")},
+        "spec": {
+            key: value for key, value in spec.items() if isinstance(value, dict) or key in ("squash", "normalise")
+        },
         "equations": facts["equations"],
         "weights": weights(arrays),
         "readout": {part: packed(arrays[f"readout_{part}"]) for part in ("weight", "bias")},
@@ -155,7 +159,9 @@ def _sequence(shown: Mapping[str, Array], column: int) -> dict[str, Any]:
     steps = int(shown["inside"][:, column].sum())
     part = {name: values[:steps, column] for name, values in shown.items()}
     events = {name.removeprefix("event/"): np.flatnonzero(part[name]).tolist() for name in part if "/" in name}
-    values = {name: part[name].tolist() if part[name].ndim == 1 else packed(part[name]) for name in ("inputs", "targets")}
+    values = {
+        name: part[name].tolist() if part[name].ndim == 1 else packed(part[name]) for name in ("inputs", "targets")
+    }
     return {**values, "counts": part["counts"].astype(int).tolist(), "events": events}
 
 

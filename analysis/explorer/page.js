@@ -174,8 +174,9 @@ function editsFrom(words) {
 /** Take other inputs; back to "as recorded" if nothing differs. */
 function edit(sequence) {
   const before = recorded();
-  const same = JSON.stringify([sequence.inputs, sequence.targets]) === JSON.stringify([before.inputs, before.targets]);
-  change({ edited: same ? null : sequence });
+  const same = (part) => JSON.stringify(sequence[part]) === JSON.stringify(before[part]);
+  const unchanged = same("inputs") && same("targets");
+  change({ edited: unchanged ? null : sequence });
 }
 
 function setValue(part, t, j, value) {

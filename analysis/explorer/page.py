@@ -11,7 +11,9 @@ from analysis import figures
 from analysis.explorer.nets import nets
 from analysis.records.load import Records
 
+FILE = "explorer.html"  # what it is called in a report
 MOST_BYTES = 2_000_000  # of a page
+SPARE = 50_000  # bytes for the names of what is left out
 HERE = Path(__file__).parent
 SCRIPTS = ("cell", "network", "tasks", "surgery", "equations", "drawing", "tour", "page")
 
@@ -19,7 +21,7 @@ SCRIPTS = ("cell", "network", "tasks", "surgery", "equations", "drawing", "tour"
 def page(records: Records, studies: Sequence[str]) -> tuple[str | None, dict[str, str]]:
     """The page of every net that can be shown, None if none can; and run -> why it is not on it."""
     empty = rendered({})
-    content, left_out = nets(records, studies, MOST_BYTES - len(empty.encode()) - 50_000)
+    content, left_out = nets(records, studies, MOST_BYTES - len(empty.encode()) - SPARE)
     if not content["nets"]:
         return None, left_out
     names = sorted({str(name) for name in records.runs["study"]})

@@ -17,6 +17,8 @@ from analysis.claims.frozen_study import FILE, FrozenStudy, UnreadableStudyError
 from analysis.claims.verdicts import Verdict, judge, table
 from analysis.common import escaping
 from analysis.common.command_line import CommandError
+from analysis.explorer.page import FILE as EXPLORER
+from analysis.explorer.page import page as explorer_page
 from analysis.figures import PAGE
 from analysis.pages import formats, listings, tables
 from analysis.pages.contents import contents
@@ -96,6 +98,8 @@ def build(asked: Request, out: str) -> None:
     if boxes := figures.lacking([*runs["name"], *runs["task"]]):
         lacks = f"the font of the figures lacks {boxes}: boxes in PNG and PDF, not in tables, pages and SVG"
         print(f"\nnote: {lacks}", file=sys.stderr)
+    if (explorer := Path(out) / EXPLORER).exists():
+        print(f"\n{explorer}: the trained nets, live")
     print(f"\n{Path(out) / 'index.html'}")
 
 
@@ -125,6 +129,10 @@ def fill(folder: Path, records: Records, verdicts: list[Verdict], asked: Request
     (folder / "figures").mkdir()
     drawn = drawings(folder / "figures", records, asked.width, asked.extensions, asked.figures)
     content = contents(records, scores, verdicts, drawn)
+    explorer, _ = explorer_page(records, asked.studies)
+    if explorer is not None:
+        (folder / EXPLORER).write_text(explorer, encoding="utf-8")
+        content["explorer"] = EXPLORER
     source = jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
     pages = jinja2.Environment(
         loader=source, autoescape=jinja2.select_autoescape(), trim_blocks=True, lstrip_blocks=True

@@ -31,12 +31,14 @@ class Inside:
         arrays: by name, `layer0/trace/forget`.
         lacks: what could not be measured, a sentence each.
         findings: what units were found to do, see docs/inside.md.
+        net: what a page that runs the net needs beside its weights: how its task writes steps, its equations.
     """
 
     numbers: dict[str, float | None] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
     lacks: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    net: dict[str, Any] = field(default_factory=dict)
 
     @property
     def layers(self) -> int:
@@ -132,7 +134,7 @@ def read(folder: Path, record: Mapping[str, Any] | None, arrays: bool = True) ->
     if content is None:
         return None
     numbers = {name: None if value is None else float(value) for name, value in content["numbers"].items()}
-    found = Inside(numbers, {}, list(content["lacks"]), list(content["findings"]))
+    found = Inside(numbers, {}, list(content["lacks"]), list(content["findings"]), dict(content.get("net", {})))
     if not arrays:
         return found
     try:

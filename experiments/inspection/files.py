@@ -15,6 +15,7 @@ from experiments.config.job import split_of
 from experiments.config.resolve import initial_values
 from experiments.config.schema import Train
 from experiments.inspection.measures import measure
+from experiments.inspection.page_facts import page_facts
 from experiments.inspection.subject import Subject, subject
 from experiments.store.files import atomic, storing, write_json
 from experiments.tasks.base import Task
@@ -22,7 +23,7 @@ from experiments.training import evaluation, torch_defaults
 from experiments.training.streams import generator
 from lstm_variants import CellSpec, GatedRNN, State, make_cell
 
-VERSION = 1  # raised when a measure changes: what was found before is found anew
+VERSION = 2  # raised when a measure changes: what was found before is found anew
 SEQUENCES = 64
 Readout = tuple[Tensor, Tensor]
 
@@ -75,6 +76,7 @@ class Trained:
 def inspected(trained: Trained, sequences: int, on_part: Callable[[str], None] = lambda part: None) -> Inside:
     """Look inside a net; what the caller has set in torch changes nothing."""
     found = measure(trained.subject(sequences), on_part)
+    found.net = page_facts(trained.task, trained.layer.spec)
     if trained.task.carry and trained.carried is None:
         found.lacks.append("the carried state: an earlier version did not keep it, streams begin with the initial one")
     return found
@@ -103,6 +105,7 @@ def write(
         "arrays": hashlib.sha256(arrays).hexdigest()[:16],
         "lacks": found.lacks,
         "findings": found.findings,
+        "net": found.net,
         "numbers": {name: None if value is None else finite(value) for name, value in found.numbers.items()},
     }
     with storing(folder.parent):

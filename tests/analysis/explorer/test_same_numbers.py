@@ -14,28 +14,37 @@ from family import GATED, SPECS, H, I, T
 from torch import Tensor
 
 from analysis.explorer import nets, page
-from experiments.inspection.page_facts import page_facts
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.activations import ACTIVATIONS as BUILT_IN
 
 MORE = {  # knobs that no file in conf/variant turns
     **{f"squash {name}": {"squash": name} for name in nets.ACTIVATIONS if name != "gumbel"},
     **{f"candidate {name}": {"candidate": {"activation": name}} for name in nets.ACTIVATIONS},
-    **{f"feeds {feeds}": {slot: {"feeds": feeds} for slot in ("input", "forget", "candidate", "output")}
-       for feeds in ("x", "h", "b", "xh", "xb", "hb")},
+    **{
+        f"feeds {feeds}": {slot: {"feeds": feeds} for slot in ("input", "forget", "candidate", "output")}
+        for feeds in ("x", "h", "b", "xh", "xb", "hb")
+    },
     "shared gates": {slot: {"shared": True} for slot in ("input", "forget", "output")},
     "reset of forget": {"reset": {"kind": "same", "of": "forget"}},
     "reset before with peephole": {"reset": {"kind": "learned", "position": "before", "peephole": True}},
     "complement with offset": {"forget": {"kind": "complement", "offset": -0.7}},
     "constants": {"input": {"kind": "constant", "value": 0.3}, "output": {"kind": "constant", "value": -2.0}},
-    "everything": {"forget": {"peephole": True, "gates": True}, "output": {"gates": True}, "input": {"gates": True},
-                   "reset": {"kind": "learned"}},
+    "everything": {
+        "forget": {"peephole": True, "gates": True},
+        "output": {"gates": True},
+        "input": {"gates": True},
+        "reset": {"kind": "learned"},
+    },
 }
 CASES = {name: SPECS[name] for name in GATED} | {name: CellSpec.from_config(knobs) for name, knobs in MORE.items()}
 PROBE = """<pre id="found"></pre><script>
 document.querySelector("#found").textContent = JSON.stringify(CASES.map(recorded => {
   const net = readNet(recorded);
-  return run(net, rowsOf(unpacked(net.x)), startOf(net, 0));
+  const parts = (slot) => termsOf(net, slot).map((source) => [slot, source]);
+  return {
+    ...run(net, rowsOf(unpacked(net.x)), startOf(net, 0)),
+    terms: net.equations.map(({ text }) => [text, pieces(text)]), summed: Object.keys(net.weights).flatMap(parts),
+  };
 }));
 </script>"""
 
@@ -53,6 +62,7 @@ def packed(spec: CellSpec, layer: GatedRNN, readout: tuple[Tensor, Tensor], x: T
     return {
         "spec": spec.to_config(),
         "weights": nets.weights(arrays),
+        "equations": [{"text": line.text} for line in layer.cell.equations()],
         "readout": {"weight": nets.packed(readout[0].numpy()), "bias": nets.packed(readout[1].numpy())},
         "start": {name: nets.packed(field[0].numpy()) for name, field in start._asdict().items()},
         "x": nets.packed(x[:, 0].numpy()),
@@ -60,7 +70,9 @@ def packed(spec: CellSpec, layer: GatedRNN, readout: tuple[Tensor, Tensor], x: T
 
 
 def in_the_browser(cases: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    scripts = "".join(f"<script>{script}</script>" for script in page.scripts("cell", "network"))
+    scripts = "".join(
+        f"<script>{script}</script>" for script in page.scripts("cell", "network", "surgery", "equations")
+    )
     file = folder / "probe.html"
     file.write_text(f"<body>{scripts}<script>const CASES = {json.dumps(cases)};</script>{PROBE}</body>")
     done = browse(file, folder, "--dump-dom")
@@ -68,8 +80,7 @@ def in_the_browser(cases: list[dict[str, Any]], folder: Path) -> list[dict[str, 
     return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout)[1]))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
-def test_the_page_computes_what_the_reference_engine_computes(tmp_path):
+def computed_twice(folder: Path) -> dict[str, Any]:
     generator, given, expected = torch.Generator().manual_seed(0), [], []
     readout = tuple(torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((3, H), (3,)))
     for spec in CASES.values():
@@ -81,11 +92,30 @@ def test_the_page_computes_what_the_reference_engine_computes(tmp_path):
             y, _, trace = layer.trace(x, start)
         given.append(packed(spec, layer, readout, x, start))
         expected.append((trace, torch.nn.functional.linear(y, *readout)))
-    for name, found, (trace, outputs) in zip(CASES, in_the_browser(given, tmp_path), expected, strict=True):
+    return dict(zip(CASES, zip(in_the_browser(given, folder), expected, strict=True), strict=True))
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """What the reference engine and what the page computes, of every case."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    return computed_twice(tmp_path_factory.mktemp("computed"))
+
+
+def test_the_page_computes_what_the_reference_engine_computes(computed):
+    for name, (found, (trace, outputs)) in computed.items():
         assert set(found["values"]) == set(trace), name
         for slot, values in trace.items():
-            np.testing.assert_allclose(found["values"][slot], values[:, 0], rtol=1e-9, atol=1e-9, err_msg=f"{name} {slot}")
+            np.testing.assert_allclose(found["values"][slot], values[:, 0], rtol=1e-9, atol=1e-9, err_msg=name)
         np.testing.assert_allclose(found["outputs"], outputs[:, 0], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_every_term_that_a_net_has_can_be_marked_in_its_equations(computed):
+    for name, (found, _) in computed.items():
+        assert all("".join(piece for piece, _, _ in line) == text for text, line in found["terms"]), name
+        marked = {(slot, source) for _, line in found["terms"] for _, slot, source in line if source}
+        assert marked == {tuple(term) for term in found["summed"]}, name
 
 
 def test_every_activation_of_ours_is_on_the_page():

@@ -1,0 +1,237 @@
+"""The page of a small study in a real browser: it computes the record, and each of its controls does what it says."""
+
+import json
+import re
+from pathlib import Path
+
+import explored
+import numpy as np
+import pytest
+from browsers import CHROMIUM
+
+from analysis.explorer import __main__ as explorer
+from analysis.explorer import nets
+from analysis.explorer.page import MOST_BYTES, page
+from analysis.pages.build import Request, build
+from analysis.records.load import load
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+# What a reader does, as functions for a script on the page; `look` is what the reader then sees.
+HANDS = """
+const all = (selector) => [...document.querySelectorAll(selector)];
+const press = (text) => all("button").find((one) => one.textContent === text).click();
+const gate = (slot, selector) => find(`#surgery [data-slot=${slot}] ${selector}`);
+const tell = (box, event) => box.dispatchEvent(new Event(event, { bubbles: true }));
+const put = (box, value, event = "input") => { box.value = value; tell(box, event); };
+const tick = (box) => { box.checked = !box.checked; tell(box, "change"); };
+const key = (name) => find("#scroll").dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+const go = (address) => new Promise((done) => {
+  addEventListener("hashchange", () => setTimeout(done), { once: true });
+  location.hash = address;
+});
+const pictures = () => all("canvas").map((canvas) => canvas.toDataURL());
+const look = () => ({
+  loss: find("#loss").textContent, reading: find("#reading").textContent, tour: find("#tour-text").textContent,
+  touched: all(".touched").map((one) => one.textContent), address: location.hash,
+  equations: find("#equations").textContent, pressed: all("[aria-pressed=true]").map((one) => one.textContent),
+  problem: (find("#problem") || { textContent: "" }).textContent, pictures: pictures().join(),
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return explored.study(tmp_path_factory.mktemp("explorer") / "small")
+
+
+@pytest.fixture(scope="module")
+def made(study: Path) -> Path:
+    return explored.page(study, study.parent / "explorer.html")
+
+
+@needs_browser
+def test_what_the_page_computes_is_what_the_record_has(study, made, tmp_path):
+    script = """return NETS.map((net) => [net.run, SEQUENCES[net.sequences].map((sequence, j) =>
+      run(net, vectors(sequence.inputs, CONTENT.tasks[net.task].input_size), startOf(net, j)))]);"""
+    found = dict(explored.worked(made, tmp_path, script))
+    assert set(found) == {path.parent.name for path in study.glob("*/run.json")}
+    for run, sequences in found.items():
+        arrays = np.load(study / run / "inside.npz", allow_pickle=False)
+        slots = [name.rpartition("/")[2] for name in arrays.files if name.startswith("layer0/trace/")]
+        assert len(sequences) == arrays["inside"].shape[1] >= 2
+        for column, sequence in enumerate(sequences):
+            steps = len(sequence["outputs"])
+            assert steps == min(int(arrays["inside"][:, column].sum()), nets.STREAM)
+            np.testing.assert_allclose(sequence["outputs"], arrays["outputs"][:steps, column], atol=1e-6, rtol=1e-6)
+            assert set(sequence["values"]) == set(slots)
+            for slot in slots:
+                recorded = arrays[f"layer0/trace/{slot}"][:steps, column]
+                np.testing.assert_allclose(sequence["values"][slot], recorded, atol=1e-6, rtol=1e-6)
+
+
+@needs_browser
+def test_each_control_does_what_it_says_and_the_address_keeps_it(made, tmp_path):
+    script = (
+        HANDS
+        + """
+      const seen = { start: look() };
+      press("continual_reber"); press("LSTM"); press("Undo all changes"); seen.plain = look();
+      put(gate("forget", ".value"), "0.3"); seen.fixed = look();
+      put(gate("forget", ".units"), "picked", "change"); seen.picked = look();
+      put(gate("forget", ".units"), "all", "change"); put(gate("forget", ".steps"), "marked", "change");
+      seen.marked = look();
+      tick(gate("forget", ".fixed")); seen.own = look();
+      put(gate("forget", ".steps"), "every", "change");
+      tick(gate("forget", ".term[value=h]")); seen.cut = look();
+      tick(gate("candidate", ".term[value=b]")); seen.cuts = look();
+      const kept = look(); await go("#"); seen.gone = look();
+      await go(kept.address); seen.kept = [kept, look()];
+      press("Undo all changes"); seen.undone = look();
+      key("ArrowRight"); seen.right = look(); key("ArrowDown"); seen.down = look();
+      put(find("#edit input"), "BTBTXSETE"); seen.typed = look();
+      put(find("#edit input"), "BTBTXSQTE"); seen.wrong = look();
+      press("GRU"); seen.gru = look(); press("1"); seen.seed = look();
+      return seen;"""
+    )
+    seen = explored.worked(made, tmp_path, script)
+    assert seen["plain"]["touched"] == []
+    assert "untouched" not in seen["plain"]["loss"]
+    for name in ("fixed", "picked", "marked", "cut", "cuts"):
+        assert seen[name]["loss"] != seen["plain"]["loss"], name
+        assert "untouched" in seen[name]["loss"], name
+        assert seen[name]["pictures"] != seen["plain"]["pictures"], name
+    assert any("fixed: 0.3" in text for text in seen["fixed"]["touched"])
+    assert any("picked unit" in text for text in seen["picked"]["touched"])
+    assert any("marked step" in text for text in seen["marked"]["touched"])
+    assert seen["own"]["loss"] == seen["plain"]["loss"] == seen["undone"]["loss"]
+    assert "Uf ht−1" in seen["cut"]["touched"]
+    assert {"Uf ht−1", "bz"} <= set(seen["cuts"]["touched"])
+    kept, again = seen["kept"]
+    assert kept == again != seen["gone"]
+    assert seen["right"]["reading"] != seen["undone"]["reading"] != seen["down"]["reading"] != seen["right"]["reading"]
+    assert "inputs=BTBTXSETE" in seen["typed"]["address"]
+    assert "of 9:" in seen["typed"]["reading"]
+    assert "“Q” is no symbol" in seen["wrong"]["problem"]
+    assert seen["wrong"]["loss"] == seen["typed"]["loss"]
+    assert "GRU" in seen["gru"]["pressed"]
+    assert "r =" in seen["gru"]["equations"]
+    assert len({seen[name]["loss"] for name in ("typed", "gru", "seed")}) == 3
+
+
+@needs_browser
+def test_values_are_dragged_and_typed_and_the_target_follows(made, tmp_path):
+    script = (
+        HANDS
+        + """
+      press("adding"); press("LSTM");
+      const seen = { plain: look(), rule: rule(), before: shownSequence().inputs.map(([value]) => value) };
+      const first = shownSequence().inputs.findIndex(([, mark]) => mark === 1);
+      change({ step: first });
+      const canvas = find("canvas.drag"), box = canvas.getBoundingClientRect();
+      const cell = (box.width - GUTTER - 2) / shownSequence().inputs.length;
+      const x = box.left + GUTTER + cell * (first + 0.5);
+      const at = (name, y, on) => on.dispatchEvent(new PointerEvent(name, { clientX: x, clientY: y, bubbles: true }));
+      at("pointerdown", box.bottom - 5, canvas); at("pointermove", box.top + 3, window);
+      at("pointerup", box.top + 3, window);
+      seen.dragged = look(); seen.target = shownSequence().targets.at(-1)[0]; seen.first = first;
+      seen.inputs = shownSequence().inputs.map(([value]) => value);
+      put(find("#edit input[type=number]"), "0.25", "change"); seen.typed = shownSequence().inputs[first][0];
+      const kept = look(); readAddress(); seen.kept = [kept, look()];
+      press("Undo all changes"); seen.undone = look();
+      return seen;"""
+    )
+    seen = explored.worked(made, tmp_path, script)
+    first = seen["first"]
+    assert seen["rule"] == "the sum of the marked values"
+    assert seen["inputs"][first] == 1.0
+    assert seen["inputs"][:first] + seen["inputs"][first + 1 :] == seen["before"][:first] + seen["before"][first + 1 :]
+    assert seen["dragged"]["loss"] != seen["plain"]["loss"] == seen["undone"]["loss"]
+    assert 1.0 <= seen["target"] <= 2.0
+    assert seen["typed"] == 0.25
+    assert seen["kept"][0] == seen["kept"][1]
+
+
+@needs_browser
+def test_the_tour_prepares_a_state_for_each_of_its_five_steps(made, tmp_path):
+    script = (
+        HANDS
+        + """
+      press("continual_reber"); press("LSTM"); const seen = [];
+      for (const button of [...find("#tour").children]) { button.click(); seen.push(look()); }
+      const kept = look(); readAddress(); return { seen, again: [kept, look()] };"""
+    )
+    found = explored.worked(made, tmp_path, script)
+    texts = [stop["tour"] for stop in found["seen"]]
+    assert len(set(texts)) == 5
+    assert not any("NaN" in text or "undefined" in text for text in texts)
+    assert [bool(stop["touched"]) for stop in found["seen"]] == [False, True, True, True, False]
+    assert "no forget gate" in found["seen"][4]["pressed"]
+    assert found["again"][0] == found["again"][1]
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [0, 390])
+def test_the_page_fits_and_every_control_has_a_name(made, tmp_path, width):
+    script = """
+      takeTour(1);
+      const labelled = (one) => [...(one.labels || [])].some((label) => label.textContent.trim());
+      const named = (one) => one.getAttribute("aria-label") || one.textContent.trim() || labelled(one);
+      const kinds = "button, input, select, canvas, [role=group], nav, aside section";
+      const controls = [...document.querySelectorAll(kinds)], root = document.documentElement;
+      const beyond = (one) => one.getBoundingClientRect().right > root.clientWidth + 1;
+      const wide = [...document.querySelectorAll("body *")].filter((one) => !one.closest(".scroll") && beyond(one));
+      const shown = (found) => found.map((one) => one.outerHTML.slice(0, 80));
+      return { nameless: shown(controls.filter((one) => !named(one))), count: controls.length, width: root.clientWidth,
+        wide: shown(wide), overflow: root.scrollWidth - root.clientWidth };"""
+    found = explored.worked(made, tmp_path, script, width=width)
+    assert found["width"] == (width or found["width"]) > 380
+    assert (found["nameless"], found["wide"], found["overflow"]) == ([], [], 0)
+    assert found["count"] > 40
+
+
+def test_the_page_stands_alone_and_is_the_same_twice(study, made, tmp_path):
+    text = made.read_text()
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?://|\bsrc=|<link|@import|\bfetch\(|\bimport\b\s", text)
+    assert len(text.encode()) <= MOST_BYTES
+    assert explored.page(study, tmp_path / "again.html").read_text() == text
+
+
+def test_a_full_page_has_a_net_of_every_variant_before_any_has_two(study):
+    records = load([study])
+    whole, _ = nets.nets(records, [str(study)], 10**9)
+    half, left_out = nets.nets(records, [str(study)], len(json.dumps(whole)) // 2)
+    assert 0 < len(half["nets"]) < len(whole["nets"]) == len(half["nets"]) + len(left_out)
+    assert {net["seed"] for net in half["nets"]} == {0}
+    assert set(left_out.values()) == {next(iter(left_out.values()))}
+    assert "the page is full" in next(iter(left_out.values()))
+
+
+def test_what_cannot_be_shown_is_named(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(nets, "MOST_UNITS", 4)
+    assert explorer.main([f"study={study}", f"out={tmp_path / 'a.html'}"]) == 2
+    assert "5 units, 4 are shown at most" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("out", "message"), [("page.txt", "the name of a page"), ("mine.html", "no explorer wrote it")]
+)
+def test_somebodys_file_stays(study, tmp_path, capsys, out, message):
+    (tmp_path / "mine.html").write_text("mine")
+    assert explorer.main([f"study={study}", f"out={tmp_path / out}"]) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "mine.html").read_text() == "mine"
+
+
+def test_a_report_has_the_page_and_links_it(study, made, tmp_path, capsys):
+    build(Request(studies=[str(study)], figures=["scores"]), str(tmp_path / "report"))
+    assert 'href="explorer.html"' in (tmp_path / "report" / "index.html").read_text()
+    assert (tmp_path / "report" / "explorer.html").read_text() == made.read_text()
+
+
+def test_nets_that_nobody_has_looked_inside_are_left_out(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(nets, "described", lambda folder, record: None)
+    html, left_out = page(load([study]), [str(study)])
+    assert html is None
+    assert "experiments.inspect" in next(iter(left_out.values()))
