@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._inside import GATES, shown
 from analysis.figures._text import plain
+from analysis.figures._theme import GATE_SHADES, SIGNED_SHADES
 from analysis.records.inside import Inside
 
 LAYOUT = Layout(order=200, base=5.2, part="Looking inside", wide=True)
@@ -78,9 +79,9 @@ def draw(on: Panel) -> Axes:
         height = 6.0 if slot in ("forget", "cell") else 3.0
         limit = float(np.abs(table).max()) if slot == "cell" else 1.0
         look: Any = (
-            {"vmin": -limit, "vmax": limit, "cmap": "PuOr_r"}
+            {"vmin": -limit, "vmax": limit, "cmap": SIGNED_SHADES}
             if slot == "cell"
-            else {"vmin": 0, "vmax": 1, "cmap": "bone"}
+            else {"vmin": 0, "vmax": 1, "cmap": GATE_SHADES}
         )
         ax.imshow(table, aspect="auto", interpolation="nearest", extent=(-0.5, steps - 0.5, y + height, y), **look)
         ax.add_patch(_frame(steps, y, height))
