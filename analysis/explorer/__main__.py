@@ -37,7 +37,7 @@ def explorer(options: Options) -> None:
         raise CommandError(f"out={options.out}: the name of a page is needed, such as explorer.html")
     refuse_foreign(out, options.out)
     records = load(options.study, options.strict)
-    html, left_out = page(records, options.study)
+    html, left_out = page(records)
     for reason, count in Counter(left_out.values()).most_common():
         print(f"left out: {count} nets: {reason}", file=sys.stderr)
     if html is None:

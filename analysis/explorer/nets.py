@@ -4,7 +4,7 @@ import base64
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,30 @@ from numpy.typing import NDArray
 
 from analysis.records import order
 from analysis.records.counted import reported
-from analysis.records.inside import NPZ, described
+from analysis.records.inside import FOLDER, NPZ, described
 from analysis.records.load import Records
 from analysis.records.read import read_content
 
 MOST_UNITS = 32
 STREAM = 72  # steps of an endless stream that are shown: some strings of the Reber grammar
-ACTIVATIONS = ("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott", "double_sigmoid")
-ACTIVATIONS += ("exp", "binary", "gumbel")  # those of cell.js
+ACTIVATIONS = (  # those of cell.js
+    *("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott", "double_sigmoid"),
+    *("exp", "binary", "gumbel"),
+)
 Array = NDArray[Any]
 LAYER = "layer.layers.0."
+NOT_LOOKED = "nobody has looked inside it yet: python -m experiments.inspect study=DIR does"
 
 
 class LeftOutError(Exception):
     """Why a net is not on the page."""
 
 
-def nets(records: Records, studies: Sequence[str], most_bytes: int) -> tuple[dict[str, Any], dict[str, str]]:
+def nets(records: Records, most_bytes: int) -> tuple[dict[str, Any], dict[str, str]]:
     """The content of the page, and run -> why it is not in it.
 
     Args:
         records: the runs.
-        studies: the folders that they were read from.
         most_bytes: the size of the content, as JSON. Seeds that come later in number are left out beyond.
     """
     content: dict[str, Any] = {"tasks": {}, "sequences": {}, "nets": []}
@@ -46,7 +48,7 @@ def nets(records: Records, studies: Sequence[str], most_bytes: int) -> tuple[dic
             left_out[str(run["record"])] = full
             continue
         try:
-            added = _net(_folder(str(run["record"]), studies), run)
+            added = _net(_folder(run), run)
         except LeftOutError as reason:
             left_out[str(run["record"])] = str(reason)
             continue
@@ -72,14 +74,11 @@ def _runs(runs: pd.DataFrame) -> Iterator[Mapping[Any, Any]]:
     yield from rows.to_dict("records")
 
 
-def _folder(record: str, studies: Sequence[str]) -> Path:
-    """The directory of a run, from STUDY/RUN."""
-    study, _, name = record.rpartition("/")
-    places = [Path(path) / name for path in studies if Path(path).resolve().name == study]
-    found = [place for place in places if (place / "run.json").is_file()]
-    if not found:
-        raise LeftOutError("its directory is not here")
-    return found[0]
+def _folder(run: Mapping[Any, Any]) -> Path:
+    """The directory of a run that has been looked inside."""
+    if not isinstance(run.get(FOLDER), str) or not run[FOLDER]:
+        raise LeftOutError(NOT_LOOKED)
+    return Path(run[FOLDER])
 
 
 def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
@@ -123,7 +122,7 @@ def _inside(folder: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], di
     """inside.json and the arrays of inside.npz, of which the weights are called as in weights.pt."""
     inside = described(folder, record)
     if inside is None or "net" not in inside:
-        raise LeftOutError("nobody has looked inside it yet: python -m experiments.inspect study=DIR does")
+        raise LeftOutError(NOT_LOOKED)
     try:
         with np.load(folder / NPZ, allow_pickle=False) as file:
             return inside, {name.removeprefix("weights/"): file[name] for name in file.files}

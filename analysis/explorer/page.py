@@ -1,7 +1,7 @@
 """The page itself: template, look, scripts and data in one file that needs no other."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ HERE = Path(__file__).parent
 SCRIPTS = ("cell", "network", "tasks", "surgery", "equations", "drawing", "tour", "page")
 
 
-def page(records: Records, studies: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+def page(records: Records) -> tuple[str | None, dict[str, str]]:
     """The page of every net that can be shown, None if none can; and run -> why it is not on it."""
     empty = rendered({})
-    content, left_out = nets(records, studies, MOST_BYTES - len(empty.encode()) - SPARE)
+    content, left_out = nets(records, MOST_BYTES - len(empty.encode()) - SPARE)
     if not content["nets"]:
         return None, left_out
     names = sorted({str(name) for name in records.runs["study"]})

@@ -129,7 +129,7 @@ def fill(folder: Path, records: Records, verdicts: list[Verdict], asked: Request
     (folder / "figures").mkdir()
     drawn = drawings(folder / "figures", records, asked.width, asked.extensions, asked.figures)
     content = contents(records, scores, verdicts, drawn)
-    explorer, _ = explorer_page(records, asked.studies)
+    explorer, _ = explorer_page(records)
     if explorer is not None:
         (folder / EXPLORER).write_text(explorer, encoding="utf-8")
         content["explorer"] = EXPLORER

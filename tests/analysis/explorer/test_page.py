@@ -199,8 +199,8 @@ def test_the_page_stands_alone_and_is_the_same_twice(study, made, tmp_path):
 
 def test_a_full_page_has_a_net_of_every_variant_before_any_has_two(study):
     records = load([study])
-    whole, _ = nets.nets(records, [str(study)], 10**9)
-    half, left_out = nets.nets(records, [str(study)], len(json.dumps(whole)) // 2)
+    whole, _ = nets.nets(records, 10**9)
+    half, left_out = nets.nets(records, len(json.dumps(whole)) // 2)
     assert 0 < len(half["nets"]) < len(whole["nets"]) == len(half["nets"]) + len(left_out)
     assert {net["seed"] for net in half["nets"]} == {0}
     assert set(left_out.values()) == {next(iter(left_out.values()))}
@@ -232,6 +232,6 @@ def test_a_report_has_the_page_and_links_it(study, made, tmp_path, capsys):
 
 def test_nets_that_nobody_has_looked_inside_are_left_out(study, tmp_path, monkeypatch):
     monkeypatch.setattr(nets, "described", lambda folder, record: None)
-    html, left_out = page(load([study]), [str(study)])
+    html, left_out = page(load([study]))
     assert html is None
     assert "experiments.inspect" in next(iter(left_out.values()))
