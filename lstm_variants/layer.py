@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lstm_variants import engines
 from lstm_variants.cell import State, Tap, no_tap, state_type
 from lstm_variants.cells import make_cell
-from lstm_variants.engines import reference
+from lstm_variants.engines import native, reference
 from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, leaves, make_parameters, torch_weights
 from lstm_variants.spec import CellSpec
 
@@ -188,6 +188,37 @@ class GatedRNN(nn.Module):
         stacked = type(states[0])(*(torch.stack(field, dim=1) for field in zip(*states, strict=True)))
         y = y.movedim(1, 2) if self.batch_first else y
         return (y, stacked) if self.models is not None else (y[0], type(stacked)(*(s[0] for s in stacked)))
+
+    def forward_and_backward(
+        self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State, Callable[[Tensor], list[Tensor]]]:
+        """Run the sequence as a call does, and take the gradients by hand: for a training loop that does not need
+        autograd's bookkeeping. With ``engine=native``, ``models=M`` and steps first; without noise or taps.
+
+        Returns:
+            y, the final state, and a function that gives the gradients of ``parameters()``, in their order, for the
+            gradient on y (M, T, B, H).
+        """
+        x = self._checked_input(x)
+        passes, y = [], x
+        for layer, own in enumerate(self._layer_states(x, state)):
+            passes.append(native.passed(self.cell, self.gates(layer), y, own, lengths))
+            y = passes[-1].y
+        fields = zip(*(done.last for done in passes), strict=True)
+        last = state_type(self.cell.state_fields)(*(torch.stack(field, dim=1) for field in fields))
+
+        def backward(dy: Tensor) -> list[Tensor]:
+            found: dict[int, Tensor | None] = {}
+            carried = len(last)
+            for layer, done in reversed([*enumerate(passes)]):
+                weights = [tensor for _, tensor in leaves(self.gates(layer))]
+                needed = [layer > 0, *[False] * carried, *(weight.requires_grad for weight in weights)]
+                dx, *gradients = done.backward(dy, (), needed)
+                found |= {id(w): g for w, g in zip(weights, gradients[carried:], strict=True)}
+                dy = dy if dx is None else dx
+            return [gradient for p in self.parameters() if (gradient := found[id(p)]) is not None]
+
+        return y, last, backward
 
     def _checked_input(self, x: Tensor) -> Tensor:
         axes = "(B, T, I)" if self.batch_first else "(T, B, I)"

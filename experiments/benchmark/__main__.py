@@ -23,7 +23,7 @@ from typing import Any
 
 from analysis.common import resources
 from analysis.common.command_line import CommandError, about, command
-from experiments.benchmark import overhead, whole_study
+from experiments.benchmark import overhead, small_nets, whole_study
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers
 from experiments.benchmark.measure import measure, memory
@@ -45,11 +45,16 @@ def _chosen(options: Options) -> list[Case]:
     chosen = [case for case in cases() if case.quick or not options.quick]
     if options.only:
         chosen = [case for case in chosen if any(part in case.name for part in options.only)]
-    if not chosen:
+    if not chosen and not _small(options):
         raise CommandError(
-            f"only={','.join(options.only)}: no such case; there is {', '.join(c.name for c in cases())}"
+            f"only={','.join(options.only)}: no such case; there is small nets, {', '.join(c.name for c in cases())}"
         )
     return [case.halved() if options.quick else case for case in chosen]
+
+
+def _small(options: Options) -> bool:
+    """Whether the lines of small nets are asked for."""
+    return not options.quick and (not options.only or any(part in small_nets.NAME for part in options.only))
 
 
 def run(options: Options) -> None:
@@ -58,10 +63,12 @@ def run(options: Options) -> None:
         raise CommandError(f"rounds={options.rounds}: a median of fewer than 7 says little")
     chosen = _chosen(options)
     report: dict[str, Any] = {"machine": machine(), "cases": []}
-    report |= {"memory": {}, "sampling": {}, "overhead": {}, "mirror": {}, "study": {}}
+    report |= {"small": [], "memory": {}, "sampling": {}, "overhead": {}, "mirror": {}, "study": {}}
     if note := busy(report["machine"]):
         print(note.strip(), file=sys.stderr, flush=True)
-    workers = Workers(resources.cores())
+    if _small(options):
+        report["small"] = small_nets.measure(options.rounds)
+    workers = Workers(resources.cores() if chosen else 0)
     try:
         for case in chosen:
             row = measure(case, workers, options.rounds, options.sample)

@@ -14,15 +14,14 @@ import torch
 
 from experiments.config.catalogue import config_file, names
 from experiments.config.compose import compose
-from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.sweep.runner import run_all
 from experiments.tracking.live import Mirror
 from experiments.tracking.runs import settings
+from experiments.training.data import TrainingData
 from experiments.training.loop import Training
-from experiments.training.streams import generator
 
-BATCHES = 20
+BATCHES, TIMED_STEPS = 20, 3
 ONE_STEP = ["train.steps=1", "train.batch_size=1", "train.eval_size=1", "task.length=10", "model.hidden_size=4"]
 
 
@@ -37,24 +36,15 @@ def sampling_share(task: str) -> float:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        drawing = statistics.median(_drawing(job, step) for step in range(BATCHES))
-        training = Training([job])
-        training._step(0)
-        return drawing / statistics.median(_stepping(training, step) for step in (1, 2, 3))
+        data = TrainingData(job.task, job.train.batch_size)
+        steps = data.steps * -(-BATCHES // data.steps)  # whole blocks
+        started = time.perf_counter()
+        for step in range(steps):
+            data.batch(job.seed, step)
+        drawing = (time.perf_counter() - started) / steps
+        return drawing / Training([job]).time(TIMED_STEPS)[0]
     finally:
         torch.set_num_threads(before)
-
-
-def _drawing(job: Job, step: int) -> float:
-    started = time.perf_counter()
-    job.task.training_batch(generator(job.seed, "train", step), job.train.batch_size)
-    return time.perf_counter() - started
-
-
-def _stepping(training: Training, step: int) -> float:
-    started = time.perf_counter()
-    training._step(step)
-    return time.perf_counter() - started
 
 
 def seconds_per_run(runs: int, wandb: str, launcher: str = "stacked") -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -92,14 +91,8 @@ def _seconds(stack: Sequence[Job]) -> float:
     train = stack[0].train
     torch.set_num_threads(stack[0].threads or resources.cores())
     training = Training([replace(job, study=None) for job in stack])
-    training._step(0)
-    started = time.perf_counter()
-    for step in range(1, TIMED_STEPS + 1):
-        training._step(step)
-    stepped = time.perf_counter()
-    training._evaluate(TIMED_STEPS)
-    evaluation = time.perf_counter() - stepped
-    return train.steps * (stepped - started) / TIMED_STEPS + (1 + train.steps / train.eval_every) * evaluation
+    a_step, an_evaluation = training.time(TIMED_STEPS)
+    return train.steps * a_step + (1 + train.steps / train.eval_every) * an_evaluation
 
 
 def _bytes(job: Job) -> float:

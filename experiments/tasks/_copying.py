@@ -17,6 +17,7 @@ ITEMS, SYMBOLS, SIGNAL = 10, 8, 9
 class Copying(Task):
     """Inputs 0 (blank), 1..8 and 9 (the signal); targets 0 and 1..8."""
 
+    independent = True
     alphabet = "0123456789"
     input_size = SYMBOLS + 2
     output_size = SYMBOLS + 1

@@ -14,6 +14,7 @@ MIN_LENGTH_1997 = 22  # so that both marks have all their places
 class MarkedValues(Task):
     """A function of the two marked values, as a regression."""
 
+    independent = True
     loss_kind = "mse"
     output_size = 1
 

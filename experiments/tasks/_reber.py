@@ -57,6 +57,36 @@ class Strings:
     lengths: Array
 
 
+@dataclass(frozen=True)
+class Streams:
+    """N streams of random strings.
+
+    Attributes:
+        symbols: (T + 1, N), T steps of the longest stream and the symbol after it; past its own end a stream goes on.
+        edges: (T, N), the edges of the automaton that the T symbols stand for.
+        last: (N, strings), the step at which each string ends.
+    """
+
+    symbols: Array
+    edges: Array
+    last: Array
+
+    @property
+    def lengths(self) -> Array:
+        """(N,) steps of each stream."""
+        return 1 + self.last[:, -1]
+
+    def apart(self) -> Streams:
+        """Every string as a stream of its own."""
+        count, strings = self.last.shape
+        first = np.concatenate([np.zeros((count, 1), dtype=np.int64), 1 + self.last[:, :-1]], axis=1).ravel()
+        last = self.last.ravel() - first
+        steps = np.minimum(first + np.arange(last.max() + 2)[:, None], len(self.edges))
+        columns = np.repeat(np.arange(count), strings)
+        edges = self.edges[np.minimum(steps[:-1], len(self.edges) - 1), columns]
+        return Streams(self.symbols[steps, columns], edges, last[:, None])
+
+
 class Grammar:
     """An automaton whose branches are taken with equal probability, as tables over (state, branch)."""
 
@@ -73,6 +103,9 @@ class Grammar:
                 self._next[numbers[state], branch] = numbers[following]
                 self._legal[numbers[state], alphabet.index(symbol)] = True
         self._legal[self.end] = self._legal[0]
+        leads_to = self._next.ravel()  # by edge
+        self._ends, self._legal_after = leads_to == self.end, self._legal[leads_to]
+        self._goes_to = np.where(self._ends, 0, 2 * leads_to)  # the next string begins where one ends
 
     def strings(self, generator: np.random.Generator, count: int, shortest: int = 0) -> Strings:
         """Draw strings of at least ``shortest`` symbols, many in step."""
@@ -83,6 +116,33 @@ class Grammar:
             if len(kept) == count:
                 return Strings(drawn.symbols[kept], drawn.legal[kept], drawn.lengths[kept])
             pool *= 2
+
+    def streams(self, generator: np.random.Generator, count: int, strings: int) -> Streams:
+        """Draw streams of several strings each, end to end, all streams in step."""
+        edges = np.zeros((0, count), dtype=np.int64)  # 2 * state + branch
+        ended = np.zeros(count, dtype=np.int64)  # strings of each stream, the symbol after the last one drawn as well
+        while (ended < strings).any():
+            drawn = generator.integers(0, 2, (16 * strings + 32, count), dtype=np.uint8).astype(np.int64)
+            self._follow(drawn, edges)
+            edges = np.concatenate([edges, drawn]) if len(edges) else drawn
+            ends = self._ends.take(edges[:-1])
+            ended = ends.sum(axis=0)
+        places = np.flatnonzero(ends.T)  # stream after stream
+        first = (ended.cumsum() - ended)[:, None]
+        last = places[first + np.arange(strings)] - np.arange(count)[:, None] * len(ends)
+        longest = 1 + int(last.max())
+        return Streams(self._emit.ravel().take(edges[: longest + 1]), edges[:longest], last)
+
+    def legal_after(self, edges: Array) -> Array:
+        """(..., V), true for the symbols that may follow an edge; where a string ends, those that may start one."""
+        return self._legal_after[edges]
+
+    def _follow(self, branches: Array, before: Array) -> None:
+        """Turn branches (T, N) into edges in place, from the start or where the edges before have led."""
+        at = self._goes_to[before[-1]] if len(before) else 0
+        for step in branches:
+            step += at
+            at = self._goes_to.take(step)
 
     def _walk(self, generator: np.random.Generator, count: int) -> Strings:
         state = np.zeros(count, dtype=np.int64)

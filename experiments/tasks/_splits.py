@@ -49,6 +49,8 @@ class Sequences(NamedTuple):
 
 def _where(holds: Array, values: Array) -> Array:
     """Symbols (T, B) as int64 or values (T, B, ...) as float32, zero elsewhere."""
+    if holds.all():
+        return values.astype(np.int64 if values.ndim == 2 else np.float32, copy=False)
     if values.ndim == 2:
         return np.where(holds, values, 0).astype(np.int64)
     return np.where(holds[..., None], values, 0).astype(np.float32)
@@ -62,6 +64,8 @@ class SplitTask(Task):
     """
 
     solved: ClassVar[float | None] = None
+
+    independent = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

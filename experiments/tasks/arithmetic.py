@@ -35,6 +35,7 @@ MEASURED = 20_000  # problems in whose answers the pairs of characters are count
 class Arithmetic(Task):
     """Sums and differences."""
 
+    independent = True
     target_alphabet = ALPHABET
     input_size = len(ALPHABET) + 1
     output_size = len(ALPHABET)

@@ -44,6 +44,7 @@ class AssociativeRecall(Task):
     fill: str
 
     min_length: ClassVar[int] = 4
+    independent = True
     metric = "accuracy"
     direction = "max"
     unit = "share"

@@ -135,6 +135,11 @@ class Task:
         return False
 
     @property
+    def independent(self) -> bool:
+        """Whether the sequences of a batch share nothing, so that many batches may be drawn as one and then parted."""
+        return False
+
+    @property
     def chance_loss(self) -> float | None:
         """The best loss without the long-range information, where it is known."""
         raise NotImplementedError
@@ -181,6 +186,10 @@ class Task:
     def training_batch(self, generator: np.random.Generator, batch_size: int) -> Batch:
         """The next training batch. Real data draws from its training split."""
         return self.sample(generator, batch_size, self.length)
+
+    def training_block(self, generator: np.random.Generator, batch_size: int) -> Batch:
+        """The sequences of several batches as one :meth:`training_batch`; what only scores read may be left out."""
+        return self.training_batch(generator, batch_size)
 
     def evaluation_batches(
         self, generator: np.random.Generator, batch_size: int, size: int, length: int, split: str

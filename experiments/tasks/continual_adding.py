@@ -1,10 +1,10 @@
 """Continual adding: the sum of two marked values, segment after segment, with nothing reset in between.
 
 >>> print(ContinualAdding(length=2, shortest=6, longest=9, flag=True).example())
-value    .26  .47  .09  .98  .26  .94  .78  .45  .97  .96  .14  .19
-marker     0    0    1    1    0    0    1    0    0    1    0    0
+value    .09  .98  .26  .94  .19  .04  .06  .78  .45  .97  .96  .14
+marker     0    0    1    0    1    0    1    0    0    0    1    0
 end        0    0    0    0    0    1    0    0    0    0    0    1
-target     .    .    .    .    . 1.07    .    .    .    .    . 1.74
+target     .    .    .    .    .  .45    .    .    .    .    . 1.01
 
 Segments of L ~ U{shortest..longest} steps stand end to end, the state is carried from chunk to chunk and its gradient
 cut there; the batch is parallel streams. In a segment: values U[0, 1], marks (1) at U{0..L/2-1} and U{L/2..L-1}; the
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.tasks._marked import MarkedValues, two_marks
-from experiments.tasks.base import Array, Batch, joined, later
+from experiments.tasks.base import Array, Batch, later, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +76,20 @@ class ContinualAdding(MarkedValues):
         return {"segment start": start, **found}
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
-        rows = np.arange(batch_size * length)
-        lengths = generator.integers(self.shortest, self.longest + 1, len(rows))
-        values = generator.random((len(rows), self.longest))
-        first, second = two_marks(generator, lengths)
-        inputs = np.zeros((*values.shape, len(self.input_names)), dtype=np.float32)
+        lengths = generator.integers(self.shortest, self.longest + 1, (batch_size, length))
+        totals, starts = lengths.sum(axis=1), lengths.cumsum(axis=1) - lengths
+        first, second = (starts + mark for mark in two_marks(generator, lengths))
+        end, column = starts + lengths - 1, np.arange(batch_size)[:, None]
+        steps = int(totals.max())
+        inside = within(totals, steps)
+        values = np.where(inside, generator.random((steps, batch_size)), 0)
+        inputs = np.zeros((steps, batch_size, len(self.input_names)), dtype=np.float32)
         inputs[..., 0] = values
-        inputs[rows, first, 1] = inputs[rows, second, 1] = 1
+        inputs[first, column, 1] = inputs[second, column, 1] = 1
         if self.flag:
-            inputs[rows, lengths - 1, 2] = 1
-        due = np.zeros(values.shape, dtype=bool)
-        due[rows, lengths - 1 if self.flag else second] = True
-        total = (values[rows, first] + values[rows, second])[:, None]
-        targets = np.where(due, total, 0)[..., None].astype(np.float32)
-        inputs, targets, due = (joined(piece, lengths, batch_size) for piece in (inputs, targets, due))
-        return Batch(inputs, targets, due, lengths.reshape(batch_size, length).sum(axis=1))
+            inputs[end, column, 2] = 1
+        due, targets = np.zeros(inside.shape, dtype=bool), np.zeros((steps, batch_size, 1), dtype=np.float32)
+        asked = end if self.flag else second
+        due[asked, column] = True
+        targets[asked, column, 0] = values[first, column] + values[second, column]
+        return Batch(inputs, targets, due, totals)

@@ -1,8 +1,8 @@
 """Continual Reber: predict the next symbol of endless Reber strings; nothing tells where a string ends.
 
 >>> print(ContinualReber(length=2, markers="full", reset_at=None).example())
-input   BPBPTVVEPEBTBTXXVPXTVPSETE
-target  PBPTVVEPEBTBTXXVPXTVPSETEB
+input   BTBTXSETEBTBPTVPXTVPXVVETE
+target  TBTXSETEBTBPTVPXTVPXVVETEB
 
 The second symbol of a string (T or P) comes back as its last but one; all others follow from the symbol or two before.
 Strings stand end to end, the state is carried from chunk to chunk and its gradient cut there; the batch is parallel
@@ -48,6 +48,7 @@ class ContinualReber(Task):
     markers: str
     reset_at: str | None
 
+    independent = True
     metric = "outer_accuracy"
     direction = "max"
     unit = "share"
@@ -88,18 +89,24 @@ class ContinualReber(Task):
         return Grammar(embedded(self.markers), self.alphabet)
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
-        strings = self.grammar.strings(generator, batch_size * length)
-        last = np.arange(batch_size * length), strings.lengths - 1
-        targets = np.roll(strings.symbols, -1, axis=1)
-        targets[last] = np.roll(strings.symbols[:, 0].reshape(batch_size, length), -1, axis=1).ravel()
-        known = np.arange(targets.shape[1]) < strings.lengths[:, None]
-        known[last] = (np.arange(batch_size * length) % length < length - 1) | (self.markers != "inner")
-        pieces = (strings.symbols, targets, known, strings.legal)
+        return self._sample(generator, batch_size, length, legal=True)
+
+    def training_block(self, generator: np.random.Generator, batch_size: int) -> Batch:
+        return self._sample(generator, batch_size, self.length, legal=False)
+
+    def _sample(self, generator: np.random.Generator, batch_size: int, length: int, legal: bool) -> Batch:
+        streams = self.grammar.streams(generator, batch_size, length)
+        ends = np.arange(batch_size), streams.lengths - 1  # where a chunk ends
         if self.reset_at:
-            inputs, targets, known, legal = (np.ascontiguousarray(piece.swapaxes(0, 1)) for piece in pieces)
-            return Batch(inputs, targets, known, strings.lengths, legal)
-        inputs, targets, known, legal = (joined(piece, strings.lengths, batch_size) for piece in pieces)
-        return Batch(inputs, targets, known, strings.lengths.reshape(batch_size, length).sum(axis=1), legal)
+            streams = streams.apart()
+            ends = np.arange(length - 1, batch_size * length, length), streams.lengths[length - 1 :: length] - 1
+        inside = within(streams.lengths, len(streams.edges))
+        known = inside.copy()
+        if self.markers == "inner":  # the last symbol does not name what follows
+            known[ends[1], ends[0]] = False
+        inputs, targets = (np.where(inside, symbols, 0) for symbols in (streams.symbols[:-1], streams.symbols[1:]))
+        may_follow = self.grammar.legal_after(streams.edges) & inside[..., None] if legal else None
+        return Batch(inputs, targets, known, streams.lengths, may_follow)
 
     def events(self, batch: Batch) -> dict[str, Array]:
         """A string's start and end, its T or P that comes back, and where that is due."""

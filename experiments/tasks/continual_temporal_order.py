@@ -39,6 +39,7 @@ class ContinualTemporalOrder(Task):
 
     string_length: int
 
+    independent = True
     alphabet = ALPHABET
     target_alphabet = ""
     input_size = len(ALPHABET)

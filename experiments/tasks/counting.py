@@ -38,6 +38,7 @@ class Counting(Task):
 
     letters: int
 
+    independent = True
     loss_kind = "bce"
     metric = "largest_n"
     direction = "max"
@@ -86,11 +87,13 @@ class Counting(Task):
         lengths = 1 + self.letters * n
         t = np.arange(int(lengths.max()))[:, None]
         inside = within(lengths, len(t))
-        symbols = np.where(t > 0, 1 + (t - 1) // n, 0)  # 0 S, 1 a, 2 b, 3 c
-        following = np.where(inside, t // n, 0)  # 0 a, 1 b, ..., the last is T
-        targets = np.eye(self.output_size, dtype=np.float32)[following]
-        targets[..., :2] += ((symbols == 1) & inside)[..., None] & (targets[..., :2] == 0)
-        return Batch(np.where(inside, symbols, 0), targets, inside, lengths)
+        symbols = np.where(inside, sum(t > k * n for k in range(self.letters)), 0)  # 0 S, 1 a, 2 b, 3 c
+        following = [(t >= k * n) & (t < (k + 1) * n) for k in range(self.letters)]  # a, b, ..., and at the end T
+        for either in following[:2]:
+            either |= symbols == 1  # while the a's last
+        targets = np.stack([*following, t >= self.letters * n], axis=-1)
+        targets[~inside] = True, *[False] * self.letters
+        return Batch(symbols, targets.astype(np.float32), inside, lengths)
 
     def events(self, batch: Batch) -> dict[str, Array]:
         """Where another letter begins, and where a string's end is to be told."""

@@ -35,6 +35,7 @@ class EmbeddedReber(Task):
     """Single Reber strings."""
 
     min_length: ClassVar[int] = 9
+    independent = True
     alphabet = "BTPSXVE"
     input_size = 7
     output_size = 7

@@ -48,6 +48,7 @@ class NoisyLag(Task):
     distractors: int | None
 
     min_length: ClassVar[int] = 2
+    independent = True
     metric = "end_accuracy"
     direction = "max"
     unit = "share"

@@ -39,6 +39,7 @@ class Parity(Task):
     target: str
 
     min_length: ClassVar[int] = 3
+    independent = True
     alphabet = "01"
     input_size = 2
     output_size = 2

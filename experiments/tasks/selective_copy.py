@@ -36,6 +36,7 @@ class SelectiveCopy(Task):
     tokens: int
     items: int
 
+    independent = True
     metric = "exact_accuracy"
     direction = "max"
     unit = "share"

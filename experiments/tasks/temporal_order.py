@@ -37,6 +37,7 @@ class TemporalOrder(Task):
     symbols: int
 
     min_length: ClassVar[int] = MIN_LENGTH
+    independent = True
     alphabet = ALPHABET
     target_alphabet = ""
     input_size = len(ALPHABET)

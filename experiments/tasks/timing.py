@@ -39,6 +39,7 @@ class Timing(Task):
     layout: str
 
     min_length: ClassVar[int] = LONGEST + 1
+    independent = True
     loss_kind = "mse"
     input_names = ("spike",)
     input_size = 1

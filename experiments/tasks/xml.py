@@ -34,6 +34,7 @@ ACTIONS = 2 * CLOSING_FROM + 1  # more than any document has
 class Xml(Task):
     """Endless documents."""
 
+    independent = True
     alphabet = ALPHABET
     input_size = len(ALPHABET)
     output_size = len(ALPHABET)

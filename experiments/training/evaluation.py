@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from experiments.config.job import Job
 from experiments.config.schema import Train
 from experiments.tasks.base import Array, Batch, Scores, Task
-from experiments.training.network import counted_steps
+from experiments.training.data import Scored, scored_as_one
+from experiments.training.network import Network, counted_steps
+from experiments.training.retention import memory
 from experiments.training.streams import generator
 from lstm_variants import State
 from lstm_variants.cell import state_type
 
 EVALUATION_BATCH = 128  # sequences evaluated at a time, where no state is carried
-
-
+SCORED_PLACES = 2**16  # sequences x the task's length scored at a time, about
 CARRIED = "carried."  # how the fields of a carried state are called among a run's weights
 
 
@@ -40,6 +42,106 @@ def evaluation_set(task: Task, train: Train, seed: int, length: int, split: str)
     """The fixed evaluation set of a seed."""
     size = train.batch_size if task.carry else min(EVALUATION_BATCH, train.eval_size)
     return task.evaluation_batches(generator(seed, f"evaluation/{length}"), size, train.eval_size, length, split)
+
+
+class Evaluation:
+    """The evaluation sets of a stack's jobs, and what models measure on them.
+
+    Args:
+        jobs: the runs of the stack.
+        go_on: called wherever an evaluation can be given up; may raise.
+    """
+
+    def __init__(self, jobs: Sequence[Job], go_on: Callable[[], None] = lambda: None) -> None:
+        self.jobs, self.task, self.train, self.go_on = jobs, jobs[0].task, jobs[0].train, go_on
+        self.sets = {length: self._sets(length) for length in lengths(self.task)}
+        self._groups: dict[int, list[list[Scored]]] = {}
+        self._alone: Network | None = None
+
+    def _sets(self, length: int) -> list[list[Batch]]:
+        """Each run's evaluation set; runs of one seed have the same one, drawn once."""
+        by_seed = {job.seed: job for job in self.jobs}
+        drawn = {seed: evaluation_set(self.task, self.train, seed, length, job.split) for seed, job in by_seed.items()}
+        return [drawn[job.seed] for job in self.jobs]
+
+    def batches(self, model: int) -> Iterator[Batch]:
+        """All batches of one run, length after length."""
+        for by_model in self.sets.values():
+            yield from by_model[model]
+
+    def _scored(self, length: int) -> list[list[Scored]]:
+        """Each run's batches in groups that are scored as one; how many follows from the task and the batch alone."""
+        if length not in self._groups:
+            sets = self.sets[length]
+            at_once = max(1, SCORED_PLACES // (sets[0][0].inputs.shape[1] * length))
+            starts = range(0, len(sets[0]), at_once)
+            made = {id(batches): [scored_as_one(batches[s : s + at_once]) for s in starts] for batches in sets}
+            self._groups[length] = [made[id(batches)] for batches in sets]
+        return self._groups[length]
+
+    @torch.no_grad()
+    def scores(self, network: Network, models: Sequence[int], state: State | None) -> dict[int, list[Scores]]:
+        """By length, every model's scores on its own set.
+
+        Args:
+            network: of these models.
+            models: their numbers among the jobs.
+            state: the carried state of a task that carries it, from which streams go on, fields (M, L, B, H).
+        """
+        return {length: self._scores(network, models, length, state) for length in self.sets}
+
+    def _scores(self, network: Network, models: Sequence[int], length: int, state: State | None) -> list[Scores]:
+        totals = [Scores() for _ in models]
+        by_model = self._scored(length)
+        for groups in zip(*(by_model[model] for model in models), strict=True):
+            outputs, cells, state = self._outputs(network, groups, state)
+            for position, group in enumerate(groups):
+                self.go_on()
+                totals[position].add(self.task.scores(outputs[position][group.steps], group.whole))
+                if self.task.carry:
+                    sizes = cells[position].abs()
+                    totals[position].add({"mean_abs_cell": (sizes.double().sum().item(), sizes.numel())})
+        return totals
+
+    def _outputs(
+        self, network: Network, groups: Sequence[Scored], state: State | None
+    ) -> tuple[Tensor, Tensor, State | None]:
+        """Every model's outputs on a group, its batches side by side (M, T, B, O); the cells after each; the state."""
+        steps = max(len(batch.inputs) for group in groups for batch in group.batches)
+        width = sum(batch.inputs.shape[1] for batch in groups[0].batches)
+        found = network.readout_bias.new_zeros(len(groups), steps, width, network.readout_bias.shape[1])
+        cells, first = [], 0
+        for batches in zip(*(group.batches for group in groups), strict=True):
+            self.go_on()
+            hidden, state = network(batches, state if self.task.carry else None)
+            columns = batches[0].inputs.shape[1]
+            found[:, : len(hidden[0]), first : first + columns] = network.all_outputs(hidden)
+            cells.append(state.c)
+            first += columns
+        return found, torch.stack(cells, dim=1) if self.task.carry else found, state
+
+    def probe(self, network: Network, position: int, model: int, state: State | None) -> dict[str, float]:
+        """The probe of the model at a position of the network; state as in :meth:`scores`."""
+        carried = None
+        if self.task.carry and state is not None:
+            carried = type(state)(*(value[position : position + 1] for value in state))
+        seed = self.jobs[model].seed
+        return probe(lambda: self._only(network, position), self.task, seed, carried, self.go_on)
+
+    @torch.no_grad()
+    def _only(self, network: Network, position: int) -> Network:
+        """One model of the network, in a network of its own that is kept for the next."""
+        self._alone = self._alone or network.subset([position])
+        values = network.state_dict()
+        for name, value in self._alone.state_dict().items():
+            value.copy_(values[name][position : position + 1])
+        return self._alone
+
+    def memory(self, network: Network, position: int, model: int) -> dict[str, float]:
+        """What an untrained model keeps of its cell state; of a trained one nothing is asked."""
+        if self.train.steps:
+            return {}
+        return memory(network.subset([position]), self.sets[self.task.length][model][0])
 
 
 @torch.no_grad()

@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from experiments.config.job import Job
-from experiments.tasks.base import Batch, Scores
-from experiments.training import evaluation
-from experiments.training.network import Network, counted_steps
+from experiments.tasks.base import Task
+from experiments.training import checkpoint, evaluation
+from experiments.training.data import TrainingData
+from experiments.training.evaluation import Evaluation
+from experiments.training.gradients import gradients
+from experiments.training.network import Network
 from experiments.training.optimiser import Optimiser
-from experiments.training.retention import memory
 from experiments.training.streams import generator
 from lstm_variants import State
-from lstm_variants.cell import state_type
 
 DIGESTED_BATCHES = 3  # training batches in the data digest
 
@@ -43,6 +44,22 @@ class Progress:
     def last_row(self) -> int | None:
         """The step of the last evaluation."""
         return self.rows[-1]["step"] if self.rows else None
+
+    def take(self, row: dict[str, Any], task: Task) -> bool:
+        """Keep a row, unless it is not finite; note the first of two successive evaluations past the threshold."""
+        metrics = {key.removeprefix("eval/"): value for key, value in row.items() if key.startswith("eval/")}
+        self.losses, self.norms = [], []
+        if not math.isfinite(metrics["loss"]):
+            self.status = "diverged"
+            return False
+        self.rows.append(row)
+        if not task.is_solved(metrics):
+            self.solved_at = None
+        elif self.solved_at is None:
+            self.solved_at = row["step"]
+        elif self.steps_to_solve is None:
+            self.steps_to_solve = self.solved_at
+        return True
 
 
 class _StoppedError(Exception):
@@ -66,8 +83,10 @@ class Training:
         self.jobs, self.task, self.train = list(jobs), job.task, job.train
         self.device = _device(job.device)
         self.network = self._new_network()
-        self.optimiser = Optimiser(list(self.network.parameters()), [j.train for j in jobs])
-        self.evaluation = {length: self._evaluation_sets(length) for length in evaluation.lengths(self.task)}
+        parameters, by_hand = list(self.network.parameters()), self.network.by_hand
+        self.optimiser = Optimiser(parameters, [j.train for j in jobs], native=by_hand)
+        self.data = TrainingData(self.task, self.train.batch_size)
+        self.evaluation = Evaluation(self.jobs, self._go_on)
         self.models = [Progress() for _ in jobs]
         self.alive = list(range(len(jobs)))  # the jobs in the network, in its order
         self.state: State | None = None
@@ -79,7 +98,9 @@ class Training:
         self._weights: dict[int, dict[str, Tensor]] = {}
         self._always_probed = False  # whether the main metric comes from the task's probe
         if checkpoints is not None:
-            self._restore(checkpoints)
+            self.done, self.seconds = checkpoints[0]["step"], checkpoints[0]["seconds"]
+            self.models = [Progress(**each["progress"]) for each in checkpoints]
+            self.state = checkpoint.restore(checkpoints, self.network, self.optimiser)
 
     def _new_network(self) -> Network:
         job, jobs = self.jobs[0], self.jobs
@@ -88,28 +109,6 @@ class Training:
         layer, readout = ([generator(j.seed, stream) for j in jobs] for stream in ("init", "readout"))
         network.reset_parameters([j.init for j in jobs], layer, readout)
         return network
-
-    def _evaluation_sets(self, length: int) -> list[list[Batch]]:
-        """Each run's evaluation set; runs of one seed have the same one, drawn once."""
-        by_seed = {job.seed: job for job in self.jobs}
-        drawn = {
-            seed: evaluation.evaluation_set(self.task, self.train, seed, length, job.split)
-            for seed, job in by_seed.items()
-        }
-        return [drawn[job.seed] for job in self.jobs]
-
-    def _batch(self, job: Job, step: int) -> Batch:
-        return self.task.training_batch(generator(job.seed, "train", step), self.train.batch_size)
-
-    def digest(self, model: int) -> str:
-        """A hash of the first training batches and the evaluation sets."""
-        first = [self._batch(self.jobs[model], step) for step in range(DIGESTED_BATCHES)]
-        sets = [batch for by_model in self.evaluation.values() for batch in by_model[model]]
-        hasher = hashlib.sha256()
-        for batch in (*first, *sets):
-            for array in batch.data:
-                hasher.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-        return hasher.hexdigest()[:16]
 
     def run(self, checkpoint_every: float = math.inf) -> list[Progress]:
         """Train until every model is ``finished`` or ``diverged``, or until asked to stop.
@@ -120,84 +119,50 @@ class Training:
         before, started = self.seconds, time.perf_counter()
         saved = started
         try:
-            self._evaluate(self.done)
+            self.evaluate(self.done)
             while self.alive and self.done < self.train.steps:
-                self._step(self.done)
-                self._evaluate(self.done)
+                self.step(self.done)
+                self.evaluate(self.done)
                 now = time.perf_counter()
                 self.seconds = before + now - started
                 self._go_on()
                 if now - saved > checkpoint_every:
-                    self._checkpoint()
+                    self.checkpoint()
                     saved = now
             self._end(self.alive, "finished")
             self.seconds = before + time.perf_counter() - started
         except _StoppedError:
             self.seconds = before + time.perf_counter() - started
-            self._checkpoint()
+            self.checkpoint()
         return self.models
 
-    def _go_on(self) -> None:
-        """Called where what is going on can be given up: half a step, an evaluation, the last metrics."""
-        if self.stopping:
-            raise _StoppedError
-
-    def _end(self, models: Sequence[int], status: str) -> None:
-        """Close some models and let them leave the stack."""
-        positions = {model: self.alive.index(model) for model in models}
-        finals = {m: self._final(p) for m, p in positions.items()} if status == "finished" else {}
-        for model, position in positions.items():
-            self.models[model].final = finals.get(model, {})
-            self.models[model].status = status
-            carried = self._carried(position)
-            self._weights[model] = self.network.model(position) | (evaluation.saved(carried) if carried else {})
-        keep = [position for position, model in enumerate(self.alive) if model not in models]
-        if keep and len(keep) < len(self.alive):
-            self.network = self.network.subset(keep)
-            self.optimiser = self.optimiser.subset(list(self.network.parameters()), keep)
-            self.state = None if self.state is None else type(self.state)(*(value[keep] for value in self.state))
-        self.alive = [self.alive[position] for position in keep]
-
-    def _final(self, position: int) -> dict[str, Any]:
-        """A model's last evaluation, with the metrics that are measured at the end only."""
-        probed = {} if self._always_probed else self._probe(position)
-        return {**self.models[self.alive[position]].rows[-1], **probed, **self._memory(position)}
-
-    def _batches(self, step: int) -> list[Batch]:
-        """Each model's batch; runs of one seed see the same one, drawn once."""
-        jobs = [self.jobs[model] for model in self.alive]
-        drawn = {seed: self._batch(job, step) for seed, job in {job.seed: job for job in jobs}.items()}
-        return [drawn[job.seed] for job in jobs]
-
-    def _step(self, step: int) -> None:
-        batches = self._batches(step)
-        layer = self.network.layer
+    def step(self, step: int) -> None:
+        """Train every model on its batch of this step; those whose loss or gradient is not finite leave."""
+        layer, state = self.network.layer, self.state if self.task.carry else None
+        batches = [self.data.batch(self.jobs[model].seed, step) for model in self.alive]
         layer.noise = [generator(self.jobs[m].seed, "noise", step) for m in self.alive] if layer.spec.noisy else None
-        hidden, last = self.network(batches, self.state if self.task.carry else None)
-        self._go_on()
-        losses = torch.stack([self._loss(hidden, position, batch) for position, batch in enumerate(batches)])
-        gradients = torch.autograd.grad(losses.sum(), self.optimiser.parameters)
+        losses, found, last = gradients(self.network, self.task, batches, state, self._go_on)
         layer.noise = None
-        norms = self.optimiser.step(gradients).tolist()
-        if self.task.carry:
-            self.state = type(last)(*(value.detach() for value in last))
-        values = losses.tolist()
-        for model, loss, norm in zip(self.alive, values, norms, strict=True):
+        norms = self.optimiser.step(found)
+        self.state = last if self.task.carry else None
+        self.done = step + 1
+        self._note(losses.tolist(), norms.tolist())
+
+    def _note(self, losses: Sequence[float], norms: Sequence[float]) -> None:
+        """Keep each model's loss and gradient norm of the step that is done."""
+        diverged = []
+        for model, loss, norm in zip(self.alive, losses, norms, strict=True):
             progress = self.models[model]
             progress.losses.append(loss)
             progress.norms.append(norm)
-            progress.steps = step + 1
-        self.done = step + 1
-        self.on_step(step + 1, sum(values) / len(values))
-        finite = [math.isfinite(loss) and math.isfinite(norm) for loss, norm in zip(values, norms, strict=True)]
-        if not all(finite):
-            self._end([model for model, sound in zip(self.alive, finite, strict=True) if not sound], "diverged")
+            progress.steps = self.done
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                diverged.append(model)
+        self.on_step(self.done, sum(losses) / len(losses))
+        if diverged:
+            self._end(diverged, "diverged")
 
-    def _loss(self, hidden: Sequence[Tensor], position: int, batch: Batch) -> Tensor:
-        steps = counted_steps(batch)
-        return self.task.loss(self.network.outputs(hidden, position, steps), batch.at(steps))
-
-    def _evaluate(self, step: int) -> None:
+    def evaluate(self, step: int) -> None:
         """Evaluate if it is time to; models leave that have diverged or, if told to stop then, solved it."""
         due = step % self.train.eval_every == 0 or step == self.train.steps
         lacking = [model for model in self.alive if self.models[model].last_row != step]
@@ -208,95 +173,89 @@ class Training:
             solved = [model for model in self.alive if self.models[model].steps_to_solve is not None]
             self._end(solved, "finished")
 
-    @torch.no_grad()
     def _measure(self, step: int, models: Sequence[int]) -> None:
-        by_length = {
-            length: self._scores([sets[model] for model in self.alive]) for length, sets in self.evaluation.items()
-        }
+        by_length = self.evaluation.scores(self.network, self.alive, self.state)
         self._always_probed = self.task.metric not in by_length[self.task.length][0]
-        rows = {model: self._row(step, self.alive.index(model), by_length) for model in models}
+        rows = {}
+        for model in models:
+            position, progress = self.alive.index(model), self.models[model]
+            rows[model] = {
+                "step": step,
+                "train/loss": _mean(progress.losses),
+                "train/gradient_norm": _mean(progress.norms),
+                **evaluation.metrics(self.task, {length: own[position] for length, own in by_length.items()}),
+                **(self._probe(position) if self._always_probed else {}),
+            }
         for model, row in rows.items():
-            self.models[model].losses, self.models[model].norms = [], []
-            self._judge(model, row)
-
-    def _row(self, step: int, position: int, by_length: Mapping[int, Sequence[Scores]]) -> dict[str, Any]:
-        """What an evaluation found of a model."""
-        progress = self.models[self.alive[position]]
-        row: dict[str, Any] = {"step": step}
-        row["train/loss"], row["train/gradient_norm"] = _mean(progress.losses), _mean(progress.norms)
-        row |= evaluation.metrics(self.task, {length: scores[position] for length, scores in by_length.items()})
-        return row | (self._probe(position) if self._always_probed else {})
-
-    def _scores(self, sets: Sequence[Sequence[Batch]]) -> list[Scores]:
-        """Every model on its own evaluation set; streams go on from the carried state, which training keeps."""
-        return evaluation.scores(self.network, self.task, sets, self.state, self._go_on)
+            if self.models[model].take(row, self.task):
+                self.on_row(model, row)
 
     def _probe(self, position: int) -> dict[str, float]:
-        """Metrics of a whole evaluation run by one model alone, from the carried state where there is one."""
-        seed = self.jobs[self.alive[position]].seed
-        return evaluation.probe(
-            lambda: self.network.subset([position]), self.task, seed, self._carried(position), self._go_on
-        )
+        return self.evaluation.probe(self.network, position, self.alive[position], self.state)
 
-    def _carried(self, position: int) -> State | None:
-        """What one model carries from batch to batch, fields (1, L, B, H)."""
-        if not self.task.carry or self.state is None:
-            return None
-        return type(self.state)(*(value[position : position + 1] for value in self.state))
-
-    def _memory(self, position: int) -> dict[str, float]:
-        """What an untrained model keeps of its cell state; of a trained one nothing is asked."""
-        if self.train.steps:
-            return {}
-        return memory(self.network.subset([position]), self.evaluation[self.task.length][self.alive[position]][0])
-
-    def _judge(self, model: int, row: dict[str, Any]) -> None:
-        """Keep a row, unless it is not finite; note the first of two successive evaluations past the threshold."""
-        progress = self.models[model]
-        metrics = {key.removeprefix("eval/"): value for key, value in row.items() if key.startswith("eval/")}
-        if not math.isfinite(metrics["loss"]):
-            progress.status = "diverged"
+    def _end(self, models: Sequence[int], status: str) -> None:
+        """Close some models and let them leave the stack."""
+        if not models:
             return
-        progress.rows.append(row)
-        self.on_row(model, row)
-        if not self.task.is_solved(metrics):
-            progress.solved_at = None
-        elif progress.solved_at is None:
-            progress.solved_at = row["step"]
-        elif progress.steps_to_solve is None:
-            progress.steps_to_solve = progress.solved_at
+        positions = {model: self.alive.index(model) for model in models}
+        finals = {m: self._final(p) for m, p in positions.items()} if status == "finished" else {}
+        for model, position in positions.items():
+            self.models[model].final = finals.get(model, {})
+            self.models[model].status = status
+            self._weights[model] = self.network.model(position) | self._carried(position)
+        keep = [position for position, model in enumerate(self.alive) if model not in models]
+        if keep:
+            self.network = self.network.subset(keep)
+            self.optimiser = self.optimiser.subset(list(self.network.parameters()), keep)
+            self.state = None if self.state is None else type(self.state)(*(value[keep] for value in self.state))
+        self.alive = [self.alive[position] for position in keep]
+        self.data.keep([self.jobs[model].seed for model in self.alive])
+
+    def _final(self, position: int) -> dict[str, Any]:
+        """A model's last evaluation, with the metrics that are measured at the end only."""
+        model = self.alive[position]
+        probed = {} if self._always_probed else self._probe(position)
+        return {**self.models[model].rows[-1], **probed, **self.evaluation.memory(self.network, position, model)}
+
+    def _carried(self, position: int) -> dict[str, Tensor]:
+        """What a model's streams carry, as it stands among its weights."""
+        if self.state is None:
+            return {}
+        return evaluation.saved(type(self.state)(*(value[position : position + 1] for value in self.state)))
+
+    def _go_on(self) -> None:
+        """Called where what is going on can be given up: half a step, an evaluation, the last metrics."""
+        if self.stopping:
+            raise _StoppedError
+
+    def checkpoint(self) -> None:
+        """Hand out, for every model still training, all that going on from here needs."""
+        for position, model in enumerate(self.alive):
+            stack = (self.network, self.optimiser, self.state, position)
+            self.on_checkpoint(model, checkpoint.taken(*stack, asdict(self.models[model]), self.seconds))
 
     def weights(self, model: int) -> dict[str, Tensor]:
         """The parameters and buffers of an ended model, without the model axis, and what it carried at the end."""
         return self._weights[model]
 
-    def _checkpoint(self) -> None:
-        """Hand out, for every model still training, all that going on from here needs."""
-        for position, model in enumerate(self.alive):
-            carried = None if self.state is None else {k: v[position] for k, v in self.state._asdict().items()}
-            checkpoint = {
-                "step": self.done,
-                "seconds": self.seconds,
-                "network": self.network.model(position),
-                "moments": [[moment[position].clone() for moment in slot] for slot in self.optimiser.moments],
-                "carried": carried,
-                "progress": asdict(self.models[model]),
-            }
-            self.on_checkpoint(model, checkpoint)
+    def digest(self, model: int) -> str:
+        """A hash of the first training batches and the evaluation sets."""
+        first = [self.data.batch(self.jobs[model].seed, step) for step in range(DIGESTED_BATCHES)]
+        hasher = hashlib.sha256()
+        for batch in (*first, *self.evaluation.batches(model)):
+            for array in batch.data:
+                hasher.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return hasher.hexdigest()[:16]
 
-    @torch.no_grad()
-    def _restore(self, checkpoints: Sequence[Mapping[str, Any]]) -> None:
-        first = checkpoints[0]
-        self.done, self.seconds, self.optimiser.done = first["step"], first["seconds"], first["step"]
-        self.models = [Progress(**checkpoint["progress"]) for checkpoint in checkpoints]
-        stacked = {name: torch.stack([c["network"][name] for c in checkpoints]) for name in first["network"]}
-        self.network.load_state_dict(stacked)
-        for k, slot in enumerate(self.optimiser.moments):
-            for n, moment in enumerate(slot):
-                moment.copy_(torch.stack([c["moments"][k][n] for c in checkpoints]))
-        if first["carried"] is not None:
-            fields = {name: torch.stack([c["carried"][name] for c in checkpoints]) for name in first["carried"]}
-            self.state = state_type(tuple(fields)[2:])(**{n: v.to(self.device) for n, v in fields.items()})
+    def time(self, steps: int) -> tuple[float, float]:
+        """Seconds of a training step and of an evaluation, measured on the first steps of this training."""
+        self.step(0)
+        started = time.perf_counter()
+        for step in range(1, steps + 1):
+            self.step(step)
+        stepped = time.perf_counter()
+        self.evaluation.scores(self.network, self.alive, self.state)
+        return (stepped - started) / steps, time.perf_counter() - stepped
 
 
 def results(progress: Progress, metric: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.tasks.base import Array, Batch
+from experiments.training.data import side_by_side
 from lstm_variants import CellSpec, GatedRNN, Init, State
+from lstm_variants.engines import native_training
 
 
 class Network(nn.Module):
@@ -51,6 +53,17 @@ class Network(nn.Module):
         chosen = steps if isinstance(steps, slice) else torch.from_numpy(steps)
         return F.linear(hidden[model][chosen], self.readout_weight[model], self.readout_bias[model])
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether the native engine gives the gradients, so that nothing has to go through autograd."""
+        return self.layer.engine == "native" and self.layer.noise is None
+
+    def all_outputs(self, hidden: Sequence[Tensor]) -> Tensor:
+        """The read-out (M, T, B, O) of every model at every step; each model's bits are those it has alone."""
+        if self.by_hand:
+            return native_training.outputs(torch.stack(list(hidden)), self.readout_weight, self.readout_bias)
+        return torch.stack([self.outputs(hidden, model) for model in range(len(hidden))])
+
     def subset(self, models: Sequence[int]) -> Network:
         """A copy of some models of the stack."""
         layer = self.layer
@@ -66,25 +79,16 @@ class Network(nn.Module):
 
 def stacked_inputs(batches: Sequence[Batch], input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
     """M batches as one tensor (M, T, B, I), padded at the end, and the lengths (M, B); None where nothing is padded."""
-    steps = max(batch.inputs.shape[0] for batch in batches)
-    x = torch.stack([_padded(_values(batch, input_size, like), steps) for batch in batches])
-    if all(batch.lengths is None and batch.inputs.shape[0] == steps for batch in batches):
-        return x, None
-    lengths = [np.full(x.shape[2], b.inputs.shape[0]) if b.lengths is None else b.lengths for b in batches]
-    return x, torch.from_numpy(np.stack(lengths)).to(like.device)
-
-
-def _values(batch: Batch, input_size: int, like: Tensor) -> Tensor:
-    """The inputs of a batch (T, B, I), symbols as one-hot."""
-    inputs = torch.from_numpy(batch.inputs).to(like.device)
+    inputs = torch.from_numpy(side_by_side([batch.inputs for batch in batches])).to(like.device)
     if inputs.is_floating_point():
-        return inputs.to(like.dtype)
-    return like.new_zeros(*inputs.shape, input_size).scatter_(-1, inputs.unsqueeze(-1).long(), 1)
-
-
-def _padded(values: Tensor, steps: int) -> Tensor:
-    missing = steps - values.shape[0]
-    return F.pad(values, (0, 0, 0, 0, 0, missing)) if missing else values
+        x = inputs.to(like.dtype)
+    else:
+        x = like.new_zeros(*inputs.shape, input_size).scatter_(-1, inputs.unsqueeze(-1).long(), 1)
+    steps = x.shape[1]
+    if all(batch.lengths is None and len(batch.inputs) == steps for batch in batches):
+        return x, None
+    lengths = [np.full(x.shape[2], len(b.inputs)) if b.lengths is None else b.lengths for b in batches]
+    return x, torch.from_numpy(np.stack(lengths)).to(like.device)
 
 
 def counted_steps(batch: Batch) -> Array:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.config.schema import Train
+from lstm_variants.engines import native_training
 
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, torch's defaults
 ALPHA, RMSPROP_EPS = 0.99, 1e-8  # torch's defaults
@@ -22,9 +23,10 @@ class Optimiser:
     Args:
         parameters: tensors (M, ...).
         settings: M training settings that differ in numbers only.
+        native: whether the native library does it, in one pass over float32 parameters.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], settings: Sequence[Train]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], settings: Sequence[Train], native: bool = False) -> None:
         self.parameters = list(parameters)
         self.kind, self.schedule, self.steps = settings[0].optimizer, settings[0].schedule, settings[0].steps
         self.done = 0
@@ -34,10 +36,19 @@ class Optimiser:
         self.clip = self._vector([float("inf") if s.clip is None else s.clip for s in settings])
         slots = {"adam": 2, "rmsprop": 1, "sgd": 1}[self.kind]
         self.moments = [[torch.zeros_like(p) for p in self.parameters] for _ in range(slots)]
+        self._native = self._in_one_pass() if native else None
 
     def _vector(self, values: Sequence[float]) -> Tensor:
         like = self.parameters[0]
         return torch.tensor(values, dtype=like.dtype, device=like.device)
+
+    def _in_one_pass(self) -> native_training.Optimiser:
+        kept, eps = {"adam": ((BETA1, BETA2), ADAM_EPS), "rmsprop": ((ALPHA,), RMSPROP_EPS), "sgd": ((), 0.0)}[
+            self.kind
+        ]
+        return native_training.Optimiser(
+            self.kind, self.parameters, self.moments, self.decay, self.momentum, self.clip, kept, eps
+        )
 
     def subset(self, parameters: Sequence[Tensor], models: Sequence[int]) -> Optimiser:
         """The optimiser of some models, given their parameters."""
@@ -46,6 +57,7 @@ class Optimiser:
         for name in ("lr", "decay", "momentum", "clip"):
             setattr(subset, name, getattr(self, name)[list(models)])
         subset.moments = [[moment[list(models)] for moment in slot] for slot in self.moments]
+        subset._native = subset._in_one_pass() if self._native else None
         return subset
 
     def _per_parameter(self, vector: Tensor) -> list[Tensor]:
@@ -55,13 +67,15 @@ class Optimiser:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> Tensor:
         """Clip each model's gradient by its global norm, then update; returns the norms (M,) before clipping."""
+        lr = self.lr * schedule_factor(self.schedule, self.done, self.steps)
+        self.done += 1
+        if self._native:
+            return self._native.step(gradients, lr, self.done)
         norms = gradient_norms(gradients)
         scale = torch.clamp(self.clip / (norms + 1e-6), max=1.0)
         clipped = torch._foreach_mul(list(gradients), self._per_parameter(scale))
         if bool(self.decay.any()):
             torch._foreach_add_(clipped, torch._foreach_mul(self.parameters, self._per_parameter(self.decay)))
-        lr = self.lr * schedule_factor(self.schedule, self.done, self.steps)
-        self.done += 1
         getattr(self, f"_{self.kind}")(clipped, lr)
         return norms
 

@@ -976,3 +976,5 @@ void backward(const Call* given) {
 }
 
 }  // extern "C"
+
+#include "native_training.h"

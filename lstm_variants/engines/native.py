@@ -7,6 +7,7 @@ backward; this module compiles it, tells it by pointers where the tensors lie, a
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import functools
 import hashlib
@@ -38,7 +39,7 @@ ACTIVATIONS = (
     *("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott"),
     *("double_sigmoid", "exp", "binary"),
 )
-SOURCES = ("native.cpp", "native_products.h", "native_vectors.h")
+SOURCES = ("native.cpp", "native_products.h", "native_training.h", "native_vectors.h")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-w")
 # $GATES_CXXFLAGS adds to them, as in GATES_CXXFLAGS="-fsanitize=address,undefined".
 
@@ -281,7 +282,7 @@ def _complaint(error: subprocess.CalledProcessError) -> str:
 def _opened(library: Path) -> ctypes.CDLL:
     opened = ctypes.CDLL(str(library))
     opened.planes_needed.restype = opened.sizeof_call.restype = ctypes.c_int64
-    opened.forward.restype = opened.backward.restype = None
+    opened.forward.restype = opened.backward.restype = opened.readout.restype = opened.update.restype = None
     if opened.sizeof_call() != ctypes.sizeof(_Call):
         raise OSError(f"{library}: its structures are not those of this version")
     return opened
@@ -387,25 +388,73 @@ def _call(
     return call
 
 
-def _library() -> ctypes.CDLL:
-    library = load()
-    assert isinstance(library, ctypes.CDLL), library
-    return library
+def library() -> ctypes.CDLL:
+    """The compiled library, where there is one."""
+    found = load()
+    assert isinstance(found, ctypes.CDLL), found
+    return found
 
 
 def _forward(call: _Call, state: Sequence[Tensor], keep: bool) -> tuple[list[Tensor], _Planes | None]:
     """Fill y; the state after the last step and the planes."""
-    library = _library()
     last = [torch.empty_like(field) for field in state]
     for n, field in enumerate(last):
         call.last[n] = field.data_ptr()
     call.keep = keep
     planes = None
     if keep:
-        planes = _Planes(library.planes_needed(ctypes.byref(call)))
+        planes = _Planes(library().planes_needed(ctypes.byref(call)))
         call.planes = planes.buffer.data_ptr()
-    library.forward(ctypes.byref(call))
+    library().forward(ctypes.byref(call))
     return last, planes
+
+
+class Pass:
+    """One layer's forward pass with all that its backward pass needs.
+
+    Attributes:
+        y: (M, T, B, H).
+        last: the state after the last step, fields (M, B, H).
+    """
+
+    def __init__(
+        self, plan: _Plan, places: Sequence[tuple[int, int]], lengths: Tensor | None, x: Tensor, rest: Sequence[Tensor]
+    ) -> None:
+        self.plan, self.places, self.lengths = plan, places, lengths
+        self.x, self.rest = _rows(x), [tensor.contiguous() for tensor in rest]
+        state, weights = self.rest[: len(plan.fields)], self.rest[len(plan.fields) :]
+        self.y = x.new_empty(*x.shape[:-1], state[0].shape[-1])
+        call = _call(plan, places, lengths, self.x, state, weights, self.y)
+        self.last, self.planes = _forward(call, state, keep=True)
+
+    def backward(
+        self, dy: Tensor | None, dlast: Sequence[Tensor | None], needed: Sequence[bool]
+    ) -> list[Tensor | None]:
+        """The gradients of x, the state's fields and the weights, as far as they are needed."""
+        assert self.planes is not None
+        fields = len(self.plan.fields)
+        call = _call(self.plan, self.places, self.lengths, self.x, self.rest[:fields], self.rest[fields:], self.y)
+        call.keep, call.planes = 1, self.planes.buffer.data_ptr()
+        outside = [None if d is None else d.contiguous() for d in dlast]
+        for n, field in enumerate(outside):
+            call.dlast[n] = None if field is None else field.data_ptr()
+        if dy is not None:
+            dy = _rows(dy)
+            call.dy = dy.data_ptr()
+            call.dy_model, call.dy_step, call.dy_row, _ = dy.stride()
+        dx = torch.empty(self.x.shape) if needed[0] else None
+        call.dx = None if dx is None else dx.data_ptr()
+        gradients = [torch.empty_like(t) if need else None for t, need in zip(self.rest, needed[1:], strict=True)]
+        for n, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            if n < fields:
+                call.dstate[n] = gradient.data_ptr()
+            else:
+                slot, part = self.places[n - fields]
+                call.dweights[slot][part] = gradient.data_ptr()
+        library().backward(ctypes.byref(call))
+        return [dx, *gradients]
 
 
 class _Layer(torch.autograd.Function):
@@ -415,15 +464,12 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, plan: _Plan, places: Sequence[tuple[int, int]], lengths: Tensor | None, x: Tensor, *rest: Tensor
     ) -> tuple[Tensor, ...]:
-        x = _rows(x)
-        rest = tuple(tensor.contiguous() for tensor in rest)
-        fields = len(plan.fields)
-        state = rest[:fields]
-        y = x.new_empty(*x.shape[:-1], state[0].shape[-1])
-        call = _call(plan, places, lengths, x, state, rest[fields:], y)
-        last, ctx.planes = _forward(call, state, keep=True)
-        ctx.plan, ctx.places, ctx.lengths = plan, places, lengths
-        ctx.save_for_backward(x, y, *rest)
+        done = Pass(plan, places, lengths, x, rest)
+        ctx.save_for_backward(done.x, done.y, *done.rest)  # torch watches over them
+        y, last = done.y, done.last
+        done.x = done.y = torch.empty(0)
+        done.rest, done.last = [], []
+        ctx.done = done
         ctx.set_materialize_grads(False)
         return (y, *last)
 
@@ -431,31 +477,25 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError("engine=native has first derivatives only; create_graph=True needs engine=reference")
-        x, y, *rest = ctx.saved_tensors
-        fields = len(ctx.plan.fields)
-        call = _call(ctx.plan, ctx.places, ctx.lengths, x, rest[:fields], rest[fields:], y)
-        call.keep, call.planes = 1, ctx.planes.buffer.data_ptr()
-        outside = [None if d is None else d.contiguous() for d in dlast]
-        for n, field in enumerate(outside):
-            call.dlast[n] = None if field is None else field.data_ptr()
-        if dy is not None:
-            dy = _rows(dy)
-            call.dy = dy.data_ptr()
-            call.dy_model, call.dy_step, call.dy_row, _ = dy.stride()
-        needed = ctx.needs_input_grad[3:]
-        dx = torch.empty(x.shape) if needed[0] else None
-        call.dx = None if dx is None else dx.data_ptr()
-        gradients = [torch.empty_like(t) if need else None for t, need in zip(rest, needed[1:], strict=True)]
-        for n, gradient in enumerate(gradients):
-            if gradient is None:
-                continue
-            if n < fields:
-                call.dstate[n] = gradient.data_ptr()
-            else:
-                slot, part = ctx.places[n - fields]
-                call.dweights[slot][part] = gradient.data_ptr()
-        _library().backward(ctypes.byref(call))
-        return None, None, None, dx, *gradients
+        done = copy.copy(ctx.done)
+        done.x, done.y, *done.rest = ctx.saved_tensors
+        return None, None, None, *done.backward(dy, dlast, ctx.needs_input_grad[3:])
+
+
+def _arguments(
+    cell: Cell, weights: Weights, lengths: Tensor | None
+) -> tuple[_Plan, list[tuple[int, int]], list[Tensor], Tensor | None]:
+    leaves = list(_leaves(weights))
+    places = [(slot, part) for slot, part, _ in leaves]
+    if lengths is not None:
+        lengths = lengths.to(torch.int64).contiguous()
+    return _plan(cell.spec), places, [tensor for _, _, tensor in leaves], lengths
+
+
+def passed(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor | None = None) -> Pass:
+    """The forward pass of a layer whose gradients are taken by hand, beside autograd; arguments as in :func:`run`."""
+    plan, places, tensors, lengths = _arguments(cell, weights, lengths)
+    return Pass(plan, places, lengths, x, [*state, *tensors])
 
 
 def run(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
@@ -471,12 +511,7 @@ def run(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor |
     Returns:
         y (M, T, B, H) and the state after the last step, fields (M, B, H).
     """
-    plan = _plan(cell.spec)
-    leaves = list(_leaves(weights))
-    places = [(slot, part) for slot, part, _ in leaves]
-    tensors = [tensor for _, _, tensor in leaves]
-    if lengths is not None:
-        lengths = lengths.to(torch.int64).contiguous()
+    plan, places, tensors, lengths = _arguments(cell, weights, lengths)
     inputs = (x, *state, *tensors)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
         y, *last = _Layer.apply(plan, places, lengths, *inputs)  # type: ignore[no-untyped-call]

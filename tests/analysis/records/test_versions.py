@@ -270,8 +270,8 @@ def test_a_checkpoint_of_other_versions_is_not_gone_on_from(tmp_path: Path, monk
 
     training = Training([job])
     training.on_checkpoint = lambda model, checkpoint: _keep(job, checkpoint)
-    training._step(0)
-    training._checkpoint()
+    training.step(0)
+    training.checkpoint()
     (job.folder / "run.json").write_text(json.dumps(content | {"status": "interrupted"}))
     monkeypatch.setattr(versions, "TRAINER", 9)
     assert (job.folder / CHECKPOINT).is_file()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from experiments.benchmark import small_nets
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers
 from experiments.benchmark.loops import EagerLoop
@@ -66,6 +67,7 @@ def test_a_row_has_every_ratio_and_says_what_was_missed(workers: Workers) -> Non
     report = {
         "machine": machine(),
         "cases": [row],
+        "small": [],
         "sampling": {"copy": 0.01},
         "overhead": {},
         "memory": {},
@@ -75,3 +77,12 @@ def test_a_row_has_every_ratio_and_says_what_was_missed(workers: Workers) -> Non
     assert "21.0 ms (must 20: **missed**)" in markdown(report)
     assert "(must 1e+09: **missed**)" in markdown(report)
     assert "at most copy 1.0%" in markdown(report)
+
+
+def test_small_nets_say_where_a_step_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = ["task=counting", "train.batch_size=2", "train.eval_size=2", "task.length=2"]
+    monkeypatch.setattr(small_nets, "LINES", {"counting": short})
+    monkeypatch.setattr(small_nets, "MODELS", 2)
+    (line,) = small_nets.measure(rounds=1)
+    assert all(line[part] >= 0 for part in (*small_nets.PARTS, "step", "evaluation", "evaluation kernel"))
+    assert "| counting |" in small_nets.markdown([line])

@@ -26,7 +26,7 @@ def jobs(path: Path, *seeds: int) -> list[Job]:
 def test_runs_of_one_task_share_it_and_what_it_evaluates(tmp_path: Path) -> None:
     training = Training(jobs(write_arrays(tmp_path), 0, 1, 2))
     assert len({id(job.task) for job in training.jobs}) == 1
-    assert len({id(batches) for batches in training.evaluation[7]}) == 1
+    assert len({id(batches) for batches in training.evaluation.sets[7]}) == 1
 
 
 def test_another_setting_or_a_replaced_file_is_another_task(tmp_path: Path) -> None:
@@ -64,10 +64,15 @@ def test_inputs_enter_as_they_are_or_one_hot_without_an_identity_matrix(
     lengths: np.ndarray | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     symbols = Batch(np.array([[3, 1], [0, 2], [1, 1], [2, 0]]), np.zeros((4, 2), int), lengths=lengths)
+    longer = Batch(np.array([[1, 2], [3, 0], [0, 0], [2, 1], [1, 3]]), np.zeros((5, 2), int))
     values = Batch(generator().random((5, 2, 4), np.float32), np.zeros((5, 2), int))
-    expected = torch.zeros(2, 5, 2, 4)
-    expected[0, :4] = torch.eye(4)[torch.from_numpy(symbols.inputs)]
-    expected[1] = torch.from_numpy(values.inputs)
+    one_hot = [torch.eye(4)[torch.from_numpy(batch.inputs)] for batch in (symbols, longer)]
     monkeypatch.setattr(torch, "eye", None)
-    x, _ = network.stacked_inputs([symbols, values], 4, torch.zeros(1))
-    assert torch.equal(x, expected)
+    x, own_lengths = network.stacked_inputs([symbols, longer], 4, torch.zeros(1))
+    assert torch.equal(x[0, :4], one_hot[0])
+    assert torch.equal(x[1], one_hot[1])
+    assert own_lengths is not None
+    assert own_lengths.tolist() == [[4, 4] if lengths is None else [2, 4], [5, 5]]
+    x, own_lengths = network.stacked_inputs([values, values], 4, torch.zeros(1))
+    assert torch.equal(x[1], torch.from_numpy(values.inputs))
+    assert own_lengths is None

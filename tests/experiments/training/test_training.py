@@ -10,6 +10,8 @@ from experiments.config.catalogue import names
 from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
+from experiments.training import evaluation
+from experiments.training.gradients import model_loss
 from experiments.training.loop import Training, results
 
 SHORT = ["train.steps=3", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=5"]
@@ -99,21 +101,21 @@ def test_noise_is_drawn_in_training_only_and_is_the_run_s_own() -> None:
 def test_streams_are_carried_in_training_and_kept_by_evaluation() -> None:
     training = Training([job("task=continual_reber")])
     assert training.state is None
-    training._step(0)
+    training.step(0)
     first = training.state
     assert first is not None
     assert not first.h.requires_grad
-    training._evaluate(0)
+    training.evaluate(0)
     assert training.state is first
-    training._step(1)
+    training.step(1)
     assert not torch.equal(training.state.h, first.h)
 
 
 def test_training_reports_the_loss_of_the_batches_seen() -> None:
     training = Training([job(*ADDING, "train.eval_every=1", "train.steps=1")])
-    batch = training._batches(0)[0]
+    batch = training.data.batch(0, 0)
     hidden, _ = training.network([batch], None)
-    expected = training._loss(hidden, 0, batch).item()
+    expected = model_loss(training.network, training.task, hidden, 0, batch).item()
     training.run()
     assert training.models[0].rows[-1]["train/loss"] == pytest.approx(expected, rel=1e-6)
 
@@ -121,7 +123,7 @@ def test_training_reports_the_loss_of_the_batches_seen() -> None:
 def test_solving_takes_two_successive_evaluations() -> None:
     training = Training([job(*ADDING)])
     for k, loss in enumerate([0.5, 0.009, 0.02, 0.008, 0.007, 0.5]):
-        training._judge(0, {"step": 10 * k, "eval/loss": loss})
+        training.models[0].take({"step": 10 * k, "eval/loss": loss}, training.task)
     assert training.models[0].steps_to_solve == 30
 
 
@@ -131,9 +133,20 @@ def test_evaluation_lengths_are_recorded_apart() -> None:
     assert row["eval@20/loss"] != row["eval/loss"]
 
 
+@pytest.mark.parametrize("task", ["continual_reber", "adding", "counting"])
+def test_batches_scored_together_give_the_scores_of_one_after_the_other(task: str) -> None:
+    jobs = [job(f"task={task}", "train.eval_size=300", f"seed={seed}") for seed in (0, 1)]
+    training = Training(jobs)
+    together = training.evaluation.scores(training.network, [0, 1], None)
+    for length, sets in training.evaluation.sets.items():
+        apart = evaluation.scores(training.network, training.task, sets)
+        for one, other in zip(together[length], apart, strict=True):
+            assert one.means() == pytest.approx(other.means(), rel=1e-5)
+
+
 def test_real_data_tunes_on_validation_and_reports_test() -> None:
     tune, report = (job("task=sequential_digits", f"phase={phase}") for phase in ("tune", "confirm"))
-    sizes = [sum(b.inputs.shape[1] for b in Training([j]).evaluation[64][0]) for j in (tune, report)]
+    sizes = [sum(b.inputs.shape[1] for b in Training([j]).evaluation.sets[64][0]) for j in (tune, report)]
     assert tune.run_id == report.run_id
     assert Training([tune]).digest(0) != Training([report]).digest(0)
     assert min(sizes) > 100
@@ -180,9 +193,9 @@ def test_wherever_it_is_given_up_it_goes_on_bit_for_bit(
     whole = trained(*jobs)
     for place in range(0, calls, 1 + calls // (20 if full else 5)):
         kept: dict[int, dict[str, Any]] = {}
+        stop_at(place)
         cut, calls = Training(jobs), 0
         cut.on_checkpoint = kept.__setitem__
-        stop_at(place)
         cut.run()
         left = [model for model, progress in enumerate(cut.models) if progress.status == "running"]
         assert left == sorted(kept)

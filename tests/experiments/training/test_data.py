@@ -1,0 +1,74 @@
+"""Training data drawn in blocks of steps: every step has its own batch, whichever step is asked for first."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from task_list import CASES, IDS, build, equal
+
+from experiments.tasks.base import Batch, Task, within
+from experiments.training.data import TrainingData, counted_places, scored_as_one, side_by_side, split
+from experiments.training.streams import generator
+
+B = 3
+
+
+@pytest.mark.parametrize(("name", "change"), CASES, ids=IDS)
+def test_a_batch_is_a_part_of_its_block(name: str, change: Mapping[str, Any], tmp_path: Path) -> None:
+    data = TrainingData(build(name, change, tmp_path), B)
+    batches = [data.batch(0, step) for step in range(2 * data.steps)]
+    assert len({batch.inputs.shape[1] for batch in batches}) == 1
+    for batch in batches:
+        steps = len(batch.inputs)
+        assert batch.lengths is None or batch.lengths.max() == steps
+        assert all(len(array) == steps for array in (batch.targets, batch.counts))
+        assert not (batch.counts & ~batch.inside).any()
+    assert not equal(batches[0], batches[1])
+    assert not equal(batches[0], batches[data.steps])
+    middle = data.steps + data.steps // 2
+    assert equal(TrainingData(data.task, B).batch(0, middle), batches[middle])  # as a resumed run asks for it
+
+
+def test_a_task_that_does_not_say_that_its_sequences_are_independent_is_drawn_step_by_step(tmp_path: Path) -> None:
+    drawn = []
+
+    class Own(Task):
+        def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
+            drawn.append(batch_size)
+            return build("adding", {}, tmp_path).sample(generator, batch_size, length)
+
+    data = TrainingData(Own(length=4, eval_lengths=()), B)
+    expected = data.task.training_batch(generator(5, "train", 7), B)
+    assert equal(data.batch(5, 7), expected)
+    assert drawn == [B, B]
+
+
+def test_parts_are_cut_off_at_their_longest_sequence() -> None:
+    lengths = np.array([2, 1, 3, 4])
+    inputs = np.arange(16).reshape(4, 4)
+    first, second = split(Batch(inputs, inputs, None, lengths), 2)
+    assert first.inputs.tolist() == [[0, 1], [4, 5]]
+    assert first.lengths.tolist() == [2, 1]
+    assert second.inputs.tolist() == inputs[:, 2:].tolist()
+
+
+def test_places_that_count_are_found_model_by_model() -> None:
+    masks = [np.array([[1, 0], [0, 1]], dtype=bool), np.array([[0, 0], [1, 1], [0, 1]], dtype=bool)]
+    batches = [
+        Batch(np.zeros(m.shape, int), 10 * n + np.arange(m.size).reshape(m.shape), m) for n, m in enumerate(masks)
+    ]
+    found = counted_places(batches)
+    assert found.rows.tolist() == [0, 3, 2, 3, 5]
+    assert found.first.tolist() == [0, 2, 5]
+    assert found.targets.tolist() == [0, 3, 12, 13, 15]
+
+
+def test_batches_scored_as_one_have_all_their_sequences() -> None:
+    lengths = [np.array([1, 2]), np.array([3, 1])]
+    batches = [Batch(np.ones((n.max(), 2), int), np.full((n.max(), 2), n[0]), within(n, n.max()), n) for n in lengths]
+    scored = scored_as_one(batches)
+    assert scored.whole.counts.sum() == 7
+    assert scored.whole.targets.tolist() == [[1, 1, 3, 3], [1, 1, 3, 3], [0, 0, 3, 3]]
+    assert side_by_side([b.inputs for b in batches]).shape == (2, 3, 2)
