@@ -20,7 +20,7 @@ CAPTION = (
     "show the task's events; where many units turn dark at once, the net forgets. Input and output gate: dark is shut, "
     "light is open."
 )
-STEPS = 64
+STEPS = 48
 ROWS = ("forget", "cell", "input", "output", "reset")
 COLUMNS = ["task", "name", "seed", "run_id", "row", "unit", "step", "value", "text"]
 MARKED = 4  # kinds of events that are named
