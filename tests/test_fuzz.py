@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from records import write_study
 
 from analysis import report, runs
-from experiments import push, show, status, study
+from experiments import archive, push, show, status, study
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 
@@ -106,6 +106,7 @@ def test_settings_of_a_run(examples: Callable[[int], settings]) -> None:
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], Any], list[str]]] = {
     "status": (status.main, ["study", "watch", "every"]),
+    "archive": (archive.main, ["study", "out"]),
     "push": (push.main, ["study", "mode", "entity", "strict", "source"]),
     "runs": (runs.main, ["study", "strict", "source"]),
     "report": (report.main, ["study", "out", "strict", "width", "source", "why"]),
