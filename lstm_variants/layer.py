@@ -200,9 +200,9 @@ class GatedRNN(nn.Module):
             gradient on y (M, T, B, H).
         """
         x = self._checked_input(x)
-        passes, y = [], x
-        for layer, own in enumerate(self._layer_states(x, state)):
-            passes.append(native.passed(self.cell, self.gates(layer), y, own, lengths))
+        passes, y, trees = [], x, [self.gates(layer) for layer in range(self.num_layers)]
+        for own, tree in zip(self._layer_states(x, state), trees, strict=True):
+            passes.append(native.passed(self.cell, tree, y, own, lengths))
             y = passes[-1].y
         fields = zip(*(done.last for done in passes), strict=True)
         last = state_type(self.cell.state_fields)(*(torch.stack(field, dim=1) for field in fields))
@@ -211,7 +211,7 @@ class GatedRNN(nn.Module):
             found: dict[int, Tensor | None] = {}
             carried = len(last)
             for layer, done in reversed([*enumerate(passes)]):
-                weights = [tensor for _, tensor in leaves(self.gates(layer))]
+                weights = [tensor for _, tensor in leaves(trees[layer])]
                 needed = [layer > 0, *[False] * carried, *(weight.requires_grad for weight in weights)]
                 dx, *gradients = done.backward(dy, (), needed)
                 found |= {id(w): g for w, g in zip(weights, gradients[carried:], strict=True)}

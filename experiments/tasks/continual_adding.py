@@ -1,10 +1,10 @@
 """Continual adding: the sum of two marked values, segment after segment, with nothing reset in between.
 
 >>> print(ContinualAdding(length=2, shortest=6, longest=9, flag=True).example())
-value    .09  .98  .26  .94  .19  .04  .06  .78  .45  .97  .96  .14
+value    .62  .09  .17  .98  .57  .26  .51  .94  .43  .19  .59  .04
 marker     0    0    1    0    1    0    1    0    0    0    1    0
 end        0    0    0    0    0    1    0    0    0    0    0    1
-target     .    .    .    .    .  .45    .    .    .    .    . 1.01
+target     .    .    .    .    .  .74    .    .    .    .    . 1.11
 
 Segments of L ~ U{shortest..longest} steps stand end to end, the state is carried from chunk to chunk and its gradient
 cut there; the batch is parallel streams. In a segment: values U[0, 1], marks (1) at U{0..L/2-1} and U{L/2..L-1}; the
@@ -82,7 +82,7 @@ class ContinualAdding(MarkedValues):
         end, column = starts + lengths - 1, np.arange(batch_size)[:, None]
         steps = int(totals.max())
         inside = within(totals, steps)
-        values = np.where(inside, generator.random((steps, batch_size)), 0)
+        values = generator.random((steps, batch_size), dtype=np.float32) * inside
         inputs = np.zeros((steps, batch_size, len(self.input_names)), dtype=np.float32)
         inputs[..., 0] = values
         inputs[first, column, 1] = inputs[second, column, 1] = 1

@@ -13,7 +13,7 @@ from experiments.tasks.base import Array, Batch, Task
 from experiments.training.streams import generator
 
 MOST_STEPS = 64  # of a block
-MOST_NUMBERS = 2**17  # inputs and targets of a block, about, so that it stays small in memory
+MOST_NUMBERS = 2**18  # inputs and targets of a block, about, so that it stays small in memory
 
 
 def block_steps(task: Task, batch_size: int) -> int:
