@@ -13,6 +13,7 @@ from torch import Tensor
 from experiments.tasks.base import Array, Batch, Task
 from experiments.training.network import stacked_inputs
 from lstm_variants import GatedRNN, State
+from lstm_variants.engines import native_training
 
 LARGEST = 2**62
 Readout = tuple[Tensor, Tensor]  # weight (O, H), bias (O,)
@@ -23,6 +24,7 @@ class OneModel:
 
     def __init__(self, layer: GatedRNN, readout: Readout) -> None:
         self.layer, self.weight, self.bias = layer, *readout
+        self.readout_bias = self.bias.unsqueeze(0)
 
     def __call__(self, batches: Sequence[Batch], state: State | None) -> tuple[tuple[Tensor, ...], State]:
         x, lengths = stacked_inputs(batches, self.layer.input_size, self.weight)
@@ -34,6 +36,12 @@ class OneModel:
         """The read-out (T', B, O) at some steps."""
         chosen = steps if isinstance(steps, slice) else torch.from_numpy(steps)
         return F.linear(hidden[model][chosen], self.weight, self.bias)
+
+    def all_outputs(self, hidden: Sequence[Tensor]) -> Tensor:
+        """The read-out (1, T, B, O) at every step, computed as in training."""
+        if self.layer.engine == "native":
+            return native_training.outputs(torch.stack(list(hidden)), self.weight.unsqueeze(0), self.readout_bias)
+        return self.outputs(hidden, 0).unsqueeze(0)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from experiments.config.job import Job
 from experiments.config.schema import Train
 from experiments.tasks.base import Array, Batch, Scores, Task
 from experiments.training.data import Scored, scored_as_one
-from experiments.training.network import Network, counted_steps
+from experiments.training.network import Network
 from experiments.training.retention import memory
 from experiments.training.streams import generator
 from lstm_variants import State
@@ -26,11 +26,18 @@ CARRIED = "carried."  # how the fields of a carried state are called among a run
 class Evaluated(Protocol):
     """What an evaluation needs of a network of M models."""
 
+    @property
+    def readout_bias(self) -> Tensor:
+        """(M, O)."""
+
     def __call__(self, batches: Sequence[Batch], state: State | None) -> tuple[tuple[Tensor, ...], State]:
         """Each model's hidden states (T, B, H), and the final state, fields (M, L, B, H)."""
 
     def outputs(self, hidden: Sequence[Tensor], model: int, steps: Array | slice = slice(None)) -> Tensor:
         """The read-out (T', B, O) of one model at some steps."""
+
+    def all_outputs(self, hidden: Sequence[Tensor]) -> Tensor:
+        """The read-out (M, T, B, O) of every model at every step."""
 
 
 def lengths(task: Task) -> tuple[int, ...]:
@@ -70,12 +77,10 @@ class Evaluation:
             yield from by_model[model]
 
     def _scored(self, length: int) -> list[list[Scored]]:
-        """Each run's batches in groups that are scored as one; how many follows from the task and the batch alone."""
+        """Each run's batches in groups that are scored as one."""
         if length not in self._groups:
             sets = self.sets[length]
-            at_once = max(1, SCORED_PLACES // (sets[0][0].inputs.shape[1] * length))
-            starts = range(0, len(sets[0]), at_once)
-            made = {id(batches): [scored_as_one(batches[s : s + at_once]) for s in starts] for batches in sets}
+            made = {id(batches): grouped(batches, length) for batches in sets}
             self._groups[length] = [made[id(batches)] for batches in sets]
         return self._groups[length]
 
@@ -88,37 +93,10 @@ class Evaluation:
             models: their numbers among the jobs.
             state: the carried state of a task that carries it, from which streams go on, fields (M, L, B, H).
         """
-        return {length: self._scores(network, models, length, state) for length in self.sets}
-
-    def _scores(self, network: Network, models: Sequence[int], length: int, state: State | None) -> list[Scores]:
-        totals = [Scores() for _ in models]
-        by_model = self._scored(length)
-        for groups in zip(*(by_model[model] for model in models), strict=True):
-            outputs, cells, state = self._outputs(network, groups, state)
-            for position, group in enumerate(groups):
-                self.go_on()
-                totals[position].add(self.task.scores(outputs[position][group.steps], group.whole))
-                if self.task.carry:
-                    sizes = cells[position].abs()
-                    totals[position].add({"mean_abs_cell": (sizes.double().sum().item(), sizes.numel())})
-        return totals
-
-    def _outputs(
-        self, network: Network, groups: Sequence[Scored], state: State | None
-    ) -> tuple[Tensor, Tensor, State | None]:
-        """Every model's outputs on a group, its batches side by side (M, T, B, O); the cells after each; the state."""
-        steps = max(len(batch.inputs) for group in groups for batch in group.batches)
-        width = sum(batch.inputs.shape[1] for batch in groups[0].batches)
-        found = network.readout_bias.new_zeros(len(groups), steps, width, network.readout_bias.shape[1])
-        cells, first = [], 0
-        for batches in zip(*(group.batches for group in groups), strict=True):
-            self.go_on()
-            hidden, state = network(batches, state if self.task.carry else None)
-            columns = batches[0].inputs.shape[1]
-            found[:, : len(hidden[0]), first : first + columns] = network.all_outputs(hidden)
-            cells.append(state.c)
-            first += columns
-        return found, torch.stack(cells, dim=1) if self.task.carry else found, state
+        return {
+            length: scores(network, self.task, [self._scored(length)[model] for model in models], state, self.go_on)
+            for length in self.sets
+        }
 
     def probe(self, network: Network, position: int, model: int, state: State | None) -> dict[str, float]:
         """The probe of the model at a position of the network; state as in :meth:`scores`."""
@@ -144,11 +122,17 @@ class Evaluation:
         return memory(network.subset([position]), self.sets[self.task.length][model][0])
 
 
+def grouped(batches: list[Batch], length: int) -> list[Scored]:
+    """An evaluation set in groups that are scored as one; how many follows from the task and the batch alone."""
+    at_once = max(1, SCORED_PLACES // (batches[0].inputs.shape[1] * length))
+    return [scored_as_one(batches[first : first + at_once]) for first in range(0, len(batches), at_once)]
+
+
 @torch.no_grad()
 def scores(
     network: Evaluated,
     task: Task,
-    sets: Sequence[Sequence[Batch]],
+    sets: Sequence[Sequence[Scored]],
     state: State | None = None,
     go_on: Callable[[], None] = lambda: None,
 ) -> list[Scores]:
@@ -159,16 +143,33 @@ def scores(
         go_on: called before every batch; may raise.
     """
     totals = [Scores() for _ in sets]
-    for batches in zip(*sets, strict=True):
+    for groups in zip(*sets, strict=True):
+        outputs, cells, state = _outputs(network, task, groups, state, go_on)
+        for position, group in enumerate(groups):
+            go_on()
+            totals[position].add(task.scores(outputs[position][group.steps], group.whole))
+            if task.carry:
+                sizes = cells[position].abs()
+                totals[position].add({"mean_abs_cell": (sizes.double().sum().item(), sizes.numel())})
+    return totals
+
+
+def _outputs(
+    network: Evaluated, task: Task, groups: Sequence[Scored], state: State | None, go_on: Callable[[], None]
+) -> tuple[Tensor, Tensor, State | None]:
+    """Every model's outputs on a group, its batches side by side (M, T, B, O); the cells after each; the state."""
+    steps = max(len(batch.inputs) for group in groups for batch in group.batches)
+    width = sum(batch.inputs.shape[1] for batch in groups[0].batches)
+    found = network.readout_bias.new_zeros(len(groups), steps, width, network.readout_bias.shape[1])
+    cells, first = [], 0
+    for batches in zip(*(group.batches for group in groups), strict=True):
         go_on()
         hidden, state = network(batches, state if task.carry else None)
-        for position, batch in enumerate(batches):
-            steps = counted_steps(batch)
-            totals[position].add(task.scores(network.outputs(hidden, position, steps), batch.at(steps)))
-            if task.carry:
-                cells = state.c[position].abs()
-                totals[position].add({"mean_abs_cell": (cells.double().sum().item(), cells.numel())})
-    return totals
+        columns = batches[0].inputs.shape[1]
+        found[:, : len(hidden[0]), first : first + columns] = network.all_outputs(hidden)
+        cells.append(state.c)
+        first += columns
+    return found, torch.stack(cells, dim=1) if task.carry else found, state
 
 
 def metrics(task: Task, by_length: Mapping[int, Scores]) -> dict[str, float]:
@@ -220,7 +221,7 @@ def everything(
         state: of the training streams, fields (1, L, B, H).
     """
     sets = {length: evaluation_set(task, train, seed, length, split) for length in lengths(task)}
-    by_length = {length: scores(network, task, [batches], state)[0] for length, batches in sets.items()}
+    by_length = {length: scores(network, task, [grouped(s, length)], state)[0] for length, s in sets.items()}
     return metrics(task, by_length) | probe(lambda: network, task, seed, state)
 
 
