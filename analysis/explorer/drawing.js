@@ -26,9 +26,11 @@ const left = (view, t) => GUTTER + t * view.cell;
 
 /** The line that marks a step. */
 function mark(ink, view, height) {
-  ink.strokeStyle = INK;
-  ink.lineWidth = 1.5;
-  ink.strokeRect(left(view, view.marked) - 0.5, 0.75, view.cell + 1, height - 1.5);
+  for (const [colour, width] of [["#ffffff", 3.5], [INK, 1.5]]) { // the white is seen on dark cells
+    ink.strokeStyle = colour;
+    ink.lineWidth = width;
+    ink.strokeRect(left(view, view.marked) - 0.5, 0.75, view.cell + 1, height - 1.5);
+  }
 }
 
 /** The colour of a value between low and high, from a list of colours. */

@@ -15,7 +15,10 @@ FILE = "explorer.html"  # what it is called in a report
 MOST_BYTES = 2_000_000  # of a page
 SPARE = 50_000  # bytes for the names of what is left out
 HERE = Path(__file__).parent
-SCRIPTS = ("cell", "network", "tasks", "surgery", "equations", "drawing", "tour", "page")
+SCRIPTS = (
+    *("cell", "network", "tasks", "surgery", "equations", "drawing", "tour"),
+    *("state", "choosing", "editing", "controls", "pictures", "page"),
+)
 
 
 def page(records: Records) -> tuple[str | None, dict[str, str]]:

@@ -37,17 +37,15 @@ function termsOf(net, slot) {
   return ["x", "h", "b", "c", "gates"].filter((part) => parts[part]);
 }
 
-/** The surgery on one gate as a word of the address, `0.3.picked.marked.-x-h`, and back. */
+/** The surgery on one gate as a word of the address, `0.3_picked_marked_x-h`, and back. */
 function surgeryWord(own) {
-  const off = own.off.map((source) => `-${source}`).join("");
-  return [own.value === null ? "own" : String(own.value).replace(".", ","), own.units, own.steps, off].join(".");
+  return [own.value === null ? "own" : own.value, own.units, own.steps, own.off.join("-")].join("_");
 }
 
 function surgeryFromWord(word) {
-  const [value, units, steps, off = ""] = word.split(".");
-  const number = value === "own" ? null : Number(value.replace(",", "."));
+  const [value, units, steps, off = ""] = word.split("_");
   return {
-    value: Number.isFinite(number) && number !== null ? clip(number) : null,
+    value: value !== "" && Number.isFinite(Number(value)) ? clip(Number(value)) : null,
     units: units === "picked" ? "picked" : "all",
     steps: steps === "marked" ? "marked" : "every",
     off: off.split("-").filter((source) => ["x", "h", "b", "c", "gates"].includes(source)),

@@ -33,7 +33,7 @@ const TOUR = [
         unit: extreme(values.forget[marked], -1),
         text: `Each row of the map c is one number of the cell state, each column a step; f multiplies it row by row, and `
           + `what is dark in f is let go. At the marked step f is darkest: ${low} of ${net.keeps.length} numbers keep less `
-          + `than half of what they held, and the others go on.`,
+          + `than half of what they held, the others keep more.`,
       };
     },
   },

@@ -235,3 +235,17 @@ def test_nets_that_nobody_has_looked_inside_are_left_out(study, tmp_path, monkey
     html, left_out = page(load([study]))
     assert html is None
     assert "experiments.inspect" in next(iter(left_out.values()))
+
+
+@needs_browser
+def test_a_link_written_by_hand_is_understood(made, tmp_path):
+    (run,) = {path.name for path in Path(made.parent / "small").glob("continual_reber-lstm-s0-*")}
+    link = f"net={run}&sequence=2&step=7&unit=3&forget=0.25_picked_marked_x-h&candidate=own_all_every_b"
+    script = "return { ...state, net: state.net.run, again: address() };"
+    found = explored.worked(made, tmp_path, script, address=link)
+    assert (found["net"], found["sequence"], found["step"], found["unit"]) == (run, 2, 7, 3)
+    assert found["surgery"] == {
+        "forget": {"value": 0.25, "units": "picked", "steps": "marked", "off": ["x", "h"]},
+        "candidate": {"value": None, "units": "all", "steps": "every", "off": ["b"]},
+    }
+    assert found["again"] == link
