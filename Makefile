@@ -1,8 +1,8 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity versions sharing
-HOSTILE += extensions frozen_study verdicts terminal resources wandb_environment workers faults
+HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity code_versions sharing
+HOSTILE += extensions study_json verdicts terminal resources wandb_environment workers faults
 
 .PHONY: help setup demo test check torture hostile learnable lint format
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.study_json import FrozenStudy
 from analysis.common.command_line import CommandError, about, command
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.load import Records, load
 from analysis.wandb_views import panels
 from analysis.wandb_views.report import report
@@ -63,7 +63,7 @@ def make(options: Options) -> None:
     study = options.study[0]
     FrozenStudy.read(study)  # refused if it was changed
     records = load([study])
-    if stale := counted.stale(records.runs):
+    if stale := counted_runs.stale(records.runs):
         print(stale, file=sys.stderr)
     project = (
         re.sub(r"[^A-Za-z0-9_.]+", "-", str(records.runs["study"].iloc[0])).strip("-") or "study"

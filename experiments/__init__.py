@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.api import LoadedRun
-    from experiments.sweep.execute import Run
+    from experiments.sweep.run_stack import Run
     from lstm_variants.user_folders import Folders
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from analysis.records import versions
+from analysis.records import code_versions
 from analysis.records.inside import Inside
 from analysis.records.read import UnreadableError, read_curves
 from experiments import tasks
@@ -25,10 +25,10 @@ from experiments.inspection import files
 from experiments.inspection.subject import OneModel
 from experiments.store.files import read_tensors
 from experiments.store.lookup import find, place, read
-from experiments.store.standing import refuse_stale
-from experiments.store.versions import source_files
-from experiments.sweep.execute import Run
-from experiments.sweep.runner import run_all
+from experiments.store.made_by import source_files
+from experiments.store.what_is_left import refuse_stale
+from experiments.sweep.run_all import run_all
+from experiments.sweep.run_stack import Run
 from experiments.tasks import file_contents
 from experiments.tasks.base import Task, TaskError
 from experiments.training import evaluation, torch_defaults
@@ -231,7 +231,7 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
     folder = Path(folder)
     record, weights = read(folder / "run.json"), read_tensors(folder / "weights.pt")
     if extensions is None:
-        _refuse_stale(folder, versions.outdated_of(flatten(record)))
+        _refuse_stale(folder, code_versions.outdated_of(flatten(record)))
     gone = _use_recorded(record, extensions)
     try:
         resolved = record["config"]["resolved"]
@@ -258,8 +258,8 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
     if extensions is not None:  # the files are not those that the record names
         inits = (resolved["init"]["rule"], resolved["init"]["recurrent"])
         name = resolved["task"]["name"]
-        now = versions.today(spec.cell, name, settings, source_files(spec, inits, name))
-        _refuse_stale(folder, versions.outdated(record["semantics"], now))
+        now = code_versions.today(spec.cell, name, settings, source_files(spec, inits, name))
+        _refuse_stale(folder, code_versions.outdated(record["semantics"], now))
     return LoadedRun(layer, readout, task, resolved, record, evaluation.carried(weights))
 
 

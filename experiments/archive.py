@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.study_json import FrozenStudy
 from analysis.common.command_line import about, command
 from analysis.pages.listings import counts
 from analysis.records import archive

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from experiments.sweep import application
+from experiments.sweep import hydra_application
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line of ``run``, as a sweep that is not run."""
-    application.main([*(sys.argv[1:] if argv is None else argv), "-m", "hydra.launcher.dry_run=true"])
+    hydra_application.main([*(sys.argv[1:] if argv is None else argv), "-m", "hydra.launcher.dry_run=true"])
 
 
 if __name__ == "__main__":

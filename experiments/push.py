@@ -21,9 +21,9 @@ from typing import Any
 from filelock import Timeout
 from omegaconf import MISSING
 
-from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
+from analysis.claims.study_json import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command, one_line
-from analysis.records import archive, counted
+from analysis.records import archive, counted_runs
 from analysis.records.load import load
 from analysis.records.read import read_curves
 from analysis.statistics import arm_curves
@@ -70,8 +70,8 @@ def push(options: Options) -> None:
         for record, reason in records.skipped:
             print(f"skipped: {record}: {reason}")
         there = wandb_runs.folders(study)
-        shown = records.runs[counted.current(records.runs)]
-        if stale := counted.stale(records.runs):
+        shown = records.runs[counted_runs.current(records.runs)]
+        if stale := counted_runs.stale(records.runs):
             print(stale)
         tried = [unless_busy(study, str(record).rpartition("/")[2], there) for record in shown["record"]]
         made = [new for new in tried if new is not None]
@@ -79,7 +79,7 @@ def push(options: Options) -> None:
             print(f"left out: {len(tried) - len(made)} runs that are being made")
         arms = list(arm_curves.of_arms(records))
         made += [aggregated(study, arm, there) for arm in arms]
-        take_out(study, records.runs[~counted.current(records.runs)]["record"], arms, there)
+        take_out(study, records.runs[~counted_runs.current(records.runs)]["record"], arms, there)
         wandb_runs.settle()
         print(f"{study}: {len(made)} wandb runs, {sum(made)} of them made now")
         if online:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from experiments import CallableModule
-from experiments.sweep.application import main
+from experiments.sweep.hydra_application import main
 
 sys.modules[__name__].__class__ = CallableModule  # see experiments/__init__.py
 

@@ -20,16 +20,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
+from analysis.claims.study_json import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command
-from analysis.records import columns, load, versions
+from analysis.records import code_versions, columns, load
 from analysis.records.archive import is_archive
 from analysis.records.load import is_run, once_each
 from analysis.records.read import UnreadableError, read_curves, read_run
 from experiments.config.schema import ConfigError
 from experiments.store.locks import is_held
 from experiments.sweep import slurm_queue
-from experiments.sweep.runner import SWEEP
+from experiments.sweep.run_all import SWEEP
 
 STATUSES = ("finished", "running", "interrupted", "diverged", "failed", "stale", "waiting")
 ERRORS_SHOWN = 5
@@ -96,7 +96,7 @@ def look(study: Path) -> Standing:
         name = record["run_id"]
         if record["status"] == "running" and name not in on_nodes and not is_held(study, name):
             record["status"] = "interrupted"  # killed before it could say so
-        if versions.outdated_of(record):
+        if code_versions.outdated_of(record):
             record["status"] = "stale"
     records, copies = _once_each(records)
     waiting_for, started = _sweep(study)

@@ -26,16 +26,16 @@ from analysis.pages.build import Request, build
 from analysis.records.load import load
 from experiments.config import words
 from experiments.config.compose import compose
-from experiments.config.explain import explain
+from experiments.config.error_messages import explain
 from experiments.config.extensions import use_extensions_of, used_extensions
 from experiments.config.job import Job
 from experiments.config.schema import ConfigError
-from experiments.store.standing import refuse_stale, standing
+from experiments.store.what_is_left import refuse_stale, standing
 from experiments.studies.freezing import freeze
 from experiments.studies.planning import confirmation_jobs, plan
 from experiments.studies.study import Study, read
 from experiments.studies.tuning import chosen_cells, edge_warnings, tuning_jobs
-from experiments.sweep import application
+from experiments.sweep import hydra_application
 from experiments.sweep.launcher import StackedLauncher, chosen
 
 Scale = enum.Enum("Scale", "laptop full")
@@ -121,7 +121,7 @@ def plain(options: Options, overrides: Sequence[str]) -> None:
     if options.phase not in (Phase.all, Phase.report) or options.scale is Scale.full:
         raise CommandError(f"experiment={options.experiment} is a plain sweep: it has phase=all and phase=report only")
     if options.phase is Phase.all:
-        application.main([f"experiment={options.experiment}", *overrides])
+        hydra_application.main([f"experiment={options.experiment}", *overrides])
     draw(Path(compose([f"experiment={options.experiment}", *overrides]).study), options.out)
 
 

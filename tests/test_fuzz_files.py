@@ -22,8 +22,8 @@ from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.sweep.execute import InterruptedRunError, execute
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
+from experiments.sweep.run_stack import InterruptedRunError, execute
 from experiments.tasks import load_task
 from experiments.tasks.base import TaskError
 

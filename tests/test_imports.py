@@ -65,9 +65,9 @@ SCRIPTS = {"experiments.benchmark.users_script"}  # run as a process, and import
 
 LIBRARY_ONLY_IN = {
     "hydra": {
-        "experiments/sweep/application.py",
+        "experiments/sweep/hydra_application.py",
         "experiments/config/compose.py",
-        "experiments/config/explain.py",
+        "experiments/config/error_messages.py",
         "experiments/config/hydra_setup.py",
         "experiments/sweep/launcher.py",
         "experiments/config/words.py",

@@ -15,7 +15,7 @@ from analysis.claims.claim import EQUIVALENT, Claim, Comparison
 from analysis.claims.comparing import by_equivalence, by_sign
 from analysis.claims.finding import Finding, NotRunError
 from analysis.claims.gathering import measurable
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 from analysis.statistics import estimates, many_comparisons, signed_rank
 from analysis.statistics.outcomes import Outcomes, outcomes
 
@@ -38,7 +38,7 @@ def against_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     the same within `margin`; p_adjusted: after Holm over the table, of which the verdict is made. claimed: whether a
     frozen claim compares the two on the task.
     """
-    scored = counted.scored(runs)
+    scored = counted_runs.scored(runs)
     scored = scored[[column for column in scored if not str(column).startswith(UNUSED) or column in USED]]
     rows = []
     for task, panel in scored.groupby("task"):

@@ -25,10 +25,10 @@ from analysis.claims.choices import edges
 from analysis.claims.claim import Claim, Comparison, comparisons
 from analysis.claims.comparing import decide
 from analysis.claims.finding import Finding, NotRunError
-from analysis.claims.frozen_study import CHOICES, OWN, SHARED, FrozenStudy
 from analysis.claims.gathering import Arms, gathered
 from analysis.claims.margins import SMALLEST, scale, smallest, supported
-from analysis.records import counted
+from analysis.claims.study_json import CHOICES, OWN, SHARED, FrozenStudy
+from analysis.records import counted_runs
 from analysis.records.load import Records
 from analysis.statistics import many_comparisons
 
@@ -78,7 +78,7 @@ def judge(records: Records, frozen: FrozenStudy | Mapping[str, Any]) -> list[Ver
     """
     study = FrozenStudy.model_validate(frozen)
     wanted = comparisons(study.claims, list(study.tasks))
-    runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(counted.COUNTED)]
+    runs = records.runs[(records.runs["study"] == study.study) & records.runs["status"].isin(counted_runs.COUNTED)]
     alpha = ALPHA / 2 if study.extension else ALPHA
     first = settled(runs, study, wanted, study.seeds, alpha)
     if not study.extension or all(verdict.verdict != "undecided" for verdict in first):

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.records import order
-from analysis.records.counted import reported
+from analysis.records.counted_runs import reported
 from analysis.records.inside import FOLDER, NPZ, described
 from analysis.records.load import Records
 from analysis.records.read import read_content

@@ -23,7 +23,7 @@ from analysis.figures._panel import draw
 from analysis.figures._sheet import sheet
 from analysis.figures._text import lacking
 from analysis.figures._theme import COLUMN, GATE_SHADES, PAGE, SIGNED_SHADES, save, shades, styles
-from analysis.records.counted import scored
+from analysis.records.counted_runs import scored
 
 __all__ = [
     "COLUMN",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records import counted, inside, order
+from analysis.records import counted_runs, inside, order
 
 GATES = {"forget": "forget gate f", "input": "input gate i", "output": "output gate o"}
 GATES |= {"reset": "reset gate r", "refine": "refine gate v"}
@@ -19,9 +19,9 @@ def looked(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs in which something was found, by task and in the order of the report."""
     if "inside.untouched" not in runs:
         return runs.iloc[:0]
-    rows = counted.scored(runs)
+    rows = counted_runs.scored(runs)
     rows = rows[rows["inside.untouched"].notna()]
-    place = {name: at for at, name in enumerate(order.rows(counted.reported(runs)))}
+    place = {name: at for at, name in enumerate(order.rows(counted_runs.reported(runs)))}
     return rows.assign(at=rows["name"].map(place)).sort_values(["task", "at", "seed"])
 
 

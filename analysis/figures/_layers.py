@@ -14,7 +14,7 @@ from analysis.figures import _theme
 from analysis.figures._axes import logarithmic, reference, scale, shown
 from analysis.figures._figure import Panel
 from analysis.figures._legends import legend
-from analysis.records import counted
+from analysis.records import counted_runs
 
 
 def lines(on: Panel, rows: pd.DataFrame, x: str, y: str, **how: Any) -> None:
@@ -70,7 +70,7 @@ def medians(on: Panel, x: str) -> None:
 
 def costs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Score and cost of every run that counts, with their medians over seeds, for tasks on which the costs differ."""
-    rows = counted.scored(runs).rename(columns={column: "cost", "score": "value"})
+    rows = counted_runs.scored(runs).rename(columns={column: "cost", "score": "value"})
     rows = rows[rows["cost"].notna()]
     rows = rows[rows.groupby("task")["cost"].transform("nunique") > 1]
     groups = rows.groupby(["task", "name"])

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from analysis.figures import _theme
 from analysis.figures._figure import Drawing, Panel
 from analysis.figures._text import folded
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 
 
 def draw(
@@ -32,7 +32,7 @@ def draw(
     every = {
         name: look for name, look in _theme.styles(rows_of(numbers, runs)).items() if names is None or name in names
     }
-    scored = counted.scored(runs)
+    scored = counted_runs.scored(runs)
     ax = axes(figure.LAYOUT.height(numbers)) if ax is None else ax
     ax.set_title(folded(str(chosen), 38))
     looks = {name: look for name, look in every.items() if name in present}
@@ -41,7 +41,7 @@ def draw(
 
 def rows_of(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """(variant, name, place) of every row of a report; with those that only a figure with a column `variant` has."""
-    known = counted.reported(runs)
+    known = counted_runs.reported(runs)
     known = known.assign(place=known.get("place", 0))[["variant", "name", "place"]].drop_duplicates()
     if "variant" not in numbers:
         return known

@@ -18,7 +18,7 @@ from analysis.figures._axes import SHORTCUT
 from analysis.figures._figure import Drawing
 from analysis.figures._panel import draw
 from analysis.figures._text import folded, plain
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 
 MANY = 8
 FEW = 2  # rows of the complete LSTM up to which it stands in every panel
@@ -54,7 +54,7 @@ class Block(NamedTuple):
 def sheet(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: float = _theme.PAGE) -> Figure:
     """A page with every panel of a figure. width: inches."""
     parts = blocks(figure, numbers, runs, width)
-    looks = counted.reported(runs)
+    looks = counted_runs.reported(runs)
     looks = looks.drop(columns=[column for column in looks if str(column).startswith(UNUSED)])
     levels = ["task.chance", "task.solved", *(column for column in looks if str(column).startswith(SHORTCUT))]
     looks = looks.drop_duplicates(["task", "name", "status", *levels])
@@ -76,7 +76,7 @@ def blocks(figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame, width: fl
     """How a figure is laid out."""
     tasks = order.tasks(numbers)
     present = set(numbers["name"])
-    names = [name for name in order.rows(counted.reported(runs)) if name in present]
+    names = [name for name in order.rows(counted_runs.reported(runs)) if name in present]
     columns = 1 if figure.LAYOUT.wide else min(2 if width > _theme.COLUMN else 1, len(tasks))
     height, together = figure.LAYOUT.height(numbers), figure.LAYOUT.together
     if together is None or len(names) <= MANY:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures._bars import shares
 from analysis.figures._figure import Layout, Panel
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.statistics import grids
 from analysis.statistics.aggregates import anova
 from analysis.statistics.many_comparisons import holm
@@ -25,7 +25,7 @@ REST = "seeds"
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The analysis of variance of every task whose runs are a balanced grid of two to four settings."""
-    parts = [effects(panel).assign(task=str(task)) for task, panel in counted.scored(runs).groupby("task")]
+    parts = [effects(panel).assign(task=str(task)) for task, panel in counted_runs.scored(runs).groupby("task")]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 

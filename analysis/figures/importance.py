@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures._bars import shares
 from analysis.figures._figure import Layout, Panel
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.statistics import grids
 from analysis.statistics.aggregates import ENOUGH_FIT, ENOUGH_RUNS, importance
 
@@ -24,7 +24,7 @@ COLUMNS = ["task", "name", "effect", "share", "low", "high", "runs", "fit", "dec
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The importance of each knob of every task whose runs are a random search, with the range that was searched."""
-    parts = [knobs(panel).assign(task=str(task)) for task, panel in counted.scored(runs).groupby("task")]
+    parts = [knobs(panel).assign(task=str(task)) for task, panel in counted_runs.scored(runs).groupby("task")]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 

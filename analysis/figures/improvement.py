@@ -10,7 +10,7 @@ from analysis.figures._axes import name_rows
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.statistics.aggregates import probability_of_improvement
 
 LAYOUT = Layout(order=30, base=0.7, row=0.24)
@@ -27,7 +27,7 @@ COLUMNS = ["task", "name", "baseline", "of", "runs", "baseline_runs", "probabili
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Per task (column `of`) the share of pairs of runs that the variant wins, and the mean of that over tasks."""
     rows = []
-    for task, panel in counted.scored(runs).groupby("task"):
+    for task, panel in counted_runs.scored(runs).groupby("task"):
         cells = {str(name): cell for name, cell in panel.groupby("name")}
         for name, baseline in opposites(panel).items():
             won = wins(cells[name], cells[baseline])

@@ -8,7 +8,7 @@ from analysis.figures._axes import LEVELS, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import lines, points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.archive import POINTS
 
 LAYOUT = Layout(order=40, together=1)
@@ -24,7 +24,7 @@ THIN_LINE = 0.8  # points: there may be hundreds
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The task's own metric at every evaluation of every run that counts."""
-    keep = counted.scored(runs)[["run_id", "task", "name", "seed", "status", "score", "task.metric"]]
+    keep = counted_runs.scored(runs)[["run_id", "task", "name", "seed", "status", "score", "task.metric"]]
     keep = keep.assign(metric="eval/" + keep["task.metric"])
     wanted = curves[curves["metric"].isin(set(keep["metric"])) & curves["run_id"].isin(set(keep["run_id"]))]
     rows = keep.merge(wanted.astype({"run_id": object, "metric": object}), on=["run_id", "metric"])

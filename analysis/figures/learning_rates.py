@@ -12,7 +12,7 @@ from analysis.figures._axes import logarithmic, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import medians
 from analysis.figures._legends import legend, mark
-from analysis.records import arms, counted
+from analysis.records import arms, counted_runs
 
 LAYOUT = Layout(order=80, together=8)
 CAPTION = (
@@ -31,7 +31,7 @@ COLUMNS = ["task", "name", "variant", "learning_rate", "phase", "seed", "run_id"
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The score of every run at every learning rate, where there are several; of a tuned study its tuning runs."""
-    ended = runs[runs["status"].isin(counted.COUNTED) & runs[RATE].notna()]
+    ended = runs[runs["status"].isin(counted_runs.COUNTED) & runs[RATE].notna()]
     if ended.groupby("task.name")[RATE].nunique().max() in (0, 1):
         return pd.DataFrame(columns=COLUMNS)
     merged = arms.without(ended, RATE).rename(columns={RATE: "learning_rate", "score": "value"})

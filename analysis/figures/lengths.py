@@ -8,7 +8,7 @@ from analysis.figures._axes import LEVELS, logarithmic, reference, scale
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import medians
 from analysis.figures._legends import legend
-from analysis.records import counted
+from analysis.records import counted_runs
 
 LAYOUT = Layout(order=70, together=8)
 CAPTION = (
@@ -23,7 +23,7 @@ PREFIX = "results.final.eval@"
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The task's own measure of every run at every length on which it was evaluated, where there are several."""
-    scored = counted.scored(runs)
+    scored = counted_runs.scored(runs)
     found = [scored.assign(length=scored["task.length"], value=scored["score"])]
     for column in [column for column in scored.columns if column.startswith(PREFIX)]:
         length, _, metric = column.removeprefix(PREFIX).partition("/")

@@ -8,7 +8,7 @@ from analysis.figures._axes import logarithmic, name_rows
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted
+from analysis.records import counted_runs
 
 LAYOUT = Layout(order=55, share_y=True, base=0.75, row=0.27)
 CAPTION = (
@@ -24,7 +24,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """What every run that was not trained keeps."""
     if not set(NAMES) <= set(runs):
         return pd.DataFrame(columns=COLUMNS)
-    rows = counted.scored(runs).rename(columns=NAMES)
+    rows = counted_runs.scored(runs).rename(columns=NAMES)
     return rows.loc[rows["median"].notna(), COLUMNS].sort_values(["task", "name", "seed"])
 
 

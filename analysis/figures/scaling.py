@@ -12,7 +12,7 @@ from analysis.figures._axes import logarithmic
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import medians
 from analysis.figures._legends import legend
-from analysis.records import arms, counted
+from analysis.records import arms, counted_runs
 
 LAYOUT = Layout(order=68, together=8)
 CAPTION = (
@@ -28,7 +28,7 @@ COLUMNS = ["task", "name", "variant", "seed", "run_id", "status", "length", "val
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Score and steps to solve of every run, of the rows that were trained on several lengths of one task."""
-    scored = counted.scored(runs)
+    scored = counted_runs.scored(runs)
     if LENGTH not in scored or scored[LENGTH].nunique() < 2:
         return pd.DataFrame(columns=COLUMNS)
     merged = arms.without(scored, LENGTH, *tuned(runs)).rename(columns={LENGTH: "length"})
@@ -46,7 +46,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def tuned(runs: pd.DataFrame) -> list[str]:
     """The settings that were tuned on each length alone."""
-    tuning = runs[(runs["phase"] == "tune") & counted.current(runs)]
+    tuning = runs[(runs["phase"] == "tune") & counted_runs.current(runs)]
     cells = [cell for _, cell in tuning.groupby(["task", "variant"])]
     keys = [key for key in arms.settings(tuning) if not key.startswith((arms.TASK, f"{arms.RESOLVED}init"))]
     return [key for key in keys if any(len(arms.present(cell[key])) > 1 for cell in cells)]

@@ -8,7 +8,7 @@ from analysis.figures._axes import LEVELS, name_rows, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.statistics.estimates import ENOUGH, median_interval
 
 LAYOUT = Layout(order=20, share_y=True, base=0.75, row=0.27)
@@ -24,7 +24,7 @@ SPREAD = 0.5  # the height over which the seeds of one row are spread, of the di
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Every seed's score, with the median of its row and the range or interval around it."""
-    rows = counted.scored(runs)[["task", "name", "seed", "run_id", "status", "score"]]
+    rows = counted_runs.scored(runs)[["task", "name", "seed", "run_id", "status", "score"]]
     cells = rows.groupby(["task", "name"], as_index=False)["score"]
     spreads = [{"task": task, "name": name, **median_interval(cell)._asdict()} for (task, name), cell in cells]
     return rows.sort_values(["task", "name", "seed"]).merge(pd.DataFrame(spreads), on=["task", "name"])

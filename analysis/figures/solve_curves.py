@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import lines
 from analysis.figures._legends import legend
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.statistics.solving import unsolved_curve
 
 LAYOUT = Layout(order=50, together=8, share_y=True)
@@ -22,7 +22,7 @@ COLUMNS = ["task", "name", "runs", "solved", "budget", "step", "share_solved", "
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The Kaplan-Meier curve of each row, of the tasks that have a threshold and that some run has solved."""
-    scored = counted.scored(runs)
+    scored = counted_runs.scored(runs)
     scored = scored[scored["solved"].groupby(scored["task"]).transform("any") & scored["task.solved"].notna()]
     budgets = scored.groupby("task")["config.resolved.train.steps"].min()
     parts = []

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.frozen_study import FILE, FrozenStudy, UnreadableStudyError
+from analysis.claims.study_json import FILE, FrozenStudy, UnreadableStudyError
 from analysis.claims.verdicts import Verdict, judge, table
 from analysis.common import escaping
 from analysis.common.command_line import CommandError
@@ -21,13 +21,13 @@ from analysis.explorer.page import FILE as EXPLORER
 from analysis.explorer.page import page as explorer_page
 from analysis.figures import PAGE
 from analysis.pages import formats, listings, tables
+from analysis.pages.chosen_variants import choose
 from analysis.pages.contents import contents
-from analysis.pages.drawings import drawings, refuse_unknown
+from analysis.pages.figure_files import drawings, refuse_unknown
 from analysis.pages.macros import key, macros
 from analysis.pages.provenance import explain
 from analysis.pages.report_folder import refuse_foreign, write
-from analysis.pages.selection import choose
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.archive import is_archive
 from analysis.records.load import Records, Skipped, load
 
@@ -88,12 +88,12 @@ def build(asked: Request, out: str) -> None:
     refuse_foreign(folder, out, PAGES)
     found = gather(asked)
     runs = found.shown.runs
-    if counted.scored(runs).empty:
+    if counted_runs.scored(runs).empty:
         raise CommandError(f"no run has a score yet; {listings.counts(runs).replace(chr(10), '; ')}")
     verdicts = [verdict for study in found.frozen for verdict in judge(found.everything, study)]
     write(folder, out, lambda place: fill(place, found.shown, verdicts, asked))
     print(formats.plain(tables.wide(tables.scores(runs))))
-    if stale := counted.stale(found.everything.runs):
+    if stale := counted_runs.stale(found.everything.runs):
         print(f"\n{stale}")
     if boxes := figures.lacking([*runs["name"], *runs["task"]]):
         lacks = f"the font of the figures lacks {boxes}: boxes in PNG and PDF, not in tables, pages and SVG"
@@ -124,7 +124,7 @@ def frozen(studies: Sequence[str], strict: bool) -> tuple[list[FrozenStudy], lis
 def fill(folder: Path, records: Records, verdicts: list[Verdict], asked: Request) -> None:
     """Write the whole report into an empty folder."""
     scores = tables.scores(records.runs)
-    studies = counted.reported(records.runs).groupby(["task", "name"])["study"].agg(key)
+    studies = counted_runs.reported(records.runs).groupby(["task", "name"])["study"].agg(key)
     write_tables(folder / "tables", scores, studies.to_dict(), verdicts)
     (folder / "figures").mkdir()
     drawn = drawings(folder / "figures", records, asked.width, asked.extensions, asked.figures)

@@ -14,7 +14,7 @@ from analysis.common.escaping import tidy
 from analysis.pages import tables
 from analysis.pages.formats import markdown, text
 from analysis.pages.listings import counts, listings
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 from analysis.records.load import Records
 
 
@@ -22,12 +22,12 @@ def contents(
     records: Records, scores: pd.DataFrame, verdicts: Sequence[Verdict], drawn: list[dict[str, str]]
 ) -> dict[str, Any]:
     """Everything that the two pages show, as plain values."""
-    reported = counted.reported(records.runs)
+    reported = counted_runs.reported(records.runs)
     looks = figures.styles(reported)
     return {
         "studies": sorted({tidy(study) for study in records.runs["study"]}),
         "counts": counts(records.runs).splitlines(),
-        "tuning": int(counted.current(records.runs).sum()) - len(reported),
+        "tuning": int(counted_runs.current(records.runs).sum()) - len(reported),
         "claims": judged(verdicts),
         "note": tables.note(scores),
         "scores": markdown(tables.wide(scores)),

@@ -17,14 +17,14 @@ from tabulate import tabulate
 from analysis import figures
 from analysis.claims.claim import comparisons
 from analysis.claims.finding import written
-from analysis.claims.frozen_study import CHOICES, FILE, FrozenStudy
 from analysis.claims.gathering import identities
+from analysis.claims.study_json import CHOICES, FILE, FrozenStudy
 from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError, nearest
 from analysis.pages import tables
 from analysis.pages.formats import text, texts
 from analysis.pages.macros import numbered
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.load import Records
 
 Cell = tuple[str, str]  # (task, name)
@@ -46,7 +46,7 @@ def explain(records: Records, asked: str, frozen: Sequence[FrozenStudy] = ()) ->
         return decided(records, frozen, asked, place)
     if table != TABLE:
         return drawn(records, table, asked, place)
-    reported = counted.reported(records.runs)
+    reported = counted_runs.reported(records.runs)
     return "\n\n".join(scored(reported, *cell) for cell in located(pairs(reported), asked, place))
 
 
@@ -97,7 +97,7 @@ def drawn(records: Records, figure: str, asked: str, place: str) -> str:
     """The rows of a figure's numbers for one of its names on a task, and the runs that they come from."""
     numbers = figures.discover()[figure].numbers(records.runs, records.curves)
     numbers = numbers.assign(of=numbers.get("of", numbers["task"]))
-    reported = counted.reported(records.runs)
+    reported = counted_runs.reported(records.runs)
     in_figure = pairs(numbers.assign(task=numbers["of"]))
     cells = located([*in_figure, *pairs(reported)], asked, place)
     shown = [cell for cell in cells if cell in in_figure]
@@ -109,7 +109,7 @@ def drawn(records: Records, figure: str, asked: str, place: str) -> str:
 def panel(records: Records, figure: str, numbers: pd.DataFrame, task: str, name: str) -> str:
     """What a figure draws for one of its names on a task."""
     rows = numbers[(numbers["of"] == task) & (numbers["name"] == name)]
-    runs = counted.reported(records.runs)
+    runs = counted_runs.reported(records.runs)
     if "run_id" in rows:
         runs = records.runs[records.runs["run_id"].isin(set(rows["run_id"]))]
     elif (task, name) in pairs(runs):
@@ -140,7 +140,7 @@ def behind(runs: pd.DataFrame) -> str:
     """Every run behind a number: its record, what it scored, the commit and the command that makes it again."""
     table = runs.assign(commit=[commit(run) for _, run in runs.iterrows()], command=runs["config.said"].map(command))
     rows = tabulate(texts(table.sort_values("seed")[COLUMNS]), COLUMNS, disable_numparse=True)
-    ended = int(runs["status"].isin(counted.COUNTED).sum())
+    ended = int(runs["status"].isin(counted_runs.COUNTED).sum())
     return f"{len(runs)} runs, {ended} of them counted\n\n{rows}"
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.claims.claimed_runs import about_steps
 from analysis.claims.measures import OF_STEPS, budget, steps_to_solve
 from analysis.pages.formats import number
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 from analysis.statistics.estimates import ENOUGH, median_interval
 
 KEYS = {
@@ -44,7 +44,7 @@ def scores(runs: pd.DataFrame) -> pd.DataFrame:
     the metric's unit; `steps` is the median of the steps trained, `seconds` and `steps_per_second` of the wall clock.
     Steps to solve are those of `steps_columns`; `about_steps` says whether they are what the task was run for.
     """
-    chosen = counted.reported(runs)
+    chosen = counted_runs.reported(runs)
     groups = {(str(task), str(name)): cell for (task, name), cell in chosen.groupby(["task", "name"])}
     keys = [(task, name) for name in order.rows(chosen) for task in order.tasks(chosen)]
     about = {str(task): about_steps(panel) for task, panel in chosen.groupby("task")}
@@ -54,7 +54,7 @@ def scores(runs: pd.DataFrame) -> pd.DataFrame:
 
 def summary(cell: pd.DataFrame) -> dict[str, Any]:
     """One cell of the table; a cell without a scored run has no median."""
-    scored = counted.scored(cell)
+    scored = counted_runs.scored(cell)
     spread = median_interval(scored["score"]) if len(scored) else None
     exact = spread is not None and spread.kind == "interval"
     return {

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.common.escaping import tidy
-from analysis.records import counted
+from analysis.records import counted_runs
 
 RESOLVED = "config.resolved."
 TASK = f"{RESOLVED}task."
@@ -24,7 +24,7 @@ MEASURED = ["task.metric", "task.direction", "task.unit"]  # two runs that diffe
 
 def named(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with their panel as `task` and their row as `name`; runs that are not reported add no axis to others."""
-    reported = counted.reported(runs).index
+    reported = counted_runs.reported(runs).index
     parts = [runs.loc[reported], runs.drop(reported)]
     panels = [part.assign(task=tasks(part)) for part in parts if len(part)]
     return pd.concat([part.assign(name=names(part)) for part in panels]).sort_index()

@@ -10,7 +10,7 @@
              NaN for a run that has not ended
     solved   whether a finished run solved its task; a diverged run never did
     inside.  and a name: what was found inside its trained net; `inside.folder`: where    (inside.py)
-    stale    what of a run has another version today (versions.py), "cell, trainer"; its `status` is then `stale`
+    stale    what of a run has another version today (code_versions.py), "cell, trainer"; its `status` is then `stale`
 
 `curves` has one row a number: run_id, step, metric, value.
 """
@@ -24,7 +24,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.common.command_line import CommandError
-from analysis.records import archive, cache, columns, inside, versions, wandb_source
+from analysis.records import archive, cache, code_versions, columns, inside, wandb_source
 from analysis.records.frames import frame, long
 from analysis.records.schema import STATUSES
 
@@ -66,7 +66,7 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     named = {"record": columns.code(records)}
     if any(key.startswith(inside.COLUMN) for key in study.rows):
         named[inside.FOLDER] = columns.code(places(folders, found))
-    rows = versions.mark(columns.frame(study.rows | named))
+    rows = code_versions.mark(columns.frame(study.rows | named))
     kept, repeated = once_each(rows)
     return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))
 

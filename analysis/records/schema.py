@@ -191,7 +191,7 @@ class RunJson(Part):
         {}, description="`cell` and `task`: which of their files are your own, a path a line"
     )
     semantics: Semantics = Field(
-        description="the versions in `analysis/records/versions.py` that made the numbers; an activation's or an "
+        description="the versions in `analysis/records/code_versions.py` that made the numbers; an activation's or an "
         "init's of your own counts with its cell's"
     )
     environment: Environment = Field(description="where it ran, and with what")

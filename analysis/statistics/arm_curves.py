@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.load import Records
 from analysis.statistics import estimates
 
@@ -30,7 +30,7 @@ class ArmCurve(NamedTuple):
 
 def of_arms(records: Records) -> Iterator[ArmCurve]:
     """Every arm with a run that counts, in the order of its name."""
-    scored = counted.scored(records.runs)
+    scored = counted_runs.scored(records.runs)
     values = records.curves.astype({"run_id": object, "metric": object})
     for _, runs in scored.groupby(["task", "name", "arm", scored["phase"].fillna("")], sort=True):
         yield of_arm(runs, values[values["run_id"].isin(set(runs["run_id"]))])

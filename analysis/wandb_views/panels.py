@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from analysis.common.command_line import CommandError
-from analysis.records import arms, counted
+from analysis.records import arms, counted_runs
 from analysis.records.load import Records
 from analysis.statistics import arm_curves
 
@@ -31,19 +31,19 @@ def library() -> tuple[Any, Any]:
 
 def axes(records: Records) -> list[str]:
     """The settings, of task and length at least, in which the arms of the study differ: keys of wandb's config."""
-    firsts = records.runs[counted.current(records.runs)].drop_duplicates("arm")
+    firsts = records.runs[counted_runs.current(records.runs)].drop_duplicates("arm")
     known = [column.removeprefix(arms.RESOLVED) for column in arms.differing(firsts)]
     return list(dict.fromkeys(["task.name", "task.length", *known]))
 
 
 def metrics(records: Records) -> list[str]:
     """The main metric of each task, as the history has it."""
-    return sorted({f"eval/{metric}" for metric in records.runs.loc[counted.current(records.runs), "task.metric"]})
+    return sorted({f"eval/{metric}" for metric in records.runs.loc[counted_runs.current(records.runs), "task.metric"]})
 
 
 def arms_of(records: Records) -> int:
     """How many aggregate runs there are, to draw them all: a panel of wandb shows the first 10 of its runs."""
-    scored = counted.scored(records.runs)
+    scored = counted_runs.scored(records.runs)
     return max(1, len(scored.drop_duplicates(["task", "name", "arm", "phase"])))
 
 

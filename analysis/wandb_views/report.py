@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.study_json import FrozenStudy
 from analysis.claims.verdicts import Verdict, judge
 from analysis.common.escaping import in_markdown
 from analysis.pages import contents, tables
 from analysis.pages.formats import markdown
 from analysis.pages.listings import counts
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.load import Records
 from analysis.wandb_views import panels
 
@@ -64,7 +64,7 @@ def row(cells: Sequence[str]) -> str:
 
 def scored(records: Records) -> str:
     """The table of scores in markdown; a study without a score says so."""
-    if counted.scored(records.runs).empty:
+    if counted_runs.scored(records.runs).empty:
         return "No run has a score yet."
     scores = tables.scores(records.runs)
     return f"{markdown(tables.wide(scores))}\n\n{tables.note(scores)}"

@@ -15,7 +15,7 @@ import torch
 from experiments.config.catalogue import config_file, names
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 from experiments.tracking.live import Mirror
 from experiments.tracking.runs import settings
 from experiments.training.data import TrainingData

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config import words
 from experiments.config.catalogue import GROUPS, check_description
-from experiments.config.explain import explain
+from experiments.config.error_messages import explain
 from experiments.config.hydra_setup import loader, register_schema
 from experiments.config.job import Job
 from experiments.config.resolve import resolve

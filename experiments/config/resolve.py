@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments import tasks
 from experiments.config.catalogue import check_description, config_file
-from experiments.config.explain import explain
+from experiments.config.error_messages import explain
 from experiments.config.identity import digest, nested_difference
 from experiments.config.job import Job, NotApplicableError, run_id_of
 from experiments.config.schema import ConfigError, Model, Root, refuse

@@ -14,7 +14,7 @@ from experiments.config.job import Job
 from experiments.config.schema import ConfigError
 from experiments.store.files import storing, write_json, write_tensors
 from experiments.store.lookup import CHECKPOINT
-from experiments.store.opening import now, opening
+from experiments.store.new_record import now, opening
 
 DONE = ("finished", "diverged", "failed", "stale")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from analysis.claims import verdicts
 from analysis.claims.claim import comparisons
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.study_json import FrozenStudy
 from analysis.statistics.many_comparisons import seeds_needed, too_few_seeds
 from experiments.config.job import Job
 from experiments.config.resolve import layer_parameters
-from experiments.store.standing import standing
+from experiments.store.what_is_left import standing
 from experiments.studies.study import Study
 from experiments.studies.tuning import tuning_jobs
 from experiments.sweep.estimate import Timed, cost

@@ -20,10 +20,10 @@ from experiments.config.compose import Composer, compose, expand_aliases
 from experiments.config.hydra_setup import PLUGINS
 from experiments.config.job import Job, NotApplicableError, distinct, stored
 from experiments.config.schema import LARGEST_STACK, LARGEST_SWEEP, ConfigError, refuse
-from experiments.store.standing import done
+from experiments.store.what_is_left import done
 from experiments.sweep.estimate import print_plan
-from experiments.sweep.execute import Run
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
+from experiments.sweep.run_stack import Run
 from experiments.sweep.slurm import Options, run_on_slurm
 
 Plugins.instance()  # Hydra's scan must come before its sweeper and its launcher are imported

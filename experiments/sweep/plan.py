@@ -13,8 +13,9 @@ from analysis.common import resources
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.lookup import read_checkpoint
-from experiments.store.standing import standing
+from experiments.store.what_is_left import standing
 from experiments.sweep.grouping import stacks
+from experiments.sweep.workers import number_of_workers
 from lstm_variants import make_cell
 from lstm_variants.engines import native
 
@@ -26,7 +27,6 @@ MEANING = {
     "failed": "failed (retry=failed)",
     "stale": "stale (retry=stale)",
 }
-WORKER_BYTES = 400_000_000  # of a process that has imported torch and trains little nets
 IMPOSSIBLE = 4  # times the memory of the machine: no estimate is as wrong
 
 
@@ -96,17 +96,12 @@ def make_plan(
     todo = [job for job in todo if job.run_id not in queued]
     for job in todo:
         _possible(job, memory, here)
-    workers = min(workers or _workers(), max(1, len(todo)))
+    workers = min(workers or number_of_workers(), max(1, len(todo)))
     memory = memory or (resources.memory_free() / workers if here else math.inf)
     size = min([largest, *(max(1, int(min(largest, _fitting(job, memory)))) for job in todo)])
     steps = {job.run_id: checkpoint["step"] for job in todo if (checkpoint := read_checkpoint(job))}
     groups = stacks(todo, steps, size, workers)
     return Plan(standings, [_with_threads(group, workers) for group in groups], workers)
-
-
-def _workers() -> int:
-    """One per core, as far as their memory suffices."""
-    return max(1, min(resources.cores(), resources.memory_free() // WORKER_BYTES))
 
 
 def _fitting(job: Job, memory: float) -> float:

@@ -33,11 +33,11 @@ from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.locks import lock
 from experiments.store.lookup import find
-from experiments.store.standing import standing
+from experiments.store.what_is_left import standing
 from experiments.sweep import signals
-from experiments.sweep.execute import InterruptedRunError, Run
 from experiments.sweep.plan import Plan, make_plan
-from experiments.sweep.runner import announce
+from experiments.sweep.run_all import announce
+from experiments.sweep.run_stack import InterruptedRunError, Run
 from experiments.sweep.slurm_queue import (
     FOLDER,
     Queued,

@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 
 from experiments.config.extensions import use_extensions
-from experiments.sweep.execute import InterruptedRunError
 from experiments.sweep.plan import make_plan
+from experiments.sweep.run_stack import InterruptedRunError
 from experiments.sweep.slurm_queue import ask
 from experiments.sweep.workers import run_in_processes
 from experiments.tracking import live

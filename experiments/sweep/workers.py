@@ -15,17 +15,23 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from analysis.common import terminal
+from analysis.common import resources, terminal
 from experiments.config.extensions import use_extensions, used_extensions
 from experiments.config.job import Job
 from experiments.sweep import signals
-from experiments.sweep.execute import Event, InterruptedRunError, Run, execute, failed
+from experiments.sweep.run_stack import Event, InterruptedRunError, Run, execute, failed
 from experiments.training.allocator import keep_freed_memory
 
 Stack = Sequence[Job]
 DEATHS = 3  # workers that may die on a run alone before it counts as failed
 PATIENCE = 0.2  # seconds until a signal is noticed
 GRACE = 60.0  # seconds in which a worker ends, with a checkpoint
+WORKER_BYTES = 400_000_000  # of a process that has imported torch and trains little nets
+
+
+def number_of_workers() -> int:
+    """One per core, as far as their memory suffices."""
+    return max(1, min(resources.cores(), resources.memory_free() // WORKER_BYTES))
 
 
 def run_here(stacks: Sequence[Stack], on_event: Callable[[Event], None]) -> list[Run]:

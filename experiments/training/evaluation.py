@@ -12,8 +12,8 @@ from experiments.config.job import Job
 from experiments.config.schema import Train
 from experiments.tasks.base import Array, Batch, Scores, Task
 from experiments.training.data import Scored, scored_as_one
+from experiments.training.initial_memory import memory
 from experiments.training.network import Network
-from experiments.training.retention import memory
 from experiments.training.streams import generator
 from lstm_variants import State
 from lstm_variants.cell import state_type

@@ -6,7 +6,7 @@ import pytest
 
 import experiments
 import experiments.run
-import experiments.sweep.execute
+import experiments.sweep.run_stack
 from experiments import api
 
 

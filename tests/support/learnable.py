@@ -11,7 +11,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 import experiments
-from experiments.sweep.execute import Run
+from experiments.sweep.run_stack import Run
 
 COMMON = {"variant": "lstm", "train.lr": 0.01, "model.hidden_size": 16, "train.stop_at_solved": True, "threads": 1}
 SMALL = {"task.length": 10}

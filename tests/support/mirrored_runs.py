@@ -7,7 +7,7 @@ from analysis.records import wandb_source
 from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
-from experiments.store.versions import semantics
+from experiments.store.made_by import semantics
 from experiments.tracking import content as wandb_content
 from experiments.tracking import runs as wandb_runs
 

@@ -13,7 +13,7 @@ from sweeps import ROOT, jobs
 from analysis.common import resources
 from experiments.config.schema import ConfigError
 from experiments.sweep.plan import make_plan
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 from lstm_variants import engines, make_cell
 
 GIB = 2**30

@@ -28,7 +28,7 @@ from analysis.figures import (
     seconds,
     solve_curves,
 )
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 from analysis.records.load import Records, load
 from analysis.statistics.many_comparisons import holm
 from analysis.statistics.signed_rank import paired_difference
@@ -154,7 +154,7 @@ def test_numbers_are_what_is_drawn_and_drawing_changes_no_data(loaded):
     assert loaded.runs.equals(before[0])
     assert loaded.curves.equals(before[1])
     table = scores.numbers(loaded.runs, loaded.curves)
-    assert len(table) == len(counted.scored(loaded.runs)) == 37
+    assert len(table) == len(counted_runs.scored(loaded.runs)) == 37
     assert set(table[table["name"] == "GRU"]["kind"]) == {"interval"}
     curve = learning_curves.numbers(loaded.runs, loaded.curves)
     assert len(curve) == 36 * len(records.STEPS) + 2

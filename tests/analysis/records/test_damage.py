@@ -52,7 +52,7 @@ def fast(monkeypatch):
         figures.discover()[name].numbers(loaded.runs, loaded.curves)
         return {}
 
-    monkeypatch.setattr("analysis.pages.drawings.draw", draw)
+    monkeypatch.setattr("analysis.pages.figure_files.draw", draw)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -20,7 +20,7 @@ from omegaconf import MISSING
 from analysis import runs
 from analysis.common.command_line import about, command, parse
 from analysis.pages import listings, tables
-from analysis.records import arms, cache, counted
+from analysis.records import arms, cache, counted_runs
 from analysis.records.load import Records, load
 
 
@@ -148,7 +148,7 @@ def test_diverged_is_worse_than_any_score_and_the_unfinished_have_none(study):
     assert loaded.loc["diverged", "score"] == np.inf
     assert not loaded.loc["diverged", "solved"]
     assert loaded.loc[["failed", "interrupted", "running", "stale"], "score"].isna().all()
-    assert set(counted.scored(load([study]).runs)["status"]) == {"finished", "diverged"}
+    assert set(counted_runs.scored(load([study]).runs)["status"]) == {"finished", "diverged"}
     listed = listings.unfinished(load([study]).runs)
     assert list(listed["status"]) == ["diverged", "failed", "interrupted", "running", "stale"]
     (cell,) = tables.scores(load([study]).runs).to_dict("records")
@@ -339,9 +339,9 @@ def test_tasks_of_one_name_that_differ_are_panels(study):
 def test_tuning_runs_are_left_out_once_there_are_confirmation_runs(study):
     for lr in (0.1, 0.01):
         records.write(study, seed=0, train__lr=lr, phase="tune")
-    assert len(counted.reported(load([study]).runs)) == 2
+    assert len(counted_runs.reported(load([study]).runs)) == 2
     records.write(study, seed=100, train__lr=0.1, phase="confirm")
-    loaded = counted.reported(load([study]).runs)
+    loaded = counted_runs.reported(load([study]).runs)
     assert list(loaded["seed"]) == [100]
     assert list(loaded["name"]) == ["LSTM"]
 

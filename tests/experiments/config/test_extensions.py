@@ -18,7 +18,7 @@ from experiments.config.compose import compose
 from experiments.config.extensions import use_extensions, use_extensions_of, used_extensions
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.store.versions import semantics
+from experiments.store.made_by import semantics
 from experiments.sweep.plan import make_plan
 from lstm_variants import GatedRNN, make_cell
 from lstm_variants.catalogue import variants

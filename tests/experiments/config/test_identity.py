@@ -16,16 +16,16 @@ import torch
 from task_list import write_arrays
 
 import experiments
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.load import load
 from experiments import api
 from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.store.standing import refuse_stale, standing
-from experiments.sweep.execute import Run
-from experiments.sweep.runner import run_all
+from experiments.store.what_is_left import refuse_stale, standing
+from experiments.sweep.run_all import run_all
+from experiments.sweep.run_stack import Run
 from experiments.tasks._files import file_contents, named_by
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}
@@ -76,7 +76,7 @@ def test_replaced_data_make_another_run_and_the_old_one_stays(
     shown = load([tmp_path / "s"]).runs
     assert shown["task"].nunique() == 2, "they share no panel"
     run_all([arrays_job(path, study, "seed=1")], workers=1, show=False)
-    assert sorted(counted.scored(load([tmp_path / "s"]).runs).groupby(["task", "name"]).size()) == [1, 2]
+    assert sorted(counted_runs.scored(load([tmp_path / "s"]).runs).groupby(["task", "name"]).size()) == [1, 2]
 
 
 def test_one_file_under_two_names_is_one_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

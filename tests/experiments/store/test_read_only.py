@@ -13,7 +13,7 @@ from experiments.config.schema import ConfigError
 from experiments.run import main as run_command
 from experiments.store.locks import lock
 from experiments.sweep.plan import Plan
-from experiments.sweep.runner import announce
+from experiments.sweep.run_all import announce
 
 WORDS = ["variant=lstm", "task=adding", *QUICK, NO_MIRROR]
 

@@ -10,7 +10,7 @@ import pytest
 from small_study import MINE, TINY, confirmations, write_study
 
 from analysis.claims import verdicts as claims
-from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
+from analysis.claims.study_json import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from experiments import study

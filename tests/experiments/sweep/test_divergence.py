@@ -9,7 +9,7 @@ import torch
 
 import experiments
 from analysis import report
-from analysis.records import counted
+from analysis.records import counted_runs
 from analysis.records.load import load
 from analysis.records.read import UnreadableError, read_curves
 from analysis.statistics import arm_curves
@@ -56,7 +56,7 @@ def test_a_run_that_diverges_at_once_is_handed_back_as_it_was(tmp_path: Path, st
 def test_a_whole_stack_may_diverge_at_once(tmp_path: Path) -> None:
     frame = experiments.sweep({"seed": [0, 1, 2]}, **{**AT_ONCE, "study": str(tmp_path / "s")})
     assert list(frame["status"]) == ["diverged"] * 3
-    assert len(counted.scored(load([tmp_path / "s"]).runs)) == 3
+    assert len(counted_runs.scored(load([tmp_path / "s"]).runs)) == 3
 
 
 @pytest.mark.parametrize("text", [None, "", "step,train/loss,train/gradient_norm,eval/mse\n", "step,train/lo"])
@@ -67,7 +67,7 @@ def test_it_counts_among_others(tmp_path: Path, text: str | None) -> None:
     rowless(study, 3, text=text)
     loaded = load([study])
     assert loaded.skipped == []
-    scored = counted.scored(loaded.runs)
+    scored = counted_runs.scored(loaded.runs)
     assert len(scored) == 4
     assert scored["score"].max() == math.inf
     (arm,) = arm_curves.of_arms(loaded)
@@ -86,7 +86,7 @@ def test_what_never_began_is_missing_and_what_finished_needs_its_rows(tmp_path: 
         rowless(tmp_path / "demo", seed, ended)
     loaded = load([tmp_path / "demo"])
     assert len(loaded.runs) == 3
-    assert counted.scored(loaded.runs).empty
+    assert counted_runs.scored(loaded.runs).empty
     for text in (None, "", "step,eval/mse\n"):
         folder = rowless(tmp_path / f"{text}".strip(), 9, "finished", text)
         with pytest.raises(UnreadableError, match=r"metrics\.csv"):

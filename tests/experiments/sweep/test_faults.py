@@ -23,7 +23,7 @@ from experiments.config.resolve import resolve
 from experiments.store.files import StorageError
 from experiments.sweep.grouping import stacks
 from experiments.sweep.plan import make_plan
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 from experiments.sweep.workers import DEATHS, run_in_processes
 
 HELD = ["task=held_reber", "train.steps=6", "train.eval_every=3", "record.checkpoint_every=.2", NO_MIRROR]
@@ -224,7 +224,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from sweeps import LONGER, NO_MIRROR, jobs
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 if __name__ == "__main__":
     made = run_all(jobs(Path(sys.argv[1]), *LONGER, NO_MIRROR, variants=("lstm", "gru"), seeds=4), 1, 2, show=False)
     print(*(run.record["run_id"] for run in made))

@@ -17,7 +17,7 @@ from experiments import status
 from experiments.store.locks import lock
 from experiments.sweep.estimate import estimate
 from experiments.sweep.plan import make_plan
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 
 
 def test_plan_counts_what_is_new_done_and_cut_off(tmp_path: Path) -> None:

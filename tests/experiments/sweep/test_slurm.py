@@ -16,12 +16,12 @@ from slurm_node import answers, whole_cluster
 from small_study import MINE, TINY, confirmations, write_study
 from sweeps import ROOT, jobs, outcome
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.study_json import FrozenStudy
 from experiments import status
 from experiments.config.schema import ConfigError
 from experiments.sweep import slurm, slurm_queue
 from experiments.sweep.plan import make_plan
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 from experiments.sweep.slurm import Options, run_on_slurm
 
 SIZES = ["variant=lstm,CIFG", "seed=range(0,2)", "train.batch_size=4", "train.eval_every=200", "train.eval_size=16"]

@@ -20,9 +20,9 @@ import experiments
 from analysis.records.load import load
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
-from experiments.store.standing import standing
+from experiments.store.what_is_left import standing
 from experiments.sweep.grouping import stacks
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 
 
 def gates(*words: str, cwd: Path) -> Ended:

@@ -20,8 +20,8 @@ import experiments
 from experiments.config.job import Job
 from experiments.store.locks import lock
 from experiments.sweep import signals, workers
-from experiments.sweep.execute import InterruptedRunError
 from experiments.sweep.grouping import stacks
+from experiments.sweep.run_stack import InterruptedRunError
 from experiments.sweep.workers import WorkerError, run_in_processes
 
 UNENDING = [*LONGER, "train.steps=1000000", "train.eval_every=1000000", NO_MIRROR]

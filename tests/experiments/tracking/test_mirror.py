@@ -17,9 +17,9 @@ from analysis.records import wandb_source
 from experiments.benchmark.overhead import mirror_cost
 from experiments.config.compose import load_spec
 from experiments.config.job import Job
-from experiments.store.opening import network
+from experiments.store.new_record import network
 from experiments.store.record import RunRecord
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 from experiments.tracking import content as wandb_content
 from experiments.tracking import failures, live
 from experiments.tracking import runs as wandb_runs

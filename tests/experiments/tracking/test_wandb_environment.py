@@ -11,8 +11,8 @@ from mirrored_runs import SHORT, jobs, read_back, rows_on_disk, wandb_folder
 
 from experiments.config.schema import ConfigError, wandb_mode
 from experiments.push import main as push
-from experiments.store.standing import standing
-from experiments.sweep.runner import run_all
+from experiments.store.what_is_left import standing
+from experiments.sweep.run_all import run_all
 from experiments.tracking import content as wandb_content
 from experiments.tracking import environment as wandb_environment
 from experiments.tracking import live

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.records.versions import outdated
+from analysis.records.code_versions import outdated
 from experiments.config.job import Job, split_of
 from experiments.config.schema import ConfigError
 from experiments.store.lookup import find, other_settings
-from experiments.store.versions import semantics
+from experiments.store.made_by import semantics
 from experiments.training.streams import generator
 
 

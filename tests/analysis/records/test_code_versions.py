@@ -11,17 +11,17 @@ from task_list import build, defaults
 
 import experiments
 from analysis import report, runs, workspace
-from analysis.records import counted, versions, wandb_source
+from analysis.records import code_versions, counted_runs, wandb_source
 from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments import api, push, status, study
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.store.standing import done, standing
-from experiments.store.versions import semantics
+from experiments.store.made_by import semantics
+from experiments.store.what_is_left import done, standing
 from experiments.sweep.plan import make_plan
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
 
 TINY = {"train": {"steps": 4, "eval_every": 2, "batch_size": 4, "eval_size": 8}, "model": {"hidden_size": 4}}
 TINY |= {"task": "adding", "task.length": 10, "record.wandb.mode": "disabled"}
@@ -49,15 +49,15 @@ def mixed(tmp_path: Path) -> Path:
 
 def test_what_is_not_listed_has_version_one(monkeypatch: pytest.MonkeyPatch) -> None:
     job = resolve(compose(["study=null", "variant=gru"]))
-    assert semantics(job) == {"cell": 1, "task": versions.TASKS.get("adding", 1), "trainer": versions.TRAINER}
-    monkeypatch.setitem(versions.CELLS, "gated", 3)
-    monkeypatch.setitem(versions.TASKS, "adding", 7)
-    monkeypatch.setattr(versions, "TRAINER", 5)
+    assert semantics(job) == {"cell": 1, "task": code_versions.TASKS.get("adding", 1), "trainer": code_versions.TRAINER}
+    monkeypatch.setitem(code_versions.CELLS, "gated", 3)
+    monkeypatch.setitem(code_versions.TASKS, "adding", 7)
+    monkeypatch.setattr(code_versions, "TRAINER", 5)
     assert semantics(job) == {"cell": 3, "task": 7, "trainer": 5}
 
 
 def test_a_setting_beside_a_task_makes_only_its_runs_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(versions, "TASKS", {"adding layout=1997": 2})
+    monkeypatch.setattr(code_versions, "TASKS", {"adding layout=1997": 2})
     for seed, layout in enumerate(("2016", "1997")):
         words = ["study=null", "task=adding", f"task.layout={layout}"]
         assert semantics(resolve(compose(words)))["task"] == seed + 1
@@ -68,11 +68,11 @@ def test_a_setting_beside_a_task_makes_only_its_runs_stale(tmp_path: Path, monke
 
 
 def test_every_listed_version_is_of_a_task_and_a_setting_that_exist(tmp_path: Path) -> None:
-    for words, version in versions.TASKS.items():
+    for words, version in code_versions.TASKS.items():
         name, *said = words.split()
         settings = dict(word.split("=") for word in said)
         build(name, settings, tmp_path)
-        assert versions.of_task(name, defaults(name) | settings) == version
+        assert code_versions.of_task(name, defaults(name) | settings) == version
 
 
 def test_stale_runs_are_in_no_number_and_said(
@@ -81,8 +81,8 @@ def test_stale_runs_are_in_no_number_and_said(
     monkeypatch.setattr("analysis.figures.discover", dict)  # drawing takes seconds and is not the point
     loaded = load([mixed])
     assert list(loaded.runs.sort_values("seed")["status"]) == ["finished", "finished", "stale", "stale"]
-    assert set(counted.scored(loaded.runs)["score"]) == {0.5}
-    assert counted.stale(loaded.runs) == LINE
+    assert set(counted_runs.scored(loaded.runs)["score"]) == {0.5}
+    assert counted_runs.stale(loaded.runs) == LINE
     (arm,) = arm_curves.of_arms(loaded)
     assert arm.summary["runs"] == 2
     assert runs.main([f"study={mixed}"]) == 0
@@ -104,10 +104,10 @@ def test_records_kept_in_the_cache_are_judged_by_the_versions_of_today(
     for _ in range(2):
         assert list(load([tmp_path / "demo"]).runs["status"]) == ["finished"]
     assert (tmp_path / "demo" / ".records.npz").is_file()
-    monkeypatch.setitem(versions.CELLS, "gated", 2)
+    monkeypatch.setitem(code_versions.CELLS, "gated", 2)
     assert list(load([tmp_path / "demo"]).runs["stale"]) == ["cell"]
-    monkeypatch.setitem(versions.CELLS, "gated", 1)
-    monkeypatch.setitem(versions.TASKS, "adding", 2)
+    monkeypatch.setitem(code_versions.CELLS, "gated", 1)
+    monkeypatch.setitem(code_versions.TASKS, "adding", 2)
     assert list(load([tmp_path / "demo"]).runs["stale"]) == ["task"]
 
 
@@ -132,7 +132,7 @@ def test_a_current_copy_counts_where_another_is_stale(tmp_path: Path) -> None:
 def test_a_file_of_ones_own_makes_its_runs_stale_when_it_changes(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("first")
-    made = {"semantics__task": versions.content(file), "sources": {"task": str(file)}}
+    made = {"semantics__task": code_versions.content(file), "sources": {"task": str(file)}}
     records.write(tmp_path / "demo", **made)
 
     def stale() -> str:
@@ -184,7 +184,7 @@ def test_only_current_runs_are_mirrored(
     assert workspace.main([f"study={mixed}", "dry_run=true"]) == 0
     assert LINE in capsys.readouterr().err
     assert set(load([f"wandb-offline:{mixed}"]).runs["status"]) == {"finished"}
-    monkeypatch.setattr(versions, "TRAINER", 9)
+    monkeypatch.setattr(code_versions, "TRAINER", 9)
     assert wandb_source.read(f"wandb-offline:{mixed}").reasons == [None, None]
     assert set(load([f"wandb-offline:{mixed}"]).runs["status"]) == {"stale"}
 
@@ -273,7 +273,7 @@ def test_a_checkpoint_of_other_versions_is_not_gone_on_from(tmp_path: Path, monk
     training.step(0)
     training.checkpoint()
     (job.folder / "run.json").write_text(json.dumps(content | {"status": "interrupted"}))
-    monkeypatch.setattr(versions, "TRAINER", 9)
+    monkeypatch.setattr(code_versions, "TRAINER", 9)
     assert (job.folder / CHECKPOINT).is_file()
     (again,) = run_all([job], workers=1, show=False)
     assert again.record["results"] == whole.record["results"]

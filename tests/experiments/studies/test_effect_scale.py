@@ -6,7 +6,7 @@ import pytest
 
 from analysis.claims.claim import Claim
 from experiments.config.schema import ConfigError
-from experiments.studies.scales import check_scales
+from experiments.studies.effect_scale import check_scales
 
 TASKS = {"adding": "min", "digits": "max"}
 

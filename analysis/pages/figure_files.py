@@ -14,7 +14,7 @@ from analysis.common import resources
 from analysis.common.command_line import CommandError, nearest
 from analysis.figures import Drawing
 from analysis.pages.formats import write_csv
-from analysis.records import counted, order
+from analysis.records import counted_runs, order
 from analysis.records.load import Records
 
 MANY = 2000  # runs from which on figures are drawn in several processes
@@ -77,6 +77,6 @@ def draw(folder: Path, records: Records, width: float, name: str) -> dict[str, s
 def alternative(name: str, figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame) -> str:
     """What a figure shows, for those who do not see it."""
     variants = set(numbers["name"])
-    shown = [row for row in order.rows(counted.reported(runs)) if row in variants]
+    shown = [row for row in order.rows(counted_runs.reported(runs)) if row in variants]
     panels = f"{figures.question(figure)} Panels: {', '.join(order.tasks(numbers))}. "
     return f"{panels}Variants: {', '.join(shown)}. The numbers are in figures/{name}.csv."

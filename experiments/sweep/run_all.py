@@ -18,9 +18,9 @@ from experiments.config.schema import LARGEST_STACK, ConfigError
 from experiments.store.files import storing, write_json
 from experiments.store.locks import is_held
 from experiments.store.lookup import read
-from experiments.store.standing import standing
-from experiments.sweep.execute import Event, Run
+from experiments.store.what_is_left import standing
 from experiments.sweep.plan import Plan, make_plan
+from experiments.sweep.run_stack import Event, Run
 from experiments.sweep.workers import run_here, run_in_processes
 from experiments.tracking import live
 from lstm_variants import engines, make_cell

@@ -20,15 +20,15 @@ from analysis.common.command_line import one_line
 from analysis.common.terminal import say
 from experiments.config import words
 from experiments.config.compose import expand_aliases
-from experiments.config.explain import explain
+from experiments.config.error_messages import explain
 from experiments.config.extensions import use_extensions_of
 from experiments.config.hydra_setup import register_schema
 from experiments.config.job import stored
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.sweep.execute import InterruptedRunError
 from experiments.sweep.launcher import register, stackable
-from experiments.sweep.runner import run_all
+from experiments.sweep.run_all import run_all
+from experiments.sweep.run_stack import InterruptedRunError
 from lstm_variants.spec import CONF
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.records.versions import Version, today
+from analysis.records.code_versions import Version, today
 from experiments.config.job import Job
 from lstm_variants import CellSpec, user_folders
 

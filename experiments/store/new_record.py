@@ -10,7 +10,7 @@ from experiments.config.extensions import used_extensions
 from experiments.config.identity import folder_name
 from experiments.config.job import Job
 from experiments.config.resolve import layer_parameters
-from experiments.store.versions import semantics, sources
+from experiments.store.made_by import semantics, sources
 from lstm_variants import make_cell
 
 CARRIED = "carried from batch to batch, its gradient cut between them"

@@ -9,8 +9,8 @@ import torch
 import experiments
 from experiments.config.catalogue import config_file
 from experiments.tasks.base import Batch
+from experiments.training.initial_memory import exact, retained
 from experiments.training.network import Network
-from experiments.training.retention import exact, retained
 from lstm_variants import CellSpec, Init
 
 LENGTHS = np.array([7, 20, 13])
