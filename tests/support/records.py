@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.claims.study_json import FILE, VERSION, FrozenStudy
+from analysis.records import code_versions
 
 STEPS = (0, 100, 200, 300)
 LABELS = {"lstm": "LSTM", "gru": "GRU", "no_forget_gate": "no forget gate"}
@@ -67,7 +68,7 @@ def record(variant: str = "lstm", task: str = "adding", seed: int = 0, **changes
             "steps_per_second": 33.3,
         },
         "environment": environment(),
-        "semantics": {"cell": 1, "task": 1, "trainer": 1},
+        "semantics": {"cell": 1, "task": 1, "trainer": code_versions.TRAINER},
         "data_digest": hashlib.sha256(f"{task}{seed}".encode()).hexdigest()[:16],
     }
     return changed(content, changes)
