@@ -22,7 +22,7 @@ from experiments.config.job import Job, NotApplicableError, distinct, stored
 from experiments.config.schema import LARGEST_STACK, LARGEST_SWEEP, ConfigError, refuse
 from experiments.store.what_is_left import done
 from experiments.sweep.estimate import print_plan
-from experiments.sweep.run_all import run_all
+from experiments.sweep.run_all import ending, run_all
 from experiments.sweep.run_stack import Run
 from experiments.sweep.slurm import Options, run_on_slurm
 
@@ -125,7 +125,9 @@ class StackedLauncher(BasicLauncher):
 
     def run(self, jobs: Sequence[Job]) -> Sequence[Run] | None:
         """Make what is not made yet, and return it; None if it was left to a cluster."""
-        return run_all(jobs, self.workers, self.stack)
+        made = run_all(jobs, self.workers, self.stack)
+        print(ending(jobs[0].study, made))
+        return made
 
     def _validated(self, job_overrides: Sequence[Sequence[str]]) -> list[Job | None]:
         """Every job, None for one that is not applicable, which is said once for all its seeds."""

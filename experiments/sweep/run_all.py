@@ -6,8 +6,10 @@ import contextlib
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -146,3 +148,10 @@ class Bar:
 
     def _describe(self) -> None:
         self.bar.set_description_str(f"runs {self.finished}/{self.total}")
+
+
+def ending(study: Path | None, runs: Sequence[Run]) -> str:
+    """What became of the runs of a sweep, and which command shows it."""
+    counts = Counter(run.status for run in runs)
+    ended = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"ended: {ended or 'nothing was left to run'}; python -m experiments.status study={study}"

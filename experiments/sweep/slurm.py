@@ -19,7 +19,6 @@ import signal
 import sys
 import sysconfig
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -36,7 +35,7 @@ from experiments.store.lookup import find
 from experiments.store.what_is_left import standing
 from experiments.sweep import signals
 from experiments.sweep.plan import Plan, make_plan
-from experiments.sweep.run_all import announce
+from experiments.sweep.run_all import announce, ending
 from experiments.sweep.run_stack import InterruptedRunError, Run
 from experiments.sweep.slurm_queue import (
     FOLDER,
@@ -121,16 +120,8 @@ def run_on_slurm(jobs: Sequence[Job], options: Options) -> list[Run] | None:
         awaited = [job for job in jobs if plan.standings[job.run_id] in ("new", "again", "queued")]
         _wait(study, awaited)
     runs = [_outcome(job) for job in awaited]
-    print(_ending(study, plan, runs))
+    print(ending(study, runs))
     return runs
-
-
-def _ending(study: Path, plan: Plan, runs: Sequence[Run]) -> str:
-    """What became of the runs that were waited for, or why there were none, and where to look."""
-    ended = Counter(run.status for run in runs)
-    what = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
-    happened = f"ended: {what}" if runs else f"nothing to run: {plan.counts}"
-    return f"{happened}; python -m experiments.status study={study}"
 
 
 def _study(jobs: Sequence[Job]) -> Path:

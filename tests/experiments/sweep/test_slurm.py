@@ -381,4 +381,4 @@ def test_attached_with_nothing_to_submit_it_says_what_happened(
     waiting = f"waiting for 2 runs that earlier tasks hold; logs in {tmp_path / '.slurm'}"
     assert capsys.readouterr().out.splitlines() == [waiting, f"ended: 2 finished; {look}"]
     assert run_on_slurm(mine, Options()) == []
-    assert capsys.readouterr().out.splitlines() == [f"nothing to run: 2 done; {look}"]
+    assert capsys.readouterr().out.splitlines() == [f"ended: nothing was left to run; {look}"]
