@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from analysis.common.command_line import CommandError, about, command
 from analysis.explorer.page import page
+from analysis.records import counted_runs
 from analysis.records.load import load
 
 
@@ -38,10 +39,13 @@ def explorer(options: Options) -> None:
     refuse_foreign(out, options.out)
     records = load(options.study, options.strict)
     html, left_out = page(records)
+    stale = counted_runs.stale(records.runs)
+    if stale:
+        print(stale, file=sys.stderr)
     for reason, count in Counter(left_out.values()).most_common():
         print(f"left out: {count} nets: {reason}", file=sys.stderr)
     if html is None:
-        why = next(iter(left_out.values()), "no run is finished")
+        why = next(iter(left_out.values()), stale or "no run is finished")
         raise CommandError(f"study={','.join(options.study)}: there is no net to show; {why}")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.part")

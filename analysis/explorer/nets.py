@@ -26,6 +26,7 @@ ACTIVATIONS = (  # those of cell.js
 )
 Array = NDArray[Any]
 LAYER = "layer.layers.0."
+LATER_KNOBS = {"reset": {"kind": "absent"}, "refine": {"kind": "absent"}, "normalise": False}  # older records lack some
 NOT_LOOKED = "nobody has looked inside it yet: python -m experiments.inspect study=DIR does"
 
 
@@ -49,6 +50,9 @@ def nets(records: Records, most_bytes: int) -> tuple[dict[str, Any], dict[str, s
             continue
         try:
             added = _net(_folder(run), run)
+        except KeyError as missing:
+            left_out[str(run["record"])] = f"what was found inside it lacks {missing}"
+            continue
         except LeftOutError as reason:
             left_out[str(run["record"])] = str(reason)
             continue
@@ -97,15 +101,13 @@ def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
         "seed": int(record["seed"]),
         "task": run["task"],
         "score": record["results"].get("score"),
-        "spec": {
-            key: value for key, value in spec.items() if isinstance(value, dict) or key in ("squash", "normalise")
-        },
+        "spec": LATER_KNOBS | {k: v for k, v in spec.items() if isinstance(v, dict) or k in ("squash", "normalise")},
         "equations": facts["equations"],
         "weights": weights(arrays),
         "readout": {part: packed(arrays[f"readout_{part}"]) for part in ("weight", "bias")},
         "start": _start(arrays, shown["inputs"].shape[1]),
         "keeps": _keeps(arrays),
-        "sequences": f"{record['task']['name']} {record['seed']} {record['data_digest']}",
+        "sequences": f"{task['name']} {record['seed']} {record['data_digest']} {shown['inputs'].shape[1]}",
         "task_facts": {
             "name": task["name"],
             "metric": task["metric"],

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import explored
@@ -249,3 +250,22 @@ def test_a_link_written_by_hand_is_understood(made, tmp_path):
         "candidate": {"value": None, "units": "all", "steps": "every", "off": ["b"]},
     }
     assert found["again"] == link
+
+
+def test_a_stale_study_is_refused_with_the_reason(study, tmp_path, capsys):
+    copy = Path(shutil.copytree(study, tmp_path / "old"))
+    for path in copy.glob("*/run.json"):
+        record = json.loads(path.read_text())
+        record["semantics"]["trainer"] = 0
+        path.write_text(json.dumps(record))
+    assert explorer.main([f"study={copy}", f"out={tmp_path / 'a.html'}"]) == 2
+    assert "stale (another version of trainer made the numbers" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_net_whose_facts_are_damaged_is_left_out_alone(study, tmp_path):
+    copy = Path(shutil.copytree(study, tmp_path / "small"))
+    path = next(copy.glob("*gru-s0*/inside.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "net": {}}))
+    content, left_out = nets.nets(load([copy]), 10**9)
+    assert list(left_out.values()) == ["what was found inside it lacks 'equations'"]
+    assert len(content["nets"]) == len(list(copy.glob("*/run.json"))) - 1
