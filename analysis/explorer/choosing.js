@@ -6,7 +6,6 @@ function choices(id, title, options, chosen, onChoose) {
   const row = find(id);
   const focused = row.contains(document.activeElement) ? document.activeElement.textContent : null;
   row.replaceChildren(element("span", { class: "label" }, title));
-  row.hidden = options.length < 2;
   for (const [text, value] of options) {
     const button = element("button", { type: "button", "aria-pressed": String(value === chosen) }, text);
     button.addEventListener("click", () => onChoose(value));
