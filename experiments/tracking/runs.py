@@ -68,7 +68,9 @@ def _init(arguments: Mapping[str, Any], study: Path, mode: Any, entity: str | No
     if mode == "online":
         failures.reach(str(wandb.setup().settings.base_url))
     logging.getLogger("wandb").setLevel(logging.WARNING)  # its debug.log repeats the configuration
-    run = wandb.init(**arguments, entity=entity, dir=str(study), mode=mode, reinit="create_new", settings=settings())
+    run = wandb.init(
+        **arguments, entity=entity, dir=str(study.resolve()), mode=mode, reinit="create_new", settings=settings()
+    )
     if run.disabled:
         raise RuntimeError("nobody is logged in")
     _define_metrics(run, arguments["config"].get("record"))

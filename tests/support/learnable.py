@@ -36,7 +36,7 @@ CASES: dict[str, dict[str, Any]] = {
         "model.hidden_size": 64,
         "train.steps": 6000,
     },
-    "parity": {"task.length": 5, "model.hidden_size": 8, "train.steps": 1500},
+    "parity": {"task.length": 5, "model.hidden_size": 8, "train.steps": 1500, "train.lr": 0.02},
     "counting": {"train.steps": 2000},
     "timing": CHRONO | {"task.length": 200},
     "arithmetic": {"task.length": 1, "model.hidden_size": 64, "train.steps": 2000},

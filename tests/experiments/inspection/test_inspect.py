@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import experiments
+from analysis.records import code_versions
 from analysis.records.inside import read
 from experiments import inspect
 from experiments.inspection import files
@@ -120,7 +121,9 @@ def test_runs_that_cannot_be_looked_at_are_left_out_with_their_reason(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder(study, "lstm-s0") / "weights.pt").unlink()
-    change(folder(study, "lstm-s1"), semantics={"cell": 1, "task": 1, "trainer": 0})
+    change(
+        folder(study, "lstm-s1"), semantics={"cell": 1, "task": code_versions.TASKS["continual_reber"], "trainer": 0}
+    )
     change(folder(study, "gru-s0"), status="diverged")
     assert run(study) == 0
     out = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -228,7 +229,7 @@ def test_stale_runs_are_not_sent_and_their_arm_is_taken_back(server: FakeServer,
 def aged(folder: Path) -> None:
     """Make a run one of an older trainer."""
     path = folder / "run.json"
-    path.write_text(path.read_text().replace('"trainer": 1', '"trainer": 0'))
+    path.write_text(re.sub(r'"trainer": \d+', '"trainer": 0', path.read_text()))
 
 
 def test_an_aggregate_is_named_by_arm_and_metric_and_replaces_one_of_another_layout(

@@ -11,6 +11,7 @@ from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.training import evaluation
+from experiments.training.data import scored_as_one
 from experiments.training.gradients import model_loss
 from experiments.training.loop import Training, results
 
@@ -139,7 +140,9 @@ def test_batches_scored_together_give_the_scores_of_one_after_the_other(task: st
     training = Training(jobs)
     together = training.evaluation.scores(training.network, [0, 1], None)
     for length, sets in training.evaluation.sets.items():
-        apart = evaluation.scores(training.network, training.task, sets)
+        apart = evaluation.scores(
+            training.network, training.task, [[scored_as_one([batch]) for batch in batches] for batches in sets]
+        )
         for one, other in zip(together[length], apart, strict=True):
             assert one.means() == pytest.approx(other.means(), rel=1e-5)
 
