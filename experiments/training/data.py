@@ -12,6 +12,7 @@ from torch import Tensor
 from experiments.tasks.base import Array, Batch, Task
 from experiments.training.streams import generator
 
+OURS = "experiments.tasks."
 MOST_STEPS = 64  # of a block
 MOST_NUMBERS = 2**18  # inputs and targets of a block, about, so that it stays small in memory
 
@@ -21,10 +22,16 @@ def block_steps(task: Task, batch_size: int) -> int:
 
     It follows from the size of one batch, which is the same for every run of these settings.
     """
-    if not task.independent:
+    if not (task.independent and _says_so_itself(type(task))):
         return 1
     some = task.training_batch(generator(0, "block"), batch_size)
     return max(1, min(MOST_STEPS, MOST_NUMBERS // (some.inputs.size + some.targets.size)))
+
+
+def _says_so_itself(kind: type[Task]) -> bool:
+    """Whether ``independent`` holds for this class: one of the user's own does not inherit it from a task of ours."""
+    says = next(base for base in kind.__mro__ if "independent" in vars(base))
+    return kind.__module__.startswith(OURS) == says.__module__.startswith(OURS)
 
 
 class TrainingData:

@@ -1,6 +1,7 @@
 """Training data drawn in blocks of steps: every step has its own batch, whichever step is asked for first."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def test_a_task_that_does_not_say_that_its_sequences_are_independent_is_drawn_st
     expected = data.task.training_batch(generator(5, "train", 7), B)
     assert equal(data.batch(5, 7), expected)
     assert drawn == [B, B]
+
+
+def test_a_task_derived_from_one_of_ours_says_itself_that_its_sequences_are_independent(tmp_path: Path) -> None:
+    ours = build("adding", {}, tmp_path)
+    assert TrainingData(ours, B).steps > 1
+    own = type("Own", (type(ours),), {})
+    settings = {field.name: getattr(ours, field.name) for field in fields(ours)}
+    assert TrainingData(own(**settings), B).steps == 1
+    saying = type("Saying", (own,), {"independent": True})
+    assert TrainingData(saying(**settings), B).steps == TrainingData(ours, B).steps
 
 
 def test_parts_are_cut_off_at_their_longest_sequence() -> None:
