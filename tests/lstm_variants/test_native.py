@@ -173,6 +173,8 @@ def test_any_legal_spec(spec: CellSpec, sizes: tuple[int, int, int, int], ragged
     if spec.noisy:
         return
     runs = [three(spec, seed + 100 * k, 2, *sizes, ragged=ragged) for k in range(4)]
+    if spec.squash == "binary":  # a cell that float64 rounds to 0 is 1e-34 in the library, past the threshold at 0
+        runs = [run for run in runs if (run[0]["last c"] != 0).all()]
     for exact, theirs, ours in runs:
         for name, value in exact.items():
             if follows(exact, theirs, name):
@@ -180,7 +182,7 @@ def test_any_legal_spec(spec: CellSpec, sizes: tuple[int, int, int, int], ragged
                 room = 8 * rms(theirs[name] - value) + 1e-5 * (rms(value) + max(alike))
                 assert rms(ours[name] - value) <= room, name
     steady = [(exact, theirs, ours) for exact, theirs, ours in runs if all(follows(exact, theirs, n) for n in exact)]
-    if len(steady) == len(runs):  # where most seeds overflow, the error of the one that is left is luck too
+    if runs and len(steady) == len(runs):  # where most seeds overflow, the error of the one that is left is luck too
         logs = [math.log(ratio) for ratio in ratios(steady).values()]
         check({"all tensors": math.exp(sum(logs) / len(logs))})
 
