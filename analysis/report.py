@@ -20,6 +20,7 @@ from omegaconf import MISSING
 
 from analysis import figures
 from analysis.common.command_line import CommandError, about, command
+from analysis.common.terminal import as_typed
 from analysis.pages.build import Request, build, explained
 
 
@@ -44,7 +45,8 @@ class Options:
     labels: list[str] = field(default_factory=list, metadata=about("what to call them, one for each of variants="))
     tasks: list[str] = field(default_factory=list, metadata=about("show these; all unless given"))
     figures: list[str] = field(
-        default_factory=list, metadata=about("draw these; unless given all that make sense, but for seconds")
+        default_factory=list,
+        metadata=about(f"draw these of {', '.join(figures.ours())}; unless given all that make sense, but for seconds"),
     )
     width: Width = field(default=Width.page, metadata=about("figures as wide as a paper's column or page"))
     why: str = field(
@@ -69,7 +71,7 @@ def report(options: Options) -> None:
         extensions=options.extensions,
     )
     if options.why:
-        print(explained(asked, options.why))
+        print(as_typed(explained(asked, options.why)))
     else:
         build(asked, options.out)
 

@@ -12,6 +12,7 @@ import pytest
 from commands import command
 from slurm_node import answers, whole_cluster
 
+from analysis import figures, report
 from gates.__main__ import COMMANDS
 from lstm_variants.cards import family_table
 from lstm_variants.catalogue import variants
@@ -108,6 +109,16 @@ def test_the_family_table_is_fresh() -> None:
     assert shown is not None
     assert shown[1] == family_table(8, 64), "paste the output of: python -m experiments.show variant"
     assert f"{len(variants())} variants" in text
+
+
+def test_the_figures_are_listed_on_their_page_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "report.md").read_text()
+    shown = re.search(r"<!-- figures -->\n(.*)\n<!-- /figures -->", text, re.DOTALL)
+    rows = [f"| `{name}` | {figures.question(figure)} |" for name, figure in figures.discover().items()]
+    assert shown is not None
+    assert shown[1].splitlines() == ["| name | the question it answers |", "|---|---|", *rows]
+    assert report.main(["--help"]) == 0
+    assert ", ".join(figures.ours()) in " ".join(capsys.readouterr().out.split())
 
 
 def test_links_in_the_pages_lead_somewhere() -> None:

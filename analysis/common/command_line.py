@@ -20,6 +20,7 @@ import enum
 import re
 import signal
 import sys
+import textwrap
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,6 +53,7 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
     That is 0, 2 for whatever is wrong, or 128 and the number of the signal that ended it.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    program = terminal.as_typed(program)
     terminal.prepare()
     return terminal.finished(program, _status(program, schema, body, words))
 
@@ -59,7 +61,7 @@ def command(program: str, schema: type[Options], body: Callable[[Options], None]
 def _status(program: str, schema: type[Options], body: Callable[[Options], None], words: Sequence[str]) -> int:
     try:
         if {"-h", "--help"} & set(words):
-            print(teach(program, schema))
+            print(terminal.as_typed(teach(program, schema)))
         else:
             body(parse(schema, words))
     except CommandError as error:
@@ -174,11 +176,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def teach(program: str, schema: type[Options]) -> str:
     """The help text: what the command does, each key with its meaning and default, an example."""
     rows = [(signature(field), describe(field)) for field in dataclasses.fields(schema)]
-    width = max(len(left) for left, _ in rows)
-    lines = [f"  {left:<{width}}  {right}" for left, right in rows]
+    width = max((len(left) for left, _ in rows), default=0)
+    lines = [f"  {left:<{width}}  {folded(right, width + 4)}" for left, right in rows]
     examples = [field.metadata["example"] and shown(field) for field in dataclasses.fields(schema)]
     sample = " ".join([program, *filter(None, examples)])
     return "\n".join([f"{program} KEY=VALUE ...", "", (schema.__doc__ or "").strip(), "", *lines, "", f"  {sample}"])
+
+
+def folded(text: str, indent: int) -> str:
+    """The text in lines of 120 letters, all but the first one indented."""
+    wrapped = textwrap.wrap(text, 120 - indent, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join(wrapped)
 
 
 def signature(field: "dataclasses.Field[Any]") -> str:

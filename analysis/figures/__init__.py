@@ -17,7 +17,7 @@ names below are for pages, notebooks and figures of your own.
 May import: analysis.common to claims.
 """
 
-from analysis.figures._discovery import discover, failures_named, question, use_extensions
+from analysis.figures._discovery import discover, failures_named, ours, question, use_extensions
 from analysis.figures._figure import Drawing, Layout, Panel
 from analysis.figures._panel import draw
 from analysis.figures._sheet import sheet
@@ -37,6 +37,7 @@ __all__ = [
     "draw",
     "failures_named",
     "lacking",
+    "ours",
     "question",
     "save",
     "scored",

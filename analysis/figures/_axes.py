@@ -9,8 +9,9 @@ from matplotlib.ticker import NullLocator
 
 from analysis.common.escaping import tidy
 from analysis.figures import _theme
-from analysis.figures._text import folded, plain
+from analysis.figures._text import folded
 
+BESIDE_NAMES = 24  # letters of an axis label for which there is room below axes with names beside them, in one column
 SHORTCUT = "task.references."  # a column, followed by a name and `.score`
 LEVELS = (  # of a caption
     "Dashed: what chance scores. Dash-dotted: the threshold from which the task counts as solved. Dotted, with its "
@@ -62,7 +63,7 @@ def scale(ax: Axes, runs: pd.DataFrame, values: "pd.Series[float]", along: str) 
     metric, unit, direction = runs.iloc[0][["task.metric", "task.unit", "task.direction"]]
     named = tidy(f"{metric} ({unit})" if isinstance(unit, str) and unit not in ("", metric) else str(metric))
     better = "lower is better" if direction == "min" else "higher is better"
-    ax.set(**{f"{along}label": plain(f"{named}, {better}" if along == "x" else f"{named}\n{better}")})
+    ax.set(**{f"{along}label": f"{folded(named, BESIDE_NAMES)}\n{better}"})
     positive = values[values.abs() < math.inf]
     if direction == "min" and len(positive) and positive.min() > 0 and positive.max() / positive.min() > 30:
         logarithmic(ax, along)

@@ -1,10 +1,11 @@
 """How variants look: one order, one label, one colour each, in every figure of every report.
 
 A variant's place in FAMILIES fixes its style, whatever else is drawn. Inside a family, the variants one compares with
-each other, no two share a colour or a marker; where two families share a colour the markers and dashes differ, so a
-figure also reads in grey. A variant may be appended to a family, and need not be: one that is not listed (somebody's
-own, or a difference such as `lstm[forget.feeds=xb]`) starts from a hash of its name and moves on only where another
-unlisted one of the same report has taken the colour. The arms of a variant keep its colour, not its marker and dashes.
+each other, no two share a colour, a marker or dashes, and two colours of one grey have markers and dashes unlike each
+other; where two families share a colour the markers and dashes differ, so a figure also reads in grey. A variant may be
+appended to a family, and need not be: one that is not listed (somebody's own, or a difference such as
+`lstm[forget.feeds=xb]`) starts from a hash of its name and moves on only where another unlisted one of the same report
+has taken the colour. The arms of a variant keep its colour, not its marker and dashes.
 """
 
 import warnings
@@ -36,9 +37,12 @@ GATE_SHADES = "bone"  # of a gate: dark at 0, where it erases or is shut, light 
 SIGNED_SHADES = "PuOr_r"  # of a number around 0: purple below, orange above
 # Paul Tol's "muted" scheme, safe for all common forms of colour blindness; the palest stands last.
 COLOURS = ("#CC6677", "#332288", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933", "#DDCC77")
-MARKERS = ("s", "^", "D", "v", "P", "<", "p", ">", "h")  # the baseline alone has "o"
+# Markers and dashes that look alike stand side by side, and colours that are alike in grey two places apart or more: of
+# two variants of a family that share their grey, neither the marker nor the dashes can be taken for the other's.
+MARKERS = ("s", "D", "d", "P", "*", "^", "v", "<", ">")  # the baseline alone has "o"
 SOLID = (1, 0)
-DASHES = (SOLID, (6, 2), (2, 1.5), (8, 2, 2, 2), (14, 3), (3, 3), (9, 2, 2, 2, 2, 2), (6, 6), (2, 4))
+ONE_DOT, TWO_DOTS = (6, 2, 1.5, 2), (6, 2, 1.5, 2, 1.5, 2)  # after each dash
+DASHES = (SOLID, (10, 2), (5, 3), ONE_DOT, TWO_DOTS, (2.5, 1.5), (1, 1.2), (1, 3.5), (3, 6))
 
 TITLE, TEXT, KEY, SMALL, TINY = 8.5, 8, 7.5, 7, 6  # letters, in points
 DOT, SEED, LARGE, CROSS = 5, 18, 40, 32  # points of scatters, in square points
@@ -64,6 +68,7 @@ STYLE: dict[Any, Any] = {
     "ytick.major.width": THIN,
     "legend.frameon": False,
     "legend.fontsize": KEY,
+    "legend.handlelength": 3.2,  # room for a whole pattern of dashes
 }
 
 

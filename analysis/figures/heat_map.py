@@ -1,6 +1,7 @@
 """What does each variant gain or lose against the complete LSTM, and is that more than chance?"""
 
 import math
+import textwrap
 import warnings
 from typing import Any
 
@@ -15,19 +16,21 @@ from analysis.figures._text import folded
 from analysis.records.arms import natural
 from analysis.statistics.many_comparisons import seeds_needed, too_few_seeds
 
-LAYOUT = Layout(order=10, base=0.9, row=0.26)
+LAYOUT = Layout(order=10, base=1.2, row=0.26)
 CAPTION = (
-    "Each variant against the complete LSTM, seed by seed on the same data, by the metric and the margin of the "
-    "study's claims about the task; without claims by the final score and the margin of a factor of 2 in loss or .02. "
-    "The number is the Hodges-Lehmann estimate of the paired difference, of losses and steps as a ratio (×2: twice "
-    "the loss); ∞: runs that diverged, ≥ and ≤: a bound, of runs that had not solved at their budget. The colour is "
-    "the share of seeds on which the variant did better, less those on which it did worse. ▲ better and ▼ worse than "
-    "the claims' bound: exact Wilcoxon test; = the same: equivalence within the margin; ? neither. p at most .05 after "
-    "Holm over all cells. In brackets: in no frozen claim, so a description; the claims were frozen beforehand, with "
-    "comparisons of their own."
+    "Each variant against the complete LSTM, seed by seed on the same data. The number says how much they differ: the "
+    "Hodges-Lehmann estimate of the paired difference, of losses and steps as a ratio (×2: twice the loss); ∞: runs "
+    "that diverged, ≥ and ≤: a bound, of runs that had not solved at their budget. The colour is the share of seeds on "
+    "which the variant did better, minus the share on which it did worse. The sign is the verdict: ▲ better, ▼ worse "
+    "(exact Wilcoxon test against the claims' bound), = the same (equivalence within the margin), ? undecided; p at "
+    "most .05 after Holm over all cells. Metric and margin are those of the study's claims about the task, without "
+    "claims the final score and a factor of 2 in loss or .02. In brackets: no claim is about this cell, so it only "
+    "describes these runs; claims were frozen beforehand, with comparisons of their own."
 )
 ALL = "all tasks"
 SIGNS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?"}
+KEY = ", ".join(f"{sign} {word}" for word, sign in SIGNS.items())
+NOTE = 44  # letters of a line under the map, for which one column of a paper has room
 
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +46,7 @@ def draw(on: Panel) -> Axes:
     won = table.pivot(index="name", columns="of", values="won").reindex(index=rows, columns=columns)
     labels = table.pivot(index="name", columns="of", values="text").reindex(index=rows, columns=columns).fillna("")
     text = {"fontsize": _theme.SMALL if len(columns) < 8 else _theme.TINY}
-    bar = {"label": "seeds won\nless seeds lost", "shrink": 0.8}
+    bar = {"label": "share of seeds better\nminus share worse", "shrink": 0.8}
     look: Any = {"vmin": -1, "vmax": 1, "cmap": "PuOr", "linewidths": 1, "annot_kws": text, "cbar_kws": bar}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # seaborn 0.13.2 calls Colormap.set_bad
@@ -52,15 +55,16 @@ def draw(on: Panel) -> Axes:
     ax.set_xticklabels([folded(column) for column in columns], rotation=30, ha="right")
     ax.set_yticklabels([folded(name) for name in rows], rotation=0)
     ax.tick_params(length=0)
-    ax.set_xlabel("\n".join(filter(None, [unclaimed(numbers), remark(numbers)])), fontsize=_theme.SMALL)
+    notes = [KEY, unclaimed(numbers), remark(numbers)]
+    ax.set_xlabel("\n".join(textwrap.fill(note, NOTE) for note in notes if note), fontsize=_theme.SMALL)
     return ax
 
 
 def unclaimed(numbers: pd.DataFrame) -> str:
     """How many cells no claim is about, and how many seeds a study would take that claims as many comparisons."""
     cells, free = len(numbers), int((~numbers["claimed"].astype(bool)).sum())
-    needed = f"one about {cells} takes {seeds_needed(cells)} seeds or more"
-    return f"({free} of {cells} cells are in no claim: {needed})" if free else ""
+    needed = f"to claim {cells} comparisons a study needs {seeds_needed(cells)} seeds or more"
+    return f"(in brackets): {free} of {cells} cells, which are in no claim; {needed}" if free else ""
 
 
 def remark(numbers: pd.DataFrame) -> str:

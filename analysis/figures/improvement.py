@@ -1,5 +1,7 @@
 """How likely is a run of each variant to beat one of the complete LSTM?"""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,8 +19,8 @@ LAYOUT = Layout(order=30, base=0.7, row=0.24)
 CAPTION = (
     "The share of all pairs of one run of the variant and one of the complete LSTM in which the variant's has the "
     "better final score, a tie counting half (Agarwal et al. 2021). Small points: one task each; large markers: "
-    "the mean over these tasks. It says how often, not by how much; a diverged run loses against every other, and two "
-    "of them tie."
+    "the mean over these tasks. Dashed: half of the pairs, where neither is better. It says how often, not by how "
+    "much; a diverged run loses against every other, and two of them tie."
 )
 ALL = "all tasks"
 COLUMNS = ["task", "name", "baseline", "of", "runs", "baseline_runs", "probability", "mean"]
@@ -47,9 +49,10 @@ def draw(on: Panel) -> Axes:
     ax, rows = on.ax, on.rows.assign(place=on.rows["name"].map(list(on.looks).index))
     points(on, rows, "probability", "place", "tasks", marker="o", s=2 * _theme.DOT, alpha=0.6, linewidth=0)
     points(on, rows.drop_duplicates("name"), "mean", "place", "means", s=_theme.LARGE)
-    ax.axvline(0.5, color=_theme.FAINT, linewidth=_theme.LINE, dashes=(5, 3), label="chance")
+    level: Any = {"color": _theme.FAINT, "linewidth": _theme.LINE, "dashes": (5, 3), "label": "as often as not"}
+    equal = ax.axvline(0.5, **level)
     name_rows(ax, on.looks)
-    ax.set(xlim=(-0.03, 1.03), xlabel="probability of a better score than the LSTM's", ylabel="")
+    ax.set(xlim=(-0.03, 1.03), xlabel="probability of a better\nscore than the LSTM's", ylabel="")
     ax.set_title("")
-    legend(ax, {}, mark("o", "one task", markersize=3), mark("D", "mean over tasks", markersize=5))
+    legend(ax, {}, equal, mark("o", "one task", markersize=3), mark("D", "mean over tasks", markersize=5))
     return ax

@@ -1,7 +1,7 @@
 """What is drawn is what was recorded: numbers read back from the axes, looks that stay, files that repeat."""
 
 import shutil
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import records
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from analysis import figures
 from analysis.figures import (
@@ -335,7 +336,12 @@ def test_the_heat_map_is_the_paired_difference_to_the_lstm(tmp_path):
     cells = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in ax.texts}
     shown = {(0.5, 0.5): "×1 (=)", (1.5, 0.5): f"×{gru['effect']:.3g} (▼)", (1.5, 1.5): f"{gained:+.2f} (▲)"}
     assert cells == shown
-    assert ax.get_xlabel() == "(3 of 3 cells are in no claim: one about 3 takes 7 seeds or more)"
+    key, *notes = ax.get_xlabel().splitlines()
+    assert key == "▲ better, ▼ worse, = same, ? undecided"
+    unclaimed = (
+        "(in brackets): 3 of 3 cells, which are in no claim; to claim 3 comparisons a study needs 7 seeds or more"
+    )
+    assert " ".join(notes) == unclaimed
     assert [label.get_text() for label in ax.get_yticklabels()] == ["peephole", "GRU"]
     assert heat_map.remark(heat_map.numbers(loaded.runs, loaded.curves)) == ""
 
@@ -479,6 +485,20 @@ def test_a_figure_may_be_one_column_wide(loaded):
     assert sheet(scores, loaded, width=_theme.COLUMN).get_size_inches()[0] == _theme.COLUMN
 
 
+def test_nothing_is_cut_off_in_one_column(tmp_path, monkeypatch):
+    names = {"gru": "gates of a GRU see input, bias", "no_forget_gate": "no forget gate at all, ever"}
+    monkeypatch.setattr(records, "LABELS", {"lstm": "LSTM", **names})
+    loaded = load([records.write_study(tmp_path / "demo", seeds=6)])
+    for name in makes_sense(loaded):
+        page = sheet(figures.discover()[name], loaded, width=_theme.COLUMN)
+        page.draw_without_rendering()
+        ticks = [tick for ax in page.axes for axis in (ax.xaxis, ax.yaxis) for tick in axis.get_major_ticks()]
+        hidden = {id(text) for tick in ticks for text in (tick.label1, tick.label2)}  # also those beyond an axis's end
+        for text in [text for text in page.findobj(Text) if text.get_text() and id(text) not in hidden]:
+            box = text.get_window_extent()
+            assert (box.x0 > -1, box.x1 < page.bbox.width + 1) == (True, True), (name, text.get_text())
+
+
 def frame(*variants: str):
     return pd.DataFrame({"variant": variants, "name": [f"the {variant}" for variant in variants]})
 
@@ -497,6 +517,20 @@ def test_looks_differ_inside_a_family_and_between_colours():
     for family in order.FAMILIES:
         looks = _theme.styles(frame("lstm", *family)).values()
         assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
+
+
+def test_two_variants_of_one_family_differ_in_grey():
+    def shade(look):
+        return np.dot(to_rgb(look.colour), (0.299, 0.587, 0.114))
+
+    def alike(kinds, first, second):
+        return abs(kinds.index(first) - kinds.index(second)) in (0, 1, len(kinds) - 1)
+
+    for family in order.FAMILIES:
+        for one, other in combinations(_theme.styles(frame(*family)).values(), 2):
+            if abs(shade(one) - shade(other)) < 0.07:
+                assert not alike(_theme.MARKERS, one.marker, other.marker)
+                assert not alike(_theme.DASHES, one.dashes, other.dashes)
 
 
 def test_the_families_name_variants_that_exist():
