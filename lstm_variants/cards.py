@@ -86,7 +86,7 @@ def marked_difference(before: str, after: str) -> str:
 
 @torch.no_grad()
 def initial_memory(spec: CellSpec) -> str:
-    """What the forget gate keeps a step at init ``default`` and no input, its time constant 1/(1 - f) and half-life."""
+    """The forget gate f at init ``default`` and no input: what a step leaves, f's half-life, its time constant."""
     layer = GatedRNN(spec, 2, 2, engine="reference", dtype=torch.float64)
     for name, tensor in layer.named_parameters():
         if not name.endswith(".b"):
@@ -96,10 +96,10 @@ def initial_memory(spec: CellSpec) -> str:
         return "no forget gate says what is kept"
     keep = values["forget"][-1].mean().item()
     if not 0 < keep < 1:
-        return f"keeps {keep:.3g} of the cell each step"
+        return f"the forget gate is {keep:.3g}"
     half_life = math.log(0.5) / math.log(keep)
-    memory = f"time constant {1 / (1 - keep):.3g} steps, half-life {half_life:.3g} steps"
-    return f"keeps {keep:.3g} of the cell each step: {memory}"
+    left = f"a step leaves {keep:.1%} of the cell, {half_life:.3g} steps leave half of it"
+    return f"the forget gate is {keep:.3g}: {left} (time constant {-1 / math.log(keep):.3g} steps)"
 
 
 def difference(first: Variant, second: Variant) -> str:

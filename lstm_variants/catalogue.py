@@ -9,15 +9,22 @@ from typing import Any
 
 from lstm_variants import config_files, user_folders
 from lstm_variants.changes import nested
-from lstm_variants.hints import nearest
+from lstm_variants.hints import OF_FILES, nearest
 from lstm_variants.spec import DESCRIPTION, CellSpec, SpecError
 
 FILE = "conf/variant/{}.yaml"
+NO_SOURCE = "no source given"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A spec and how it is called."""
+    """A spec and how it is called.
+
+    Attributes:
+        name: the file's, with what was changed in brackets: ``lstm[forget.feeds=xb]``.
+        label: how figures and tables call it.
+        cite: where it was published, as its own file says; a file that says nothing inherits nothing.
+    """
 
     name: str
     label: str
@@ -44,7 +51,7 @@ def load(name: str, *changes: str) -> CellSpec:
     """
     file = aliases().get(str(name), str(name))
     if file not in config_files.names("variant"):
-        raise SpecError(f"variant={name}: {nearest(name, config_files.names('variant'))}")
+        raise SpecError(f"variant={name}: {unknown_variant(name)}")
     config = config_files.config_file("variant", file)
     for change in changes:
         content = nested(change)
@@ -52,6 +59,12 @@ def load(name: str, *changes: str) -> CellSpec:
             raise SpecError(f"{change}: {key} belongs to a file, {FILE.format('NAME')}")
         config = config_files.merge(config, content)
     return CellSpec.from_config(config)
+
+
+def unknown_variant(name: object) -> str:
+    """What an error says about a variant that no file describes."""
+    files = nearest(name, config_files.names("variant"), OF_FILES)
+    return f"{files}; any other cell is one of these with changes, such as variant=lstm variant.forget.feeds=hb"
 
 
 def variants() -> dict[str, Variant]:
@@ -70,12 +83,13 @@ def _variants(generation: int) -> dict[str, Variant]:
 
 
 def _variant(name: str, content: Mapping[str, Any]) -> Variant:
+    described = {"label": name, "cite": NO_SOURCE, **config_files.own_content("variant", name)}
     for key in ("label", "cite"):
-        if not isinstance(content.get(key), str):
-            value = "null" if content.get(key) is None else content[key]
+        if not isinstance(described[key], str):
+            value = "null" if described[key] is None else described[key]
             raise SpecError(f"{FILE.format(name)}: variant.{key}={value}: a text is needed")
     try:
-        return Variant(name, content["label"], content["cite"], CellSpec.from_config(content))
+        return Variant(name, described["label"], described["cite"], CellSpec.from_config(content))
     except SpecError as error:
         raise SpecError(f"{FILE.format(name)}: {error}") from None
 
@@ -122,7 +136,7 @@ def _describe(spec: CellSpec, generation: int) -> Variant:
         return nearest_file
     changes = ",".join(f"{key}={_plain(value)}" for key, value in sorted(difference.items()))
     name = f"{nearest_file.name}[{changes}]"
-    return Variant(name, name, nearest_file.cite, spec)
+    return Variant(name, name, f"a change of {nearest_file.name} ({nearest_file.cite})", spec)
 
 
 def _plain(value: object) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from experiments import tasks
 from experiments.config.schema import refuse
 from lstm_variants import config_files, user_folders
-from lstm_variants.hints import nearest
+from lstm_variants.catalogue import unknown_variant
+from lstm_variants.hints import OF_FILES, nearest
 from lstm_variants.spec import DESCRIPTION
 
 GROUPS = ("variant", "init", "task", "model", "train", "record", "experiment")
@@ -43,7 +44,9 @@ def not_there(group: str, name: str, legal: Sequence[str] = ()) -> str:
         return f"{file} needs its settings in {file.parents[1] / 'conf' / 'task' / file.stem}.yaml"
     if group in GROUPS and (hint := _in_an_unknown_folder(group, name)):
         return hint
-    return nearest(name, names(group) or legal)
+    if group == "variant":
+        return unknown_variant(name)
+    return nearest(name, names(group) or legal, OF_FILES)
 
 
 def _in_an_unknown_folder(group: str, name: str) -> str:

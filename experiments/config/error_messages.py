@@ -25,6 +25,8 @@ def explain(error: BaseException) -> str:
         group, name = found.groups()
         legal = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
         return f"{group}={name}: {not_there(group, name, legal)}"
+    if found := re.match(r"Ambiguous value for argument '(.*)'$", text, re.MULTILINE):
+        return f"{found[1]}: several values need -m, which makes a sweep; a text with commas goes in quotes"
     if found := re.search(r"Could not override '([^']+)'", text):
         below = re.search(r"full_key: (\S+)", str(cause))  # of a mapping, the key in it
         key = below[1] if below and below[1].startswith(f"{found[1]}.") else found[1]

@@ -13,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from analysis.common.terminal import as_typed
 from experiments.config.schema import LARGEST_STACK, Root
 from lstm_variants import user_folders
 from lstm_variants.spec import CONF
@@ -61,7 +62,8 @@ def register_schema() -> None:
     Plugins.instance().register(UserFolders)
     store = ConfigStore.instance().store
     store(name="schema", node=Root)
-    store(group="hydra/help", name="gates", node={"app_name": "gates", "header": HELP, "footer": "", "template": PAGE})
+    page = {"app_name": "gates", "header": as_typed(HELP), "footer": "", "template": PAGE}
+    store(group="hydra/help", name="gates", node=page)
     store(group="hydra/launcher", name="stacked", provider="gates", node=Stacked)
     sweeper = {"_target_": f"{PLUGINS}.StudySweeper", "params": None}
     store(group="hydra/sweeper", name="study", provider="gates", node=sweeper)

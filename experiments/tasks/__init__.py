@@ -17,7 +17,7 @@ from experiments.tasks._files import file_contents as file_contents  # for those
 from experiments.tasks._sharing import shared
 from experiments.tasks.base import LOSSES, Task, TaskError
 from lstm_variants import user_folders, user_modules
-from lstm_variants.hints import nearest
+from lstm_variants.hints import OF_FILES, nearest
 
 PARTS = (
     *("input_size", "output_size", "loss_kind", "metric", "direction", "unit", "carry", "chance_loss", "chance"),
@@ -39,7 +39,7 @@ def load_task(name: str, settings: Mapping[str, Any]) -> Task:
         TaskError: for an unknown name, an unknown or missing key, or a value of the wrong type.
     """
     if name not in task_names():
-        raise TaskError(f"task={name}: no such task; {nearest(name, task_names())}")
+        raise TaskError(f"task={name}: no such task; {nearest(name, task_names(), OF_FILES)}")
     kind = _task_class(name)
     wanted = _settings(kind, name)
     for key in settings:

@@ -111,7 +111,8 @@ def test_a_change_is_read_as_the_command_line_reads_it(change: str, content: dic
     ("words", "message"),
     [
         (("gruu",), "variant=gruu: did you mean gru"),
-        (("lstm,gru",), "variant=lstm,gru: did you mean"),
+        (("lstm,gru",), "variant=lstm,gru: legal are"),
+        (("forget_without_input",), "variant=forget_without_input: legal are"),  # near none, though many begin alike
         ((None,), "variant=None: legal are"),
         (("lstm", "forget.feeds"), "forget.feeds: KEY=VALUE is needed"),
         (("lstm", "forget.feeds="), "forget.feeds=: KEY=VALUE is needed"),
@@ -137,7 +138,9 @@ def test_what_cannot_be_obeyed_is_refused_in_one_line(words: tuple[Any, ...], me
 
 def test_a_spec_is_called_by_its_file_or_by_the_nearest_one() -> None:
     assert describe(load("lstm", "forget.kind=complement")).name == "coupled_gates"
-    assert describe(load("lstm", "forget.feeds=xb")).label == "lstm[forget.feeds=xb]"
+    changed = describe(load("gru", "forget.feeds=xb"))
+    assert changed.label == "gru[forget.feeds=xb]"
+    assert changed.cite == "a change of gru (Cho et al. 2014 (arXiv v1), as torch.nn.GRU)"
 
 
 def write(folder: Path, **files: str) -> Path:

@@ -102,6 +102,9 @@ def said_alone(said: str) -> None:
     [
         ("variant=gruu", ["variant=gruu", "did you mean gru", "lstm"]),
         ("task=addin", ["task=addin", "did you mean adding"]),
+        ("variant=lstm,gru", ["variant=lstm,gru: several values need -m"]),
+        ("train.lr=.1,.2", ["train.lr=.1,.2: several values need -m"]),
+        ("variant=forget_without_input", ["input: legal are constant_forget", "such as variant=lstm variant.forget"]),
         ("experiment=nope", ["experiment=nope", "demo"]),
         ("train.lrr=3", ["train.lrr", "unknown key", "did you mean train.lr"]),
         ("hydra.launcher.wrkers=3", ["hydra.launcher.wrkers", "unknown key", "did you mean hydra.launcher.workers"]),

@@ -264,13 +264,15 @@ BROKEN = [
     ("conf/variant/x.yaml", "label: [", "variant=x", "x.yaml: while parsing"),
     ("conf/variant/x.yaml", "- 1", "variant=x", "a mapping is needed"),
     ("conf/variant/x.yaml", f"{DESCRIBED}forgt: {{}}", "variant=lstm", "variant/x.yaml: variant.forgt: unknown key"),
-    ("conf/variant/x.yaml", "cell: gated", "variant=lstm", "variant/x.yaml: variant.label=null: a text is needed"),
+    ("conf/variant/x.yaml", "label: null", "variant=lstm", "variant/x.yaml: variant.label=null: a text is needed"),
+    ("conf/variant/x.yaml", "cite: 2000", "variant=lstm", "variant/x.yaml: variant.cite=2000: a text is needed"),
     ("conf/variant/x.yaml", f"{DESCRIBED}aliases: [gru]", "variant=gru", "the alias gru is the name of a variant too"),
     ("conf/variant/x.yaml", f"{DESCRIBED}aliases: [NP]", "variant=gru", "the alias NP is an alias of lstm too"),
     ("conf/variants/x.yaml", "", "variant=lstm", "there is no group variants; legal are experiment, init"),
     ("activations/x.py", "", "variant=lstm", "x.py: it defines no ACTIVATION"),
     ("activations/x.py", "ACTIVATION = abs", "variant=lstm", "Activation(phi, start, text, latex) is needed"),
     ("activations/x.py", TANH, "variant=lstm", "x.py: ACTIVATION: start: phi(start(b)) = sigmoid(b) is needed"),
+    ("activations/x.py", TANH[:-1] + ", native='TANH')", "variant=lstm", "native=TANH: only our own squashings"),
     ("activations/my.x.py", TANH, "variant=lstm", "my.x.py: a name without dots is needed"),
     ("inits/x.py", "RULE = RECURRENT = 3", "variant=lstm", "x.py: RULE: Rule(bias, reads) is needed"),
     ("inits/x.py", "RECURRENT = lambda size, generator: 0.0", "variant=lstm", "RECURRENT: it gives float64 ()"),
@@ -283,6 +285,18 @@ def test_a_broken_file_is_one_line_that_names_it(name: str, text: str, said: str
     (tmp_path / "cells").mkdir(exist_ok=True)
     assert message in refusal(tmp_path, said)
     assert used_extensions() in ([], [str(tmp_path)])
+
+
+def test_a_file_takes_no_label_and_no_source_from_the_file_it_changes(tmp_path: Path) -> None:
+    write(tmp_path, "conf/variant/keeps_more.yaml", "defaults: [gru]\nforget: {kind: constant, value: 0.9}\n")
+    write(tmp_path, "conf/variant/named.yaml", "defaults: [keeps_more]\nlabel: my cell\nsquash: tanh\n")
+    use_extensions(tmp_path)
+    jobs = [resolve(compose(["study=null", f"variant={name}"])) for name in ("keeps_more", "named")]
+    described = [(job.variant.name, job.variant.label, job.variant.cite) for job in jobs]
+    assert described == [("keeps_more", "keeps_more", "no source given"), ("named", "my cell", "no source given")]
+    assert [job.resolved["variant"]["label"] for job in jobs] == ["keeps_more", "my cell"]
+    changed = resolve(compose(["study=null", "variant=named", "variant.forget.value=0.5"])).variant
+    assert (changed.label, changed.cite) == ("named[forget.value=0.5]", "a change of named (no source given)")
 
 
 def test_a_folder_with_nothing_of_ours_in_it_is_refused(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_layout_is_shown_when_asked_for(said: Said) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nothing"], "task=nothing: did you mean counting"),
+        (["nothing"], "task=nothing: legal are"),
         (["adding", "task.layuot=1997"], "task.layuot: unknown key; did you mean task.layout"),
         (["adding", "task.layout=3"], "task.layout=3: 2016 or 1997 is needed"),
         (["task.layout=1997"], "task.layout=1997: a task must be named"),
