@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from analysis.common import resources
 from analysis.common.command_line import CommandError, about, command, nearest
+from analysis.common.terminal import as_typed
 from analysis.records.load import directories
 from experiments.api import load_run
 from experiments.config.schema import ConfigError
@@ -69,7 +70,7 @@ def inspect(options: Options) -> None:
     print(f"{study}: looked inside {done} runs, {there} had been before, {len(refused)} left out")
     if refused and not done and not there:
         raise CommandError(f"study={study}: no run could be looked at; the first: {next(iter(refused.values()))}")
-    print(f"the figures: python -m analysis.report study={study} out=DIR")
+    print(as_typed(f"the figures: python -m analysis.report study={study} out=DIR"))
 
 
 def _chosen(study: Path, options: Options) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 
@@ -12,6 +13,7 @@ COMMANDS = {
     "plan": ("experiments.plan", "what a sweep would do: new, done, not applicable; stacks, hours, bytes"),
     "status": ("experiments.status", "what the runs of a study are doing"),
     "study": ("experiments.study", "tune, freeze, confirm, report"),
+    "runs": ("analysis.runs", "the runs of a study as a table"),
     "report": ("analysis.report", "redraw figures and tables from the records"),
     "inspect": ("experiments.inspect", "what trained nets do, and what is lost when they are touched"),
     "archive": ("experiments.archive", "what reports need of a study, small enough to publish"),
@@ -31,6 +33,7 @@ def main() -> None:
         print("gates COMMAND ...; gates COMMAND --help explains one\n")
         print("\n".join(f"  {command:<10} {text}" for command, (_, text) in COMMANDS.items()))
         sys.exit(terminal.finished("gates", 0 if name in ("-h", "--help") else 2))
+    os.environ[terminal.GATES] = name
     del sys.argv[1]
     sys.argv[0] = f"gates {name}"
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)

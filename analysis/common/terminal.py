@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from typing import Any
+
+GATES = "GATES_COMMAND"  # set in the environment of the command `gates` and of its workers
 
 
 class Forgiving:
@@ -54,7 +57,14 @@ def say(text: str) -> None:
     """A line on stderr, if somebody can be told."""
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
-            print(text, file=sys.stderr, flush=True)
+            print(as_typed(text), file=sys.stderr, flush=True)
+
+
+def as_typed(text: str) -> str:
+    """The text with our commands as its reader types them: ``gates run`` where the command ``gates`` is at work."""
+    if GATES not in os.environ:
+        return text
+    return re.sub(r"python -m (?:experiments|analysis)\.([a-z]+)\b", r"gates \1", text)
 
 
 def finished(program: str, status: int = 0) -> int:

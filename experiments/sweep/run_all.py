@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from analysis.common.terminal import say
+from analysis.common.terminal import as_typed, say
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError
 from experiments.store.files import storing, write_json
@@ -154,4 +154,4 @@ def ending(study: Path | None, runs: Sequence[Run]) -> str:
     """What became of the runs of a sweep, and which command shows it."""
     counts = Counter(run.status for run in runs)
     ended = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    return f"ended: {ended or 'nothing was left to run'}; python -m experiments.status study={study}"
+    return as_typed(f"ended: {ended or 'nothing was left to run'}; python -m experiments.status study={study}")

@@ -27,6 +27,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from analysis.common.terminal import as_typed
 from experiments.config.extensions import used_extensions
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
@@ -113,7 +114,8 @@ def run_on_slurm(jobs: Sequence[Job], options: Options) -> list[Run] | None:
     with _interruptible(submitted):
         plan = _submit_missing(jobs, study, options, submitted)
         if options.detach:
-            print(f"python -m experiments.status study={study}  # the same command again submits what is missing")
+            shown = as_typed(f"python -m experiments.status study={study}")
+            print(f"{shown}  # the same command again submits what is missing")
             return None
         if held := sum(state == "queued" for state in plan.standings.values()):
             print(f"waiting for {held} runs that earlier tasks hold; logs in {study / FOLDER}")

@@ -12,7 +12,7 @@ import pytest
 from sweeps import QUICK, ROOT
 
 from analysis.common import terminal
-from analysis.common.command_line import command
+from analysis.common.command_line import CommandError, command
 
 QUIET = ["record.wandb.mode=disabled", *QUICK]
 
@@ -83,3 +83,16 @@ def test_runs_are_made_whatever_becomes_of_what_is_said(tmp_path: Path) -> None:
         assert running[name].returncode == status, shown
         assert len(list((tmp_path / name).glob("*/weights.pt"))) == (0 if status else 2)
     assert shown.splitlines() == ["error: standard output cannot be written (No space left on device)"]
+
+
+def test_commands_are_named_as_their_reader_types_them(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def body(options: Options) -> None:
+        raise CommandError("ask python -m analysis.runs study=DIR, or python -m experiments.status study=DIR")
+
+    assert command("python -m experiments.plan", Options, body, []) == 2
+    assert capsys.readouterr().err.startswith("python -m experiments.plan: ask python -m analysis.runs study=DIR, or ")
+    monkeypatch.setenv(terminal.GATES, "plan")
+    assert command("python -m experiments.plan", Options, body, []) == 2
+    assert capsys.readouterr().err == "gates plan: ask gates runs study=DIR, or gates status study=DIR\n"
+    assert command("python -m experiments.plan", Options, body, ["--help"]) == 0
+    assert capsys.readouterr().out.startswith("gates plan KEY=VALUE ...")
