@@ -1,4 +1,4 @@
-"""The squashings a gate or a candidate may have, each with its text, its LaTeX and its starting bias.
+"""The one table of squashings that a gate or a candidate may have: all that equations, inits and engines know of each.
 
 ``start(b)`` is the pre-activation at which a squashing has the value that the sigmoid has at b, so that squashings are
 compared by their shape and not by their starting value. Sources: hard_sigmoid Courbariaux et al. 2015, elliott Elliott
@@ -48,12 +48,14 @@ class Activation:
         start: b -> the pre-activation a with phi(a) = sigmoid(b).
         text: phi as a formula of the pre-activation ``a``.
         latex: the name of phi in LaTeX.
+        native: its name in native_vectors.h; empty: the native engine lacks it and leaves such cells to the reference.
     """
 
     phi: Callable[[Tensor], Tensor]
     start: Callable[[Floats], Floats]
     text: str
     latex: str
+    native: str = ""
 
 
 def _same(b: Floats) -> Floats:
@@ -64,36 +66,47 @@ def _operator(name: str) -> str:
     return rf"\operatorname{{{name}}}"
 
 
-# The one table: an engine that lacks an entry says so and steps aside. Entries of a user's own join it, extensions.py.
+# Entries of a user's own join it, see extensions.py.
 ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": Activation(torch.sigmoid, _same, "1 / (1 + exp(-a))", r"\sigma"),
-    "tanh": Activation(torch.tanh, lambda b: np.arctanh(_sigmoid(b)), "tanh(a)", r"\tanh"),
-    "identity": Activation(lambda a: a, _sigmoid, "a", ""),
-    "relu": Activation(torch.relu, _sigmoid, "max(a, 0)", _operator("relu")),
+    "sigmoid": Activation(torch.sigmoid, _same, "1 / (1 + exp(-a))", r"\sigma", "SIGMOID"),
+    "tanh": Activation(torch.tanh, lambda b: np.arctanh(_sigmoid(b)), "tanh(a)", r"\tanh", "TANH"),
+    "identity": Activation(lambda a: a, _sigmoid, "a", "", "IDENTITY"),
+    "relu": Activation(torch.relu, _sigmoid, "max(a, 0)", _operator("relu"), "RELU"),
     "hard_sigmoid": Activation(
         lambda a: torch.clamp(a / 6 + 0.5, 0, 1),
         lambda b: 3 * np.tanh(b / 2),
         "clip(a/6 + 1/2, 0, 1)",
         _operator("hard\\_sigmoid"),
+        "HARD_SIGMOID",
     ),
     "clipped_linear": Activation(
         lambda a: torch.clamp(a / 4 + 0.5, 0, 1),
         lambda b: 2 * np.tanh(b / 2),
         "clip(a/4 + 1/2, 0, 1)",
         _operator("clip"),
+        "CLIPPED_LINEAR",
     ),
     "elliott": Activation(
         lambda a: 0.5 + a / (2 * (1 + a.abs())),
         lambda b: np.tanh(b / 2) / (1 - np.abs(np.tanh(b / 2))),
         "1/2 + a / (2 (1 + |a|))",
         _operator("elliott"),
+        "ELLIOTT",
     ),
     "double_sigmoid": Activation(
-        lambda a: 2 * torch.sigmoid(a), lambda b: -np.log1p(2 * np.exp(-b)), "2 / (1 + exp(-a))", r"2\sigma"
+        lambda a: 2 * torch.sigmoid(a),
+        lambda b: -np.log1p(2 * np.exp(-b)),
+        "2 / (1 + exp(-a))",
+        r"2\sigma",
+        "DOUBLE_SIGMOID",
     ),
-    "exp": Activation(torch.exp, lambda b: -np.log1p(np.exp(-b)), "exp(a)", r"\exp"),
-    "binary": Activation(_StraightThrough.apply, _same, "[a > 0], sigmoid's slope backward", _operator("binary")),
-    "gumbel": Activation(torch.sigmoid, _same, "1 / (1 + exp(-(a + logistic noise)))", _operator("gumbel")),
+    "exp": Activation(torch.exp, lambda b: -np.log1p(np.exp(-b)), "exp(a)", r"\exp", "EXP"),
+    "binary": Activation(
+        _StraightThrough.apply, _same, "[a > 0], sigmoid's slope backward", _operator("binary"), "BINARY"
+    ),
+    "gumbel": Activation(
+        torch.sigmoid, _same, "1 / (1 + exp(-(a + logistic noise)))", _operator("gumbel"), "SIGMOID"
+    ),  # without noise
 }
 
 
@@ -105,6 +118,8 @@ def check_activation(activation: object) -> Activation:
     """
     if not isinstance(activation, Activation):
         raise ValueError("Activation(phi, start, text, latex) is needed")
+    if activation.native:
+        raise ValueError(f"native={activation.native}: only our own squashings are in the native engine; leave it out")
     b = np.array([-1.0, 0.0, 1.0])
     with torch.enable_grad():
         a = torch.tensor(activation.start(b), requires_grad=True)

@@ -28,6 +28,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.cell import Cell, GatedCell, State, Weights, state_type
 from lstm_variants.spec import SLOTS, CellSpec
 
@@ -35,10 +36,6 @@ from lstm_variants.spec import SLOTS, CellSpec
 KINDS = ("absent", "learned", "constant", "complement", "same")
 PARTS = ("x", "h", "b", "c", "bh", "input", "forget", "output")  # the last three: the matrices of previous gates
 SEEN = ("input", "forget", "output")
-ACTIVATIONS = (
-    *("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott"),
-    *("double_sigmoid", "exp", "binary"),
-)
 SOURCES = ("native.cpp", "native_products.h", "native_training.h", "native_vectors.h")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-w")
 # $GATES_CXXFLAGS adds to them, as in GATES_CXXFLAGS="-fsanitize=address,undefined".
@@ -91,8 +88,16 @@ class _Call(ctypes.Structure):
     ]
 
 
+@functools.cache
+def _numbers() -> dict[str, int]:
+    """The numbers of native_vectors.h for the squashings."""
+    header = Path(__file__).with_name("native_vectors.h").read_text(encoding="utf-8")
+    listed = header.partition("enum Activation {")[2].partition("}")[0]
+    return {name.strip(): number for number, name in enumerate(listed.split(","))}
+
+
 def _activation(name: str) -> int:
-    return ACTIVATIONS.index("sigmoid" if name == "gumbel" else name)  # gumbel without noise
+    return _numbers()[ACTIVATIONS[name].native]
 
 
 def _describe(spec: CellSpec) -> _Cell:
@@ -295,7 +300,7 @@ def unfit(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
     if cell.spec.noisy:
         return "a squashing adds noise"
     used = (cell.spec.squash, *(cell.spec[slot].activation for slot in cell.spec.learned))
-    if lacking := sorted({*used} - {*ACTIVATIONS}):
+    if lacking := sorted(name for name in {*used} if not ACTIVATIONS[name].native):
         return f"native has no activation {', '.join(lacking)}"
     if device.type != "cpu" or dtype != torch.float32:
         unknown = ", not measured on this hardware" if device.type == "cuda" else ""

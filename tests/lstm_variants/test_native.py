@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lstm_variants import CellSpec, GatedRNN, engines
+from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.engines import native
 
 PLAIN = [name for name in GATED if not SPECS[name].noisy]
@@ -46,6 +47,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def test_the_engine_numbers_the_squashings_of_the_one_table() -> None:
+    ours = {name: entry.native for name, entry in ACTIVATIONS.items()}
+    assert set(native._numbers()) == set(ours.values())
+    assert [native._activation(name) for name in ours] == [
+        *range(len(ours) - 1),
+        native._activation("sigmoid"),
+    ]  # gumbel
 
 
 # ---- a layer's numbers ------------------------------------------------------------------------------------------
