@@ -1,12 +1,15 @@
 """Slow tests run at a reduced count unless --slow is given."""
 
+import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["fuzzing"]
+BEGUN = time.monotonic()
 # Threads that wait for one another sleep. By default they spin, which with as many tests at once as there are cores
 # takes ten times as long. Read when torch is loaded, here and in every process that a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -14,6 +17,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run slow tests at their full count")
+    parser.addoption("--seconds", type=float, default=math.inf, help="skip what has not begun after so many seconds")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave to others what there is no time for."""
+    if time.monotonic() - BEGUN > item.config.getoption("--seconds"):
+        pytest.skip("no time is left for it; make test runs everything")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """`make check` runs the tests of what changed."""
 
+import conftest
 import pytest
 from changed import ROOT, changed, chosen
 
@@ -26,6 +27,20 @@ def test_a_file_has_its_tests(name: str, test: str) -> None:
     found = chosen([name])
     assert test in found
     assert all((ROOT / place).exists() for place in found)
+
+
+def test_the_folder_that_mirrors_a_change_comes_first() -> None:
+    found = chosen(["analysis/records/arms.py", "tests/test_wheel.py"])
+    near = [test for test in found if test.startswith("tests/analysis/records/") or test == "tests/test_wheel.py"]
+    assert found[: len(near)] == near != found
+
+
+def test_what_there_is_no_time_for_is_skipped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request.config.option, "seconds", -1.0)
+    with pytest.raises(pytest.skip.Exception, match="make test runs everything"):
+        conftest.pytest_runtest_setup(request.node)
+    monkeypatch.setattr(request.config.option, "seconds", 1e9)
+    conftest.pytest_runtest_setup(request.node)
 
 
 def test_what_has_no_tests_and_what_is_gone_runs_nothing() -> None:

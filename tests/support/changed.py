@@ -2,17 +2,19 @@
 
 A test file runs if it changed, or if it imports or names what changed, itself or through tests/support. A changed file
 that no test names runs the tests of its folder: tests/analysis/pages for analysis/pages/templates/page.html. What uses
-a changed module through others is not found, and tests marked slow are left out: ``make test`` runs everything.
+a changed module through others is not found, tests marked slow are left out, and what has not begun after SECONDS is
+skipped, the tests of the folders that mirror what changed coming first: ``make test`` runs everything.
 """
 
 import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 40
 PACKAGES = ("experiments", "analysis", "gates", "lstm_variants")
 ELSEWHERE = {  # what lies outside the packages, and its tests
     "lstm_variants": "tests/lstm_variants",
@@ -80,13 +82,14 @@ def folder(name: str) -> set[str]:
     return {next((place for place in parents[:-1] if (ROOT / place).is_dir()), "")} - {""}
 
 
-def chosen(names: Iterable[str]) -> list[str]:
-    """The test files and folders of changed files."""
+def chosen(names: Collection[str]) -> list[str]:
+    """The test files and folders of changed files, those in the folders that mirror theirs first."""
     users, found = used(), set[str]()
     for name in names:
         users_of_it = {test for test, modules in users.items() if test == name or module(name) in modules}
         found |= (users_of_it | elsewhere(name)) or folder(name)
-    return sorted(found)
+    near = [f"tests/{PurePath(name).parent}/" for name in names]
+    return sorted(found, key=lambda test: (not f"{test}/".startswith(tuple(near)) and test not in names, test))
 
 
 def main(since: str) -> int:
@@ -97,7 +100,7 @@ def main(since: str) -> int:
     print("\n".join(["tests of what changed since " + since + ":", *(tests or ["none"])]), flush=True)
     if not tests:
         return 0
-    ended = pytest.main([*tests, "-m", "not slow", "-n", "auto", "--dist", "worksteal"])
+    ended = pytest.main([*tests, "-m", "not slow", "--seconds", str(SECONDS), "-n", "auto", "--dist", "worksteal"])
     return 0 if ended == pytest.ExitCode.NO_TESTS_COLLECTED else int(ended)
 
 
