@@ -13,7 +13,6 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from analysis.common.terminal import as_typed
 from experiments.config.schema import LARGEST_STACK, Root
 from lstm_variants import user_folders
 from lstm_variants.spec import CONF
@@ -57,12 +56,12 @@ class UserFolders(SearchPathPlugin):
             search_path.append("extensions", f"file://{folder}")
 
 
-def register_schema() -> None:
+def register_schema(help_text: str = HELP) -> None:
     """Give Hydra the types of the root configuration, the help page, and the launcher's and sweeper's settings."""
     Plugins.instance().register(UserFolders)
     store = ConfigStore.instance().store
     store(name="schema", node=Root)
-    page = {"app_name": "gates", "header": as_typed(HELP), "footer": "", "template": PAGE}
+    page = {"app_name": "gates", "header": help_text, "footer": "", "template": PAGE}
     store(group="hydra/help", name="gates", node=page)
     store(group="hydra/launcher", name="stacked", provider="gates", node=Stacked)
     sweeper = {"_target_": f"{PLUGINS}.StudySweeper", "params": None}

@@ -17,12 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from analysis.common import terminal
 from analysis.common.command_line import one_line
-from analysis.common.terminal import say
+from analysis.common.terminal import as_typed, say
 from experiments.config import words
 from experiments.config.compose import expand_aliases
 from experiments.config.error_messages import explain
 from experiments.config.extensions import use_extensions_of
-from experiments.config.hydra_setup import register_schema
+from experiments.config.hydra_setup import HELP, register_schema
 from experiments.config.job import stored
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _main(arguments: list[str]) -> None:
-    register_schema()
+    register_schema(as_typed(HELP))
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here
     with errors_in_one_line():
