@@ -16,6 +16,7 @@ from analysis.records import code_versions
 from analysis.records.inside import Inside
 from analysis.records.read import UnreadableError, read_curves
 from experiments import tasks
+from experiments.config.catalogue import completed
 from experiments.config.compose import Composer, compose
 from experiments.config.extensions import rewritten, use_extensions
 from experiments.config.job import Job, NotApplicableError, distinct, split_of
@@ -234,7 +235,7 @@ def load_run(folder: str | Path, extensions: Folders | None = None) -> LoadedRun
         _refuse_stale(folder, code_versions.outdated_of(flatten(record)))
     gone = _use_recorded(record, extensions)
     try:
-        resolved = record["config"]["resolved"]
+        resolved = completed(record["config"]["resolved"])
         settings = {key: value for key, value in resolved["task"].items() if key != "name"}
         task = tasks.load_task(resolved["task"]["name"], settings)
         data = record["task"].get("content", {})

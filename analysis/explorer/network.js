@@ -63,12 +63,15 @@ function softmax(outputs) {
   return weights.map((weight) => weight / total);
 }
 
+const yesOrNo = (loss) => loss === "bce" || loss === "sigmoid_mse";
+
 const LOSSES = {
   cross_entropy: (outputs, target) => {
     const most = Math.max(...outputs);
     return most + Math.log(outputs.map((value) => Math.exp(value - most)).reduce(add)) - outputs[target];
   },
   mse: (outputs, target) => outputs.map((value, j) => (value - target[j]) ** 2).reduce(add) / outputs.length,
+  sigmoid_mse: (outputs, target) => LOSSES.mse(outputs.map(sigmoid), target),
   bce: (outputs, target) => outputs.map((value, j) => -logSigmoid(value) + (1 - target[j]) * value).reduce(add),
 };
 

@@ -112,11 +112,11 @@ function predictionPicture(stack, view, sequence, now, plain, touched) {
     });
     return;
   }
-  const shares = now.outputs.map((output) => (loss === "bce" ? output.map(sigmoid) : softmax(output)));
+  const shares = now.outputs.map((output) => (yesOrNo(loss) ? output.map(sigmoid) : softmax(output)));
   const rows = shares[0].map((_, j) => shares.map((share) => share[j]));
   const boxed = sequence.targets.map((target, t) => {
     if (!sequence.counts[t]) return null;
-    return loss === "bce" ? target.flatMap((on, j) => (on ? [j] : [])) : target;
+    return yesOrNo(loss) ? target.flatMap((on, j) => (on ? [j] : [])) : target;
   });
   const rowHeight = Math.max(4, Math.min(14, Math.floor(180 / rows.length)));
   const names = rowHeight < 9 ? [] : rows.map((_, j) => (target_alphabet ? target_alphabet[j] : String(j)));

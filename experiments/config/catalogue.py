@@ -34,6 +34,14 @@ def config_file(group: str, name: str) -> dict[str, Any]:
     return config_files.config_file(group, name)
 
 
+def completed(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded configuration with the settings that have come since, at the defaults that leave a run as it was."""
+    task = resolved["task"]["name"]
+    files = {"init": "default", "task": task, "model": "default", "train": "default"}
+    known = {group: config_file(group, name) for group, name in files.items() if name in names(group)}
+    return {**resolved, **{group: {**defaults, **resolved[group]} for group, defaults in known.items()}}
+
+
 def not_there(group: str, name: str, legal: Sequence[str] = ()) -> str:
     """What an error says about a name that a group does not have.
 

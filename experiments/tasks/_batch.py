@@ -157,4 +157,9 @@ def _bce(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").sum(-1)
 
 
-LOSSES = {"cross_entropy": _cross_entropy, "mse": _mse, "bce": _bce}
+def _sigmoid_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    return _mse(outputs.sigmoid(), targets)
+
+
+LOSSES = {"cross_entropy": _cross_entropy, "mse": _mse, "bce": _bce, "sigmoid_mse": _sigmoid_mse}
+YES_OR_NO = ("bce", "sigmoid_mse")  # losses of several outputs each of which is on or off

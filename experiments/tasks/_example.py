@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.tasks._batch import YES_OR_NO
+
 if TYPE_CHECKING:
     from experiments.tasks.base import Batch, Task
 
@@ -23,7 +25,7 @@ def text(task: Task, batch: Batch, columns: int | None = None) -> str:
     steps = len(batch.inputs) if batch.lengths is None else int(batch.lengths[0])
     counts = batch.counts[:steps, 0]
     rows = task.input_rows(batch.inputs[:steps, 0])
-    targets = _cells(batch.targets[:steps, 0], task.target_alphabet, task.loss_kind == "bce")
+    targets = _cells(batch.targets[:steps, 0], task.target_alphabet, task.loss_kind in YES_OR_NO)
     rows["target"] = [cell if counts[t] else "." for t, cell in enumerate(targets)]
     width = max(len(cell) for cells in rows.values() for cell in cells)
     name_width = max(map(len, rows))
@@ -40,7 +42,7 @@ def text(task: Task, batch: Batch, columns: int | None = None) -> str:
 
 def input_rows(task: Task, inputs: NDArray[Any]) -> dict[str, list[str]]:
     """One row of symbols or sets, or one row for each value of a step."""
-    if inputs.ndim == 1 or task.loss_kind == "bce":
+    if inputs.ndim == 1 or task.loss_kind in YES_OR_NO:
         return {"input": _cells(inputs, task.alphabet, inputs.ndim == 2)}
     names = task.input_names or [f"input {k}" for k in range(inputs.shape[1])]
     return {name: [_number(v) for v in inputs[:, k]] for k, name in enumerate(names)}

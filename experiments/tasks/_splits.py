@@ -108,7 +108,7 @@ class SplitTask(Task):
 
 def constant_loss(kind: str, targets: Array) -> float:
     """The loss of the best constant prediction of these targets."""
-    if kind == "mse":
+    if kind in ("mse", "sigmoid_mse"):
         return float(targets.var(axis=0, dtype=np.float64).mean())
     if kind == "cross_entropy":
         shares = np.bincount(targets.ravel()) / targets.size

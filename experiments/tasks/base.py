@@ -14,6 +14,7 @@ from torch import Tensor
 from experiments.tasks import _example, _files
 from experiments.tasks._batch import (
     LOSSES,
+    YES_OR_NO,
     Array,
     Batch,
     Reference,
@@ -30,6 +31,7 @@ from experiments.tasks._sharing import shared
 
 __all__ = [
     "LOSSES",
+    "YES_OR_NO",
     "Array",
     "Batch",
     "Reference",
@@ -96,7 +98,7 @@ class Task:
 
     @property
     def loss_kind(self) -> str:
-        """``cross_entropy`` of symbols, ``mse`` of values, or ``bce`` of several yes-or-no outputs."""
+        """``cross_entropy`` of symbols, ``mse`` of values, ``bce`` or ``sigmoid_mse`` of several yes-or-no outputs."""
         return "cross_entropy"
 
     @property
@@ -191,6 +193,11 @@ class Task:
         """The sequences of several batches as one :meth:`training_batch`; what only scores read may be left out."""
         return self.training_batch(generator, batch_size)
 
+    def in_order(self, first: int, count: int) -> Batch | None:
+        """The training sequences number ``first``, counted from 0, and on, ``count`` of them, of a task that trains on
+        a fixed list over and over; None: they are drawn, by :meth:`training_batch`."""
+        return None
+
     def evaluation_batches(
         self, generator: np.random.Generator, batch_size: int, size: int, length: int, split: str
     ) -> list[Batch]:
@@ -201,7 +208,8 @@ class Task:
         return [self.sample(generator, batch_size, length) for _ in range(max(1, round(size / batch_size)))]
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """The mean loss over the steps that count: nats per step (cross entropy, bce summed over outputs) or MSE.
+        """The mean loss over the steps that count: nats per step (cross entropy, bce summed over outputs) or MSE,
+        that of the sigmoids with ``sigmoid_mse``.
 
         Args:
             outputs: (T, B, O).

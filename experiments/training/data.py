@@ -51,7 +51,10 @@ class TrainingData:
         number, within_block = divmod(step, self.steps)
         known = self._blocks.get(seed)
         if known is None or known[0] != number:
-            drawn = self.task.training_block(generator(seed, "train", number), self.steps * self.batch_size)
+            sequences = self.steps * self.batch_size
+            drawn = self.task.in_order(number * sequences, sequences)
+            if drawn is None:
+                drawn = self.task.training_block(generator(seed, "train", number), sequences)
             known = self._blocks[seed] = number, split(drawn, self.steps)
         return known[1][within_block]
 

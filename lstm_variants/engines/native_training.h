@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-enum Loss { CROSS_ENTROPY, MSE, BCE };
+enum Loss { CROSS_ENTROPY, MSE, BCE, SIGMOID_MSE };
 enum Method { ADAM, RMSPROP, SGD };
 
 struct Readout {
@@ -83,11 +83,23 @@ inline double bce_row(float* z, int64_t outputs, const float* target, float scal
   return loss;
 }
 
+inline double sigmoid_mse_row(float* z, int64_t outputs, const float* target, float scale) {
+  double loss = 0;
+  for (int64_t k = 0; k < outputs; k += LANES) {
+    const Vec a = load(z + k), t = load_first(target + k, outputs - k), e = exponential_clamped(-absolute(a));
+    const Vec q = reciprocal(1.0f + e), off = (a < 0.0f ? e * q : q) - t + 0.0f * a;  // not finite if a is not
+    store(z + k, keep_first(2 * scale / outputs * off * e * q * q, outputs - k));
+    for (int64_t n = 0; n < std::min<int64_t>(LANES, outputs - k); ++n) loss += double(off[n]) * off[n];
+  }
+  return loss / outputs;
+}
+
 static double loss_row(const Readout& call, float* z, int64_t n, float scale) {
   const float* target = call.targets + n * call.outputs;
   switch (call.loss) {
     case CROSS_ENTROPY: return cross_entropy_row(z, call.outputs, call.classes[n], scale);
     case MSE: return mse_row(z, call.outputs, target, scale);
+    case SIGMOID_MSE: return sigmoid_mse_row(z, call.outputs, target, scale);
     default: return bce_row(z, call.outputs, target, scale);
   }
 }

@@ -13,7 +13,7 @@ from torch import Tensor
 from lstm_variants.engines import native
 
 # The orders of native_training.h.
-LOSSES = ("cross_entropy", "mse", "bce")
+LOSSES = ("cross_entropy", "mse", "bce", "sigmoid_mse")
 METHODS = ("adam", "rmsprop", "sgd")
 
 _Pointer = ctypes.c_void_p
@@ -68,7 +68,8 @@ def readout(
         hidden: (M, T, B, H).
         weight: (M, O, H).
         bias: (M, O).
-        loss: ``cross_entropy``, ``mse`` (mean over the outputs) or ``bce`` (with logits, summed over the outputs).
+        loss: ``cross_entropy``, ``mse`` (mean over the outputs), ``bce`` (with logits, summed over the outputs) or
+            ``sigmoid_mse`` (of the outputs' sigmoids, mean over the outputs).
         rows: (N,) places t * B + b, model m's from first[m] to first[m + 1].
         first: (M + 1,).
         targets: (N,) int64 for cross entropy, else (N, O) float32.

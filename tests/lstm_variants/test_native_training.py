@@ -14,6 +14,7 @@ LOSSES = {
     "cross_entropy": F.cross_entropy,
     "mse": F.mse_loss,
     "bce": lambda outputs, targets: F.binary_cross_entropy_with_logits(outputs, targets) * outputs.shape[1],
+    "sigmoid_mse": lambda outputs, targets: F.mse_loss(outputs.sigmoid(), targets),
 }
 
 pytestmark = pytest.mark.skipif(native.missing() is not None, reason="no native engine here")

@@ -20,12 +20,13 @@ TASKS = sorted(path.stem for path in CONF.glob("*.yaml"))
 REAL = ["arrays", "char_lm", "polyphonic", "sequential_mnist"]
 SYNTHETIC = [name for name in TASKS if name not in [*REAL, "sequential_digits"]]
 CARRIED = ["continual_adding", "continual_reber", "continual_temporal_order", "xml"]
+SUZGUN = {"letters": 3, "start": False, "alpha": 0.25, "beta": 0.25, "strings": 50, "squared": True, "score": "e1"}
 OPTIONS = {  # every named option besides the default, by task
-    "adding": [{"layout": "1997"}],
+    "adding": [{"layout": "1997"}, {"values": "-1..1"}],
     "associative_recall": [{"fill": "blank"}],
     "continual_adding": [{"flag": False}],
     "continual_reber": [{"markers": "inner"}, {"markers": "distinct"}, {"reset_at": "string_end"}],
-    "counting": [{"letters": 3}],
+    "counting": [{"letters": 3}, SUZGUN],
     "noisy_lag": [{"layout": "2b"}, {"layout": "2c"}, {"layout": "2c", "distractors": 4}],
     "parity": [{"target": "last"}],
     "sequential_digits": [{"length": 8}, {"permuted": True}],

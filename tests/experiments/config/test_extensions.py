@@ -237,7 +237,7 @@ WRONG_TASKS = {
     "missing key": ("depth: int", "", "task.depth: {file} needs this setting, in conf/task/own.yaml"),
     "type": ("depth: dict", "depth: 1", "{file}: the setting depth is dict; legal are int, float"),
     "two": ("pass\nclass Two(Own): pass", "", "one class derived from Task, it defines 2"),
-    "loss": ("loss_kind = 'mae'", "", "{file}: loss_kind=mae: legal are cross_entropy, mse, bce"),
+    "loss": ("loss_kind = 'mae'", "", "{file}: loss_kind=mae: legal are cross_entropy, mse, bce, sigmoid_mse"),
     "raises": ("input_size = property(lambda self: 1 / 0)", "", "{file}: ZeroDivisionError: division by zero"),
     "missing": ("input_size = property(Task.input_size.fget)", "", "{file}: class Own lacks input_size"),
     "no sample": ("sample = Task.sample", "", "{file}: class Own lacks sample"),

@@ -36,6 +36,18 @@ def test_a_run_gives_its_own_numbers_again(case: dict[str, Any], tmp_path: Path)
     assert run.evaluate() == recorded
 
 
+def test_a_run_that_is_older_than_a_setting_has_its_default(tmp_path: Path) -> None:
+    folder = made(tmp_path / "study", task="counting", **{"task.length": 3, "train.eval_size": 6})
+    wanted = experiments.load_run(folder).evaluate()
+    record = json.loads((folder / "run.json").read_text())
+    for setting in ("strings", "squared", "score"):
+        del record["config"]["resolved"]["task"][setting]
+    (folder / "run.json").write_text(json.dumps(record))
+    older = experiments.load_run(folder)
+    assert older.evaluate() == wanted
+    assert older.config["task"]["score"] == "largest_n"
+
+
 def test_the_measures_come_as_frames_and_never_of_a_clamped_net(tmp_path: Path) -> None:
     run = experiments.load_run(made(tmp_path / "study", **CASES[1]))
     found = run.inspect(sequences=5)

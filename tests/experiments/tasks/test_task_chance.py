@@ -9,7 +9,7 @@ import pytest
 import torch
 from task_list import CASES, IDS, REAL, build, generator, pieces
 
-from experiments.tasks.base import Array, Batch, Task
+from experiments.tasks.base import YES_OR_NO, Array, Batch, Task
 
 # ---- what the predictor may know at a step: an integer for each (T, B) ------------------------------------------
 
@@ -87,7 +87,7 @@ class BestPredictor:
         values, tiny = self.means, np.exp(-40)
         if self.task.loss_kind == "cross_entropy":
             values = np.log(values + tiny)
-        elif self.task.loss_kind == "bce":
+        elif self.task.loss_kind in YES_OR_NO:
             values = np.log(values + tiny) - np.log(1 - values + tiny)
         places = np.searchsorted(self.states, self.known(batch)).clip(max=len(self.states) - 1)
         return torch.from_numpy(values[places])

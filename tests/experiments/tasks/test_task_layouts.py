@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
-from task_list import CASES, IDS, SYNTHETIC, build, generator
+from task_list import CASES, IDS, SUZGUN, SYNTHETIC, build, generator
 
 from experiments.tasks._reber import Grammar, embedded
 from experiments.tasks.base import Batch, Task
+from experiments.training.data import TrainingData
 
 NONE = object()  # a step that does not count
 Row = Any
@@ -39,6 +41,12 @@ def adding_2016(inputs: list[Row]) -> list[Row]:
     assert first < 50 <= second
     assert all(0 <= value < 1 for value, _ in inputs)
     return only_last(len(inputs), [pytest.approx(inputs[first][0] + inputs[second][0], abs=1e-6)])
+
+
+def adding_signed(inputs: list[Row]) -> list[Row]:
+    first, second = (inputs[t][0] for t, (_, mark) in enumerate(inputs) if mark == 1)
+    assert all(-1 <= value < 1 for value, _ in inputs)
+    return only_last(len(inputs), [pytest.approx(first + second, abs=1e-6)])
 
 
 def marked_1997(inputs: list[Row], low: float) -> tuple[float, float]:
@@ -161,11 +169,11 @@ def parity(inputs: list[Row]) -> list[Row]:
     return [sum(inputs[: t + 1]) % 2 for t in range(len(inputs))]
 
 
-def counting_of(letters: str) -> Callable[[list[Row]], list[Row]]:
+def counting_of(letters: str, start: str = "S") -> Callable[[list[Row]], list[Row]]:
     def targets_of(inputs: list[Row]) -> list[Row]:
-        text = "".join(("S" + letters)[s] for s in inputs)
+        text = "".join((start + letters)[s] for s in inputs)
         n = text.count("a")
-        whole = "S" + "".join(letter * n for letter in letters) + "T"
+        whole = start + "".join(letter * n for letter in letters) + "T"
         assert text == whole[:-1]
         assert 1 <= n <= 10
         sets = ["ab" if text[t] == "a" else whole[t + 1] for t in range(len(text))]
@@ -223,6 +231,7 @@ def associative_recall(inputs: list[Row]) -> list[Row]:
 ORACLES: list[tuple[str, dict[str, Any], Callable[[list[Row]], list[Row]]]] = [
     ("adding", {}, adding_2016),
     ("adding", {"layout": "1997"}, adding_1997),
+    ("adding", {"values": "-1..1"}, adding_signed),
     ("multiplication", {}, multiplication),
     ("continual_adding", {}, continual_adding),
     ("continual_adding", {"flag": False}, continual_adding_without_flag),
@@ -239,6 +248,7 @@ ORACLES: list[tuple[str, dict[str, Any], Callable[[list[Row]], list[Row]]]] = [
     ("parity", {"target": "last"}, lambda inputs: only_last(len(inputs), sum(inputs) % 2)),
     ("counting", {}, counting_of("ab")),
     ("counting", {"letters": 3}, counting_of("abc")),
+    ("counting", SUZGUN, counting_of("abc", start="")),
     ("timing", {}, timing),
     ("arithmetic", {}, arithmetic),
     ("xml", {"length": 1}, xml),
@@ -524,6 +534,42 @@ def test_counting_is_scored_by_the_largest_n(letters: int, tmp_path: Path) -> No
         return torch.tensor(rows[letters])[torch.from_numpy(batch.inputs)].double()
 
     assert task.probe(memoryless, generator()) == {"largest_n": task.chance}
+
+
+def test_counting_is_scored_by_the_smallest_n_that_fails(tmp_path: Path) -> None:
+    task = build("counting", SUZGUN | {"asked": 30}, tmp_path)
+
+    def outputs(batch: Batch, broken: int) -> torch.Tensor:
+        values = torch.from_numpy(batch.targets) - 0.5
+        if broken <= 30:
+            values[0, broken - 1, 3] += 2
+        return values
+
+    for broken in (1, 2, 17, 30, 31):
+        assert task.probe(lambda batch, n=broken: outputs(batch, n), generator()) == {"e1": float(broken)}
+
+
+def test_a_fixed_list_of_strings_is_read_in_order_over_and_over(tmp_path: Path) -> None:
+    """Whatever the seed; another distribution of n has another list."""
+    task = build("counting", SUZGUN | {"strings": 7}, tmp_path)
+    read = []
+    for seed in (0, 5):
+        data = TrainingData(task, 1)
+        read.append([data.batch(seed, step).inputs.shape for step in range(21)])
+    assert read[0] == read[1] == read[0][:7] * 3
+    other = TrainingData(build("counting", SUZGUN | {"strings": 7, "beta": 5.0}, tmp_path), 1)
+    assert [other.batch(0, step).inputs.shape for step in range(7)] != read[0][:7]
+    drawn = build("counting", {}, tmp_path)
+    assert drawn.in_order(0, 5) is None
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.25, 0.25), (1.0, 5.0), (5.0, 1.0)])
+def test_n_is_beta_binomial(alpha: float, beta: float, tmp_path: Path) -> None:
+    task = build("counting", {"alpha": alpha, "beta": beta, "length": 50}, tmp_path)
+    drawn = task.sample(generator(), 20_000, 50).lengths
+    assert drawn is not None
+    shares = np.bincount((drawn - 1) // 2, minlength=51)[1:] / 20_000
+    assert np.abs(shares.cumsum() - scipy.stats.betabinom(49, alpha, beta).cdf(np.arange(50))).max() < 0.015
 
 
 def test_parity_is_judged_by_the_last_step_at_twice_the_length(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_a_length_that_is_too_short_is_refused_by_name(name: str, tmp_path: Path
         ({"layout": None}, "task.layout=None: a text is needed"),
         ({"layout": "1998"}, "task.layout=1998: 2016 or 1997 is needed"),
         ({"layuot": "2016"}, "task.layuot: adding has no such setting; did you mean layout?"),
-        ({"zzz": 1}, "task.zzz: adding has no such setting; legal are length, eval_lengths, layout"),
+        ({"zzz": 1}, "task.zzz: adding has no such setting; legal are length, eval_lengths, layout, values"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(settings: dict[str, Any], message: str) -> None:
@@ -279,7 +279,14 @@ def test_what_the_command_line_says_is_taken_as_meant() -> None:
         ("continual_reber", {"markers": "outer"}, "markers"),
         ("continual_reber", {"reset_at": "never"}, "reset_at"),
         ("continual_temporal_order", {"string_length": 9}, "string_length"),
+        ("adding", {"values": "0..2"}, "values"),
+        ("adding", {"layout": "1997", "values": "-1..1"}, "values"),
         ("counting", {"letters": 4}, "letters"),
+        ("counting", {"alpha": 0.0}, "alpha"),
+        ("counting", {"beta": float("inf")}, "beta"),
+        ("counting", {"strings": 0}, "strings"),
+        ("counting", {"asked": 0}, "asked"),
+        ("counting", {"score": "e2"}, "score"),
         ("embedded_reber", {"length": 31}, "length"),
         ("noisy_lag", {"distractors": 3}, "distractors"),
         ("noisy_lag", {"eval_lengths": [50]}, "eval_lengths"),
