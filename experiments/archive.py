@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import MISSING
 
 from analysis.claims.study_json import FrozenStudy
 from analysis.common.command_line import about, command
 from analysis.pages.listings import counts
 from analysis.records import archive
+from analysis.records.counted_runs import scored
 from analysis.records.load import directories, load
 
 
@@ -36,16 +38,26 @@ def keep(options: Options) -> None:
     """Archive a study, and say what was kept."""
     study, out = Path(options.study), Path(options.out)
     runs = directories(study)
-    FrozenStudy.read(study)  # refused if it was changed or cannot be read
+    frozen = FrozenStudy.read(study)  # refused if it was changed or cannot be read
     records = load([study])
-    size = archive.write(study.resolve(), runs, out)
+    size = archive.write(study.resolve(), runs, out, traced(frozen.current(records.runs) if frozen else records.runs))
     print(counts(records.runs))
     print("".join(f"skipped: {record}: {reason}\n" for record, reason in records.skipped), end="")
     if "inside.untouched" in records.runs:
         print(
-            "left behind: what was found inside nets step by step and unit by unit; its figures need the study itself"
+            "left behind of what was found inside nets: how far it reaches, what single units cost, weights, and "
+            "traces of all but one net a variant and task; the figure reach and the explorer need the study itself"
         )
     print(f"{out}: {size / 1000:.0f} kB")
+
+
+def traced(runs: pd.DataFrame) -> set[str]:
+    """The runs whose gates are kept step by step: of each variant on each task the first seed that was looked at."""
+    if "inside.untouched" not in runs:
+        return set()
+    looked = scored(runs)
+    looked = looked[looked["inside.untouched"].notna()].sort_values("seed")
+    return set(looked.drop_duplicates(["task", "name"])["run_id"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

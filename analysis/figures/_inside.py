@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records import counted_runs, inside, order
+from analysis.records import archive, counted_runs, inside, order
 
 GATES = {"forget": "forget gate f", "input": "input gate i", "output": "output gate o"}
 GATES |= {"reset": "reset gate r", "refine": "refine gate v"}
@@ -26,10 +26,13 @@ def looked(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def found(rows: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
-    """Each of these runs, a row of the frame, with its arrays, which an archive has not."""
-    there = [run for _, run in rows.iterrows() if run[inside.FOLDER]]
-    for run in there:
-        content = _read(run[inside.FOLDER], os.stat(Path(run[inside.FOLDER], inside.JSON)).st_mtime_ns)
+    """Each of these runs, a row of the frame, with its arrays, of which an archive has some."""
+    for _, run in rows.iterrows():
+        content = None
+        if run[inside.FOLDER]:
+            content = _read(run[inside.FOLDER], os.stat(Path(run[inside.FOLDER], inside.JSON)).st_mtime_ns)
+        elif run[inside.ARCHIVE]:
+            content = archive.read_inside(Path(run[inside.ARCHIVE])).get(run["run_id"])
         if content is not None:
             yield run, content
 

@@ -31,6 +31,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     parts = [
         one(content).assign(task=run["task"], name=run["name"], seed=run["seed"], run_id=run["run_id"])
         for run, content in shown(runs)
+        if "inside" in content.arrays  # an archive has the traces of some runs
     ]
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 

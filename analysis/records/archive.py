@@ -4,14 +4,14 @@ archive.json    of which study it is, how many records, of which commits; the ha
 study.json      what the study was frozen to decide, where it was
 records.npz     every record as one table, the reason of each that cannot be read, and thinned curves (cache.py has the
                 layout); no figure draws more of a curve than the task's own metric
+inside.npz      where nets were looked inside, what is kept of their arrays (archived_inside.py)
 
 The same records give the same bytes. Hashes tell of damage and of edits by hand; they are no signature.
 """
 
+import functools
 import hashlib
-import io
 import json
-import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,18 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.common.command_line import CommandError
-from analysis.records import cache, columns, inside, schema
+from analysis.records import archived_inside, cache, columns, inside, schema
 from analysis.records.read import NOTHING, Curves
 
 FORMAT = 1  # of an archive; a reader stops at a newer one
-LIST, FROZEN, RECORDS = "archive.json", "study.json", "records.npz"
-FILES = (FROZEN, RECORDS)  # that the list has hashes of; a further file of an archive is named here
+LIST, FROZEN, RECORDS, INSIDE = "archive.json", "study.json", "records.npz", "inside.npz"
+FILES = (FROZEN, RECORDS, INSIDE)  # that the list has hashes of; a further file of an archive is named here
 ABOUT = "what python -m experiments.archive kept of a study, with the SHA-256 of each file; read it with study=FOLDER"
 AGAIN = "move the archive away and make it again"
 LEFT_OUT = {"environment.host"}  # no number needs it, and it is nobody's business
-DRAWN_INSIDE = re.compile(
-    r"untouched|surgery/[^/]+(/cost)?|cut/[^/]+/[^/]+(/cost)?|feeds/[^/]+/[^/]+"
-)  # of inside.json
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, zipfile.BadZipFile)
 POINTS = 64  # of a curve; one with no more evaluations is kept whole
 STRETCHES = (POINTS - 3) // 2
 
@@ -58,9 +56,21 @@ def read(folder: Path) -> cache.Study:
         with np.load(folder / RECORDS, allow_pickle=False) as file:
             kept = {name: file[name] for name in file.files}
         study = cache.restored(json.loads(kept["index"].tobytes()), kept)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, zipfile.BadZipFile):
+    except UNREADABLE:
         raise CommandError(f"{folder / RECORDS} cannot be read: {AGAIN}") from None
     return study._replace(names=[f"{about['study']}/{name}" for name in study.names])
+
+
+@functools.lru_cache(maxsize=16)
+def read_inside(folder: Path) -> dict[str, inside.Inside]:
+    """Run -> the arrays that the archive keeps of its inside; CommandError if they cannot be read."""
+    if not (folder / INSIDE).exists():
+        return {}
+    try:
+        with np.load(folder / INSIDE, allow_pickle=False) as file:
+            return archived_inside.unpacked({name: file[name] for name in file.files})
+    except UNREADABLE:
+        raise CommandError(f"{folder / INSIDE} cannot be read: {AGAIN}") from None
 
 
 def listed(folder: Path) -> dict[str, Any]:
@@ -96,15 +106,16 @@ def digest(about: Mapping[str, Any]) -> str:
 # Writing
 
 
-def write(study: Path, directories: Sequence[str], out: Path) -> int:
+def write(study: Path, directories: Sequence[str], out: Path, traced: set[str]) -> int:
     """Archive these run directories of a study; the size in bytes.
 
+    traced: the runs whose gates are kept step by step, where they were looked inside.
     Raises CommandError, before anything is written, if `out` holds something else than an earlier archive of the same
     runs.
     """
-    records = thinned(cache.parse(study, dict.fromkeys(directories, ())))
-    refuse_foreign(out, study.name, set(run_ids(records)))
-    contents = packed(study, records)
+    whole = cache.parse(study, dict.fromkeys(directories, ()))
+    refuse_foreign(out, study.name, set(run_ids(whole)))
+    contents = packed(study, whole, traced)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
@@ -140,11 +151,19 @@ def run_ids(study: cache.Study) -> list[str]:
     return [str(row["run_id"]) for row in columns.rows(study.rows)]
 
 
-def packed(study: Path, records: cache.Study) -> dict[str, bytes]:
+def looked_inside(study: Path, records: cache.Study) -> dict[str, Path]:
+    """Run -> its directory, of those that were looked inside."""
+    read = [name for name, reason in zip(records.names, records.reasons, strict=True) if reason is None]
+    rows = zip(read, columns.rows(records.rows), strict=True)
+    return {str(row["run_id"]): study / name for name, row in rows if row.get("inside.untouched") is not None}
+
+
+def packed(study: Path, whole: cache.Study, traced: set[str]) -> dict[str, bytes]:
     """The files of an archive, the list last."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **cache.arrays(records))
-    contents = {RECORDS: buffer.getvalue()}
+    records = thinned(whole, archived_inside.claimed(study))
+    contents = {RECORDS: inside.packed(cache.arrays(records))}
+    if found := archived_inside.collected(looked_inside(study, whole), traced):
+        contents[INSIDE] = archived_inside.packed(found)
     if (study / FROZEN).exists():
         contents[FROZEN] = (study / FROZEN).read_bytes()
     commits = records.rows.get("environment.commit", columns.Column([], np.empty(0, np.int32))).values
@@ -157,26 +176,30 @@ def packed(study: Path, records: cache.Study) -> dict[str, bytes]:
         "commits": sorted(commit for commit in commits if commit is not None),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
     }
-    whole = json.dumps({**about, "hash": digest(about)}, indent=1) + "\n"
-    return {**contents, LIST: whole.encode()}
+    text = json.dumps({**about, "hash": digest(about)}, indent=1) + "\n"
+    return {**contents, LIST: text.encode()}
 
 
-def thinned(study: cache.Study) -> cache.Study:
-    """The records without what no number needs: of each curve the task's own metric, at POINTS evaluations at most."""
+def thinned(study: cache.Study, claimed: set[str]) -> cache.Study:
+    """The records without what no number needs: of each curve the task's own metric, at POINTS evaluations at most.
+
+    claimed: the numbers of inside.json that claims are about.
+    """
     rows = columns.rows(study.rows)
     curves = [
         drawn(curve, f"eval/{row['task.metric']}", row.get("results.steps_to_solve"))
         for curve, row in zip(study.curves, rows, strict=True)
     ]
-    kept = {key: column for key, column in study.rows.items() if is_kept(key)}
+    kept = {key: column for key, column in study.rows.items() if is_kept(key, claimed)}
     return study._replace(rows=kept, curves=curves)
 
 
-def is_kept(column: str) -> bool:
+def is_kept(column: str, claimed: set[str]) -> bool:
     """Whether some number of a report needs a column of the table of runs."""
-    if column.startswith(inside.COLUMN):
-        return DRAWN_INSIDE.fullmatch(column.removeprefix(inside.COLUMN)) is not None
-    return column not in LEFT_OUT
+    name = column.removeprefix(inside.COLUMN)
+    if name == column:
+        return column not in LEFT_OUT
+    return name in claimed or archived_inside.NUMBERS.fullmatch(name) is not None
 
 
 def drawn(curves: Curves, metric: str, solved_at: int | None) -> Curves:

@@ -18,7 +18,8 @@ SCHEMA = 1
 WHO = ("run_id", "data_digest", "semantics")  # of run.json: what was looked at
 PARTS = "semantics."
 COLUMN = "inside."  # what the names of these numbers begin with in the frame of runs
-FOLDER = f"{COLUMN}folder"  # where the run directory is, empty for a run read from wandb
+FOLDER = f"{COLUMN}folder"  # where the run directory is, empty for a run read from wandb or an archive
+ARCHIVE = f"{COLUMN}archive"  # where the archive is that the run was read from, empty for any other
 Array = NDArray[Any]
 
 
@@ -64,7 +65,8 @@ class Inside:
         names = np.array(["0", "1", "mean", "shuffled"])[lost["kind"].to_numpy(dtype=int)]
         lost = lost.assign(measure="surgery/" + lost["slot"].astype(str) + "=" + names + "/loss_cost")
         columns = ["layer", "measure", "unit", "value"]
-        return pd.concat([*found, lost])[columns].reset_index(drop=True)
+        parts = [part for part in [*found, lost] if len(part)]  # an empty one has no types
+        return pd.concat(parts)[columns].reset_index(drop=True) if parts else lost[columns]
 
     def lags(self) -> pd.DataFrame:
         """Columns layer, measure, lag in steps, value: the mean weight in the cell's sum, and gradients."""

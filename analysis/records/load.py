@@ -9,7 +9,7 @@
     score    `results.score`; worse than every other for a diverged run, which is inf where less is better, else -inf;
              NaN for a run that has not ended
     solved   whether a finished run solved its task; a diverged run never did
-    inside.  and a name: what was found inside its trained net; `inside.folder`: where    (inside.py)
+    inside.  and a name: what was found inside its trained net; `inside.folder` or `inside.archive`: where (inside.py)
     stale    what of a run has another version today (code_versions.py), "cell, trainer"; its `status` is then `stale`
 
 `curves` has one row a number: run_id, step, metric, value.
@@ -58,6 +58,7 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     ]
     found = [read(folder) for folder in folders]
     found += [wandb_source.read(source) for source in mirrored]
+    archives = [folder if archive.is_archive(folder) else Path() for folder in folders] + [Path()] * len(mirrored)
     folders = [Path() if archive.is_archive(folder) else folder for folder in folders]  # the names say their study
     folders += [Path()] * len(mirrored)  # there too
     records, skipped = opened(folders, found)
@@ -66,6 +67,7 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     named = {"record": columns.code(records)}
     if any(key.startswith(inside.COLUMN) for key in study.rows):
         named[inside.FOLDER] = columns.code(places(folders, found))
+        named[inside.ARCHIVE] = columns.code(origins(archives, found))
     rows = code_versions.mark(columns.frame(study.rows | named))
     kept, repeated = once_each(rows)
     return Records(frame(kept.reset_index(drop=True)), long(kept, study.curves), sorted(skipped + repeated))
@@ -90,6 +92,13 @@ def places(folders: Sequence[Path], found: Sequence[cache.Study]) -> list[str]:
         for folder, study in zip(folders, found, strict=True)
         for name, reason in zip(study.names, study.reasons, strict=True)
         if reason is None
+    ]
+
+
+def origins(archives: Sequence[Path], found: Sequence[cache.Study]) -> list[str]:
+    """The archive of each record that could be read; empty for one of another source."""
+    return [
+        str(folder) if folder.name else "" for folder, study in zip(archives, found, strict=True) for _ in study.curves
     ]
 
 

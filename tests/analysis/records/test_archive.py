@@ -13,6 +13,7 @@ from planted_studies import SEEDS, made, put
 from records import TASKS, noise, record, write, write_frozen, write_study
 
 from analysis import figures, report, runs, workspace
+from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError
 from analysis.records import archive, inside
 from analysis.records.load import Records, load
@@ -294,29 +295,75 @@ def test_a_report_goes_beside_an_archive_and_not_into_it(tmp_path, capsys):
     assert "is an archive; a report goes into a folder of its own" in capsys.readouterr().err
 
 
-def test_what_is_one_number_of_the_inside_of_a_net_is_drawn_from_an_archive(tmp_path, capsys):
+def look_inside(run: Path) -> None:
+    """Write numbers and arrays as looking inside a net does, all of them drawn from the run's name."""
+    content = json.loads((run / "run.json").read_text())
+    names = ("untouched", "surgery/forget=1", "surgery/forget=1/cost", "cut/forget/x", "cut/forget/x/cost", "half_lag")
+    names += ("feeds/forget/x", "feeds/forget/h", "feeds/forget/level/x", "surgery/forget=1/loss", "mean/forget")
+    numbers = {name: noise(name, run.name) for name in names} | {"surgery/forget=0": 0.5, "surgery/forget=0/cost": None}
+    known = {key: content[key] for key in inside.WHO}
+    text = json.dumps({"schema": 1, **known, "numbers": numbers, "lacks": [], "findings": []})
+    (run / inside.JSON).write_text(text)
+    rng = np.random.default_rng(len(run.name) + content["seed"])
+    units = [f"time_constant/{when}/steps" for when in ("trained", "untrained")]
+    units += [f"saturation/{gate}/{side}" for gate in ("forget", "input", "output") for side in ("shut", "open")]
+    arrays = {f"layer0/{name}": rng.random(5) for name in units}
+    arrays |= {f"layer0/trace/{slot}": rng.random((60, 4, 5), np.float32) for slot in ("forget", "cell", "hidden")}
+    arrays |= {f"layer0/around/start/{gate}": rng.random((21, 5)) for gate in ("forget", "input")}
+    arrays |= {"layer0/unit_surgery/forget": rng.random((4, 5)), "layer0/weight_by_lag": rng.random((60, 5))}
+    arrays |= {"inside": np.ones((60, 4), bool), "event/start": rng.random((60, 4)) < 0.1}
+    arrays |= {"input/symbol": np.array(["T", "P"])[rng.integers(0, 2, (60, 4))], "weights/b": rng.random(5)}
+    (run / inside.NPZ).write_bytes(inside.packed(arrays))
+
+
+def test_what_figures_draw_of_the_inside_of_nets_is_the_same_from_an_archive(tmp_path, capsys):
     study = write_study(tmp_path / "mine")
     for run in study.iterdir():
-        content = json.loads((run / "run.json").read_text())
-        names = ("untouched", "surgery/forget=1", "surgery/forget=1/cost", "cut/forget/x", "cut/forget/x/cost")
-        names += ("feeds/forget/x", "feeds/forget/h", "feeds/forget/level/x", "surgery/forget=1/loss", "half_lag")
-        numbers = {name: noise(name, run.name) for name in names} | {
-            "surgery/forget=0": 0.5,
-            "surgery/forget=0/cost": None,
-        }
-        known = {key: content[key] for key in inside.WHO}
-        (run / inside.JSON).write_text(
-            json.dumps({"schema": 1, **known, "numbers": numbers, "lacks": [], "findings": []})
-        )
+        look_inside(run)
     whole, kept = load([study]), load([archived(study, tmp_path / "kept")])
-    assert "unit by unit; its figures need the study itself" in capsys.readouterr().out
-    for name in ("gate_feeds", "surgery", "two_way_knockout"):
+    assert "the figure reach and the explorer need the study itself" in capsys.readouterr().out
+    drawn = ("gate_feeds", "surgery", "gate_traces", "forgetting_events", "saturation", "time_constants")
+    for name in (*drawn, "two_way_knockout"):
         first, second = (figures.discover()[name].numbers(records.runs, records.curves) for records in (whole, kept))
         pd.testing.assert_frame_equal(first, second, check_exact=True, obj=name)
         assert len(first) or name == "two_way_knockout"
-    assert not {"inside.half_lag", "inside.feeds/forget/level/x", "inside.surgery/forget=1/loss"} & set(kept.runs)
-    for name in ("gate_traces", "reach"):
-        assert figures.discover()[name].numbers(kept.runs, kept.curves).empty
+    assert len(figures.discover()["reach"].numbers(whole.runs, whole.curves))
+    assert figures.discover()["reach"].numbers(kept.runs, kept.curves).empty
+    assert not {"inside.feeds/forget/level/x", "inside.surgery/forget=1/loss"} & set(kept.runs)
+
+
+def test_of_each_variant_on_each_task_one_net_is_kept_step_by_step(tmp_path):
+    study = write_study(tmp_path / "mine")
+    for run in study.iterdir():
+        if "-s0-" not in run.name:
+            look_inside(run)
+    kept = archived(study, tmp_path / "kept")
+    traced = {run for run, found in archive.read_inside(kept).items() if "inside" in found.arrays}
+    assert traced == {run.name for run in study.iterdir() if "-s1-" in run.name}
+    shape = {name: values.shape for name, values in archive.read_inside(kept)[min(traced)].arrays.items()}
+    assert shape["layer0/trace/forget"] == (48, 1, 5)
+    assert not {"layer0/trace/hidden", "layer0/weight_by_lag", "layer0/unit_surgery/forget", "weights/b"} & set(shape)
+
+
+def test_claims_about_the_inside_of_nets_are_judged_from_an_archive(tmp_path):
+    study = tmp_path / "mine"
+    metric = {"metric": "inside/surgery/forget=1/loss", "scale": "difference", "margin": 0.1}
+    _, frozen = made(study, {"lstm": [0.1] * 8, "gru": [0.05] * 8}, **metric)
+    write_frozen(study, frozen)
+    for run in [path for path in study.iterdir() if path.is_dir()]:
+        look_inside(run)
+    whole, kept = (judge(load([source]), frozen) for source in (study, archived(study, tmp_path / "kept")))
+    assert str(whole) == str(kept)  # as text, since NaN is not itself
+    assert whole[0].verdict != "not run"
+
+
+def test_a_damaged_file_of_arrays_is_refused_by_name(tmp_path, capsys):
+    study = write_study(tmp_path / "mine", ("lstm",), ("adding",), 1)
+    look_inside(next(study.iterdir()))
+    kept = archived(study, tmp_path / "kept")
+    (kept / "inside.npz").write_bytes(b"PK")
+    assert report.main([f"study={kept}", f"out={tmp_path / 'report'}"]) == 2
+    assert "inside.npz is not what was archived" in capsys.readouterr().err
 
 
 def test_the_machine_that_made_the_runs_is_not_published(tmp_path):
