@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity code_versions sharing
 HOSTILE += extensions study_json verdicts terminal resources wandb_environment workers faults
 
-.PHONY: help setup demo test check torture hostile learnable lint format
+.PHONY: help setup demo findings answer test check torture hostile learnable lint format
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,12 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 demo: setup  ## run the demo sweep (30 small nets) and draw its report
 	$(PY) -m experiments.run experiment=demo
 	$(PY) -m analysis.report study=outputs/demo out=reports/demo
+
+findings: setup  ## write docs/findings.md and its pictures from the archived studies in results/
+	$(PY) -m analysis.findings
+
+answer: setup  ## write docs/answer.md and the head of the README from them; stops at a sentence that no longer holds
+	$(PY) -m analysis.answer
 
 test: setup  ## run the tests
 	$(PY) -m pytest -n auto --dist worksteal

@@ -1,6 +1,6 @@
 """Sweeps of gate ablations: ``experiments.run(...)``, ``experiments.sweep({...})``, ``experiments.load_run(dir)``.
 
-May import: lstm_variants, analysis.common to wandb_views, experiments.tasks to studies, experiments.benchmark.
+May import: lstm_variants, analysis.common to publishing, experiments.tasks to studies, experiments.benchmark.
 """
 
 from __future__ import annotations

@@ -20,7 +20,14 @@ PROJECT = ("lstm_variants", "experiments", "analysis", "gates")
 FILES = sorted(path for package in PROJECT for path in (ROOT / package).rglob("*.py"))
 
 READING = ["analysis.common", "analysis.records", "analysis.statistics", "analysis.claims"]
-SHOWING = [*READING, "analysis.figures", "analysis.explorer", "analysis.pages", "analysis.wandb_views"]
+SHOWING = [
+    *READING,
+    "analysis.figures",
+    "analysis.explorer",
+    "analysis.pages",
+    "analysis.wandb_views",
+    "analysis.publishing",
+]
 FAMILY = ["lstm_variants", "lstm_variants.cells", "lstm_variants.engines"]
 MAKING = ["tasks", "config", "training", "store", "inspection", "tracking", "sweep", "studies"]
 MAKING = [f"experiments.{name}" for name in MAKING]

@@ -118,13 +118,25 @@ def save(figure: Figure, path: Path) -> None:
     By way of the canvases: `savefig` would draw everything a second time for each format.
     """
     with applied():
-        figure.set_dpi(DPI)
-        canvas: Any = FigureCanvasAgg(figure)
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, not once per format
+        canvas: Any = laid_out(figure)
         canvas.print_png(path.with_suffix(".png"), metadata={"Software": None})
         canvas = FigureCanvasSVG(figure)
         canvas.print_svg(path.with_suffix(".svg"), metadata={"Date": None})
         canvas = FigureCanvasPdf(figure)
         canvas.print_pdf(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
+def save_png(figure: Figure, path: Path, about: str) -> None:
+    """Write a figure as PNG alone, with a text about it in the file; the same figure gives the same bytes."""
+    with applied():
+        laid_out(figure).print_png(path, metadata={"Software": None, "Description": about})
+
+
+def laid_out(figure: Figure) -> Any:
+    """The canvas of a figure that is laid out once, not once per format."""
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return canvas
