@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.claims.claimed_runs import with_claims
+from analysis.claims.study_json import SHARED, FrozenStudy
 from analysis.common.command_line import CommandError, nearest
 from analysis.figures import Drawing
 from analysis.pages.chosen_variants import choose
@@ -62,11 +63,22 @@ class Pictures:
 
 
 def shown(study: Study, variants: Sequence[str], tasks: Sequence[str]) -> Records:
-    """The runs of a study that a picture shows."""
+    """The runs of a study that a picture shows: its arms by their names, all at the point of the grid that they share.
+
+    Of a study of settings, over a grid or by a search, all runs. Raises CommandError if it is not archived.
+    """
     if study.gathered is None:
         raise CommandError(f"picture of {study.name}: it is not archived")
-    if not variants and not tasks:
-        return study.gathered.shown
-    everything = study.gathered.everything
-    chosen = choose(replace(everything, runs=study.frozen.current(everything.runs)), variants, [], tasks)
-    return replace(chosen, runs=with_claims(chosen.runs, [study.frozen]))
+    everything, frozen = study.gathered.everything, study.frozen
+    chosen = choose(replace(everything, runs=frozen.current(everything.runs)), variants, [], tasks)
+    runs = chosen.runs if frozen.factors or frozen.search else by_arm(chosen.runs, frozen)
+    return replace(chosen, runs=with_claims(runs, [frozen]))
+
+
+def by_arm(runs: pd.DataFrame, frozen: FrozenStudy) -> pd.DataFrame:
+    """The confirmation runs at the shared point, in rows and panels that are called as the study calls them."""
+    cells = {cell.at(SHARED).identity: (cell.task, cell.arm) for cell in frozen.cells}
+    rows = runs[(runs["phase"] == "confirm") & runs["arm"].isin(cells)]
+    tasks, names = ([cells[arm][part] for arm in rows["arm"]] for part in (0, 1))
+    order = list(dict.fromkeys(cell.arm for cell in frozen.cells))
+    return rows.assign(task=tasks, name=names, place=[order.index(name) for name in names])

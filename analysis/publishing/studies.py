@@ -151,6 +151,17 @@ class Study:
         return counts(self.runs).splitlines()[0].partition(": ")[2]
 
     @property
+    def sizes(self) -> str:
+        """How large the nets are and how long they train."""
+        columns = {"hidden size": "parameters.hidden_size", "steps": "config.resolved.train.steps"}
+        parts = []
+        for what, column in columns.items():
+            values = self.runs[column].dropna().astype(int)
+            ends = dict.fromkeys(f"{end:,}" for end in (values.min(), values.max()))
+            parts.append(f"{what} {' to '.join(ends)}")
+        return ", ".join(parts)
+
+    @property
     def notes(self) -> list[str]:
         """What to know of the runs of the comparisons, and which records could not be read, a line each."""
         said = [note for judged in self.claims for _, verdict in judged.pairs for note in verdict.note.split("; ")]

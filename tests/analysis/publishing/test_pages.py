@@ -6,15 +6,17 @@ from typing import ClassVar
 
 import jinja2
 import pytest
+import yaml
 from archived_studies import ALIKE, BETTER, CLAIM, TEMPLATE, WORSE, archived, template
 from verdict_made import verdict
 
 from analysis import answer, findings
 from analysis.claims.claim import Claim, Comparison
 from analysis.common.command_line import CommandError
+from analysis.pages.build import Request, gather
 from analysis.publishing import page
 from analysis.publishing.page import between, render
-from analysis.publishing.pictures import Pictures
+from analysis.publishing.pictures import Pictures, by_arm
 from analysis.publishing.sentences import words
 from analysis.publishing.studies import Judged, Number, Study, opened
 from analysis.records import code_versions
@@ -229,8 +231,33 @@ class Finished(Study):
         return Number(self.name, column, 0.5, 0.4, 0.6, 12)
 
 
+def claims() -> list[tuple[str, str]]:
+    """(study, sentence) of every claim that the answer rests on."""
+    return re.findall(r'claim\("(\w+)", "([^"]+)"\)', (TEMPLATES / "claims.md").read_text())
+
+
 def claimed() -> list[str]:
-    return re.findall(r'claim\("\w+", "([^"]+)"\)', (TEMPLATES / "claims.md").read_text())
+    return [sentence for _, sentence in claims()]
+
+
+def test_the_studies_claim_what_the_answer_rests_on():
+    for name, sentence in claims():
+        said = yaml.safe_load((ROOT / "conf" / "experiment" / f"{name}.yaml").read_text())
+        assert sentence in [claim["sentence"] for claim in said["protocol"]["claims"]]
+
+
+def test_every_study_of_this_project_has_a_section_in_the_findings():
+    shown = set(re.findall(r'section\("(\w+)"', (TEMPLATES / "findings.md").read_text()))
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
+    assert {name for name, said in files.items() if "protocol" in said} - shown == set()
+
+
+def test_a_picture_shows_arms_at_the_shared_point_by_their_names(tmp_path):
+    study = Study("mine", gather(Request([str(archived(tmp_path, WORSE) / "mine")])))
+    cells = [cell.model_copy(update={"arm": f"the {cell.arm}"}) for cell in study.frozen.cells]
+    runs = by_arm(study.runs, study.frozen.model_copy(update={"cells": cells}))
+    assert dict(zip(runs["variant"], runs["name"], strict=True)) == {"lstm": "the lstm", "gru": "the gru"}
+    assert len(by_arm(study.runs, study.frozen.model_copy(update={"cells": cells[:1]}))) == 8
 
 
 @pytest.mark.parametrize("word", ["reproduced", "refuted", "undecided", "not run"])
