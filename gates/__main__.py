@@ -14,6 +14,7 @@ COMMANDS = {
     "status": ("experiments.status", "what the runs of a study are doing"),
     "study": ("experiments.study", "tune, freeze, confirm, report"),
     "runs": ("analysis.runs", "the runs of a study as a table"),
+    "replicate": ("experiments.replicate", "published numbers, run again, with a verdict on each"),
     "report": ("analysis.report", "redraw figures and tables from the records"),
     "inspect": ("experiments.inspect", "what trained nets do, and what is lost when they are touched"),
     "archive": ("experiments.archive", "what reports need of a study, small enough to publish"),

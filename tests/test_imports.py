@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = ("lstm_variants", "experiments", "analysis", "gates")
 FILES = sorted(path for package in PROJECT for path in (ROOT / package).rglob("*.py"))
 
-READING = ["analysis.common", "analysis.records", "analysis.statistics", "analysis.claims"]
+READING = ["analysis.common", "analysis.records", "analysis.statistics", "analysis.claims", "analysis.replications"]
 SHOWING = [
     *READING,
     "analysis.figures",

@@ -91,6 +91,9 @@ class FrozenStudy(BaseModel):
         "all arms share, `own` its own best point where that is another, `edge` what lies at the edge of the grid, "
         "`tuning` what was measured, `settings` those that others do not share, `unit` that of the score"
     )
+    replication: dict[str, Any] | None = Field(
+        None, description="the published table that it replicates, as its file has it; only where it does"
+    )
     predecessor: Predecessor | None = Field(None, description="the freezing that this one replaces, and why")
     hashes: dict[str, str] = Field({}, description="of each part, 16 hex digits")
     hash: str = Field("", description="of the whole: a file that is not what was written is refused")
@@ -123,7 +126,8 @@ class FrozenStudy(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """What is written to study.json, hashes included."""
-        plain = json.loads(self.model_dump_json(by_alias=True, exclude=set(HASHES)))
+        absent = {"replication"} if self.replication is None else set()  # so that other studies stay as they were
+        plain = json.loads(self.model_dump_json(by_alias=True, exclude={*HASHES, *absent}))
         parts = {key: digest(value) for key, value in plain.items()}
         return {**plain, "hashes": parts, "hash": digest({**plain, "hashes": parts})}
 

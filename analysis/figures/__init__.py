@@ -14,7 +14,7 @@ and may have
 `name` (the variant) at least. Modules that begin with `_` are what figures share, and are used in this folder only; the
 names below are for pages, notebooks and figures of your own.
 
-May import: analysis.common to claims.
+May import: analysis.common to replications.
 """
 
 from analysis.figures._discovery import discover, failures_named, ours, question, use_extensions

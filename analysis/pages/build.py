@@ -22,7 +22,7 @@ from analysis.explorer.page import page as explorer_page
 from analysis.figures import PAGE
 from analysis.pages import formats, listings, tables
 from analysis.pages.chosen_variants import choose
-from analysis.pages.contents import contents
+from analysis.pages.contents import contents, replicated
 from analysis.pages.figure_files import drawings, refuse_unknown
 from analysis.pages.macros import key, macros
 from analysis.pages.provenance import explain
@@ -30,6 +30,8 @@ from analysis.pages.report_folder import refuse_foreign, write
 from analysis.records import counted_runs
 from analysis.records.archive import is_archive
 from analysis.records.load import Records, Skipped, load
+from analysis.replications import published_verdicts
+from analysis.replications.published_verdicts import CellVerdict
 
 PAGES = ("index.html", "report.md")
 
@@ -91,7 +93,8 @@ def build(asked: Request, out: str) -> None:
     if counted_runs.scored(runs).empty:
         raise CommandError(f"no run has a score yet; {listings.counts(runs).replace(chr(10), '; ')}")
     verdicts = [verdict for study in found.frozen for verdict in judge(found.everything, study)]
-    write(folder, out, lambda place: fill(place, found.shown, verdicts, asked))
+    published = {s.study: published_verdicts.judge(found.everything, s) for s in found.frozen if s.replication}
+    write(folder, out, lambda place: fill(place, found.shown, verdicts, published, asked))
     print(formats.plain(tables.wide(tables.scores(runs))))
     if stale := counted_runs.stale(found.everything.runs):
         print(f"\n{stale}")
@@ -121,14 +124,18 @@ def frozen(studies: Sequence[str], strict: bool) -> tuple[list[FrozenStudy], lis
     return list(found.values()), skipped
 
 
-def fill(folder: Path, records: Records, verdicts: list[Verdict], asked: Request) -> None:
+def fill(
+    folder: Path, records: Records, verdicts: list[Verdict], published: dict[str, list[CellVerdict]], asked: Request
+) -> None:
     """Write the whole report into an empty folder."""
     scores = tables.scores(records.runs)
     studies = counted_runs.reported(records.runs).groupby(["task", "name"])["study"].agg(key)
     write_tables(folder / "tables", scores, studies.to_dict(), verdicts)
+    for rows in published.values():
+        formats.write_csv(published_verdicts.frame(rows), folder / "tables" / "published.csv")
     (folder / "figures").mkdir()
     drawn = drawings(folder / "figures", records, asked.width, asked.extensions, asked.figures)
-    content = contents(records, scores, verdicts, drawn)
+    content = contents(records, scores, verdicts, drawn) | {"published": replicated(published)}
     explorer, _ = explorer_page(records)
     if explorer is not None:
         (folder / EXPLORER).write_text(explorer, encoding="utf-8")

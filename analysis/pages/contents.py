@@ -1,6 +1,6 @@
 """What the two pages of a report show, as plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -16,6 +16,8 @@ from analysis.pages.formats import markdown, text
 from analysis.pages.listings import counts, listings
 from analysis.records import counted_runs, order
 from analysis.records.load import Records
+from analysis.replications import published_verdicts
+from analysis.replications.published_verdicts import CellVerdict
 
 
 def contents(
@@ -38,6 +40,18 @@ def contents(
         "figures": drawn,
         "listings": listings(records),
     }
+
+
+def replicated(published: Mapping[str, Sequence[CellVerdict]]) -> list[dict[str, Any]]:
+    """The published tables that studies replicate: how many rows came to which verdict, and every row."""
+    return [
+        {
+            "study": tidy(study),
+            "counts": published_verdicts.counts(verdicts),
+            "rows": [[tidy(cell) for cell in published_verdicts.printed(verdict)] for verdict in verdicts],
+        }
+        for study, verdicts in published.items()
+    ]
 
 
 def judged(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

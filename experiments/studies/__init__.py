@@ -1,4 +1,4 @@
 """A study in phases: its protocol, tuning, and what is frozen before its confirmation runs.
 
-May import: lstm_variants, analysis.common to claims, experiments.tasks to sweep.
+May import: lstm_variants, analysis.common to replications, experiments.tasks to sweep.
 """

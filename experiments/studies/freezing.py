@@ -14,12 +14,14 @@ from typing import Any
 
 from analysis.claims.study_json import CHOICES, FILE, KEPT, FrozenCell, FrozenStudy, Predecessor, digest
 from analysis.common.command_line import CommandError
+from analysis.replications.published import PROSE
+from experiments.config.catalogue import completed
 from experiments.store.files import atomic, storing, write_json
 from experiments.store.made_by import semantics
 from experiments.studies.cells import StudyCell
 from experiments.studies.study import Study
 from experiments.studies.tuning import chosen_cells
-from lstm_variants.spec import flatten
+from lstm_variants.spec import complete_lstm, flatten
 
 DECIDES_NOTHING = ("seed", "variant.label", "variant.cite")  # whatever they are
 DECISIONS = ("claims", "tasks", "grid", "factors", "search", "extension", "tuning_seeds")
@@ -128,7 +130,8 @@ def stated(study: Study, first: int) -> dict[str, Any]:
     names = {"study": study.folder.name, "experiment": study.name, "scale": study.scale}
     decisions = {key: protocol[key] for key in (*DECISIONS, "arms") if key != "extension"}
     counts = {"tuning_seeds": study.protocol.tuned_on, "extension": study.protocol.seeds("extend", first)}
-    return {**names, **decisions, **counts}
+    table = {"replication": study.replication.model_dump(mode="json")} if study.replication else {}
+    return {**names, **decisions, **counts, **table}
 
 
 def composed(
@@ -160,12 +163,25 @@ def settings(study: Study, cell: StudyCell) -> dict[str, Any]:
     return dict(json.loads(json.dumps(kept)))
 
 
+def _decisive(table: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What of a published table decides a verdict: all but its prose."""
+    return {key: value for key, value in (table or {}).items() if key not in PROSE}
+
+
+def without_new_settings(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    """What a cell composes to now, less the settings that have come since and stand at their defaults."""
+    nothing = {"variant": complete_lstm(), "init": {}, "task": {"name": now["task.name"]}, "model": {}, "train": {}}
+    known = flatten(completed(nothing))
+    return {key: value for key, value in now.items() if key in then or known.get(key, ...) != value}
+
+
 def differences(frozen: FrozenStudy, study: Study) -> dict[str, str]:
     """What the study says now that it did not when it was frozen: "then -> now" by key; more arms are no difference."""
     then, now = frozen.content(), json.loads(json.dumps(stated(study, frozen.seeds[0])))
     known = {name: arm for name, arm in now["arms"].items() if name in then["arms"]}
     pairs = [(f"protocol.{key}", then[key], now[key]) for key in DECISIONS]
     pairs += [("protocol.arms", then["arms"], known)]
+    pairs.append(("", _decisive(then.get("replication")), _decisive(now.get("replication"))))
     count = study.protocol.seeds("confirm")
     if len(count) < len(frozen.seeds):
         pairs.append(("protocol.confirmation_seeds", len(frozen.seeds), len(count)))
@@ -175,7 +191,7 @@ def differences(frozen: FrozenStudy, study: Study) -> dict[str, str]:
         before = {**frozen.settings, **then_cell.settings}
         if cell is None:
             pairs.append((f"{then_cell.arm}, {then_cell.task}", "a part of the study", None))
-        elif (after := settings(study, cell)) != before:
+        elif (after := without_new_settings(settings(study, cell), before)) != before:
             pairs.append(("", before, after))
         elif not same_runs(then_cell, cell):
             pairs.append((f"{then_cell.arm}, {then_cell.task}", then_cell.identity, "other runs"))

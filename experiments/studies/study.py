@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from analysis.replications.published import Replication
 from experiments.config import python_values, words
 from experiments.config.compose import Composer, compose
 from experiments.config.job import NotApplicableError
@@ -33,6 +34,7 @@ class Study:
     protocol: Protocol
     cells: list[StudyCell]
     skipped: list[str]  # the cells that make no sense, with the reason
+    replication: Replication | None = None  # the published table that it runs again
 
 
 def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
@@ -51,7 +53,7 @@ def read(name: str, scale: str, overrides: Sequence[str]) -> Study | None:
         protocol.arms = _untuned_arms(protocol, config)
     check_differences(protocol)
     check_overrides(protocol, overrides)
-    cells, skipped = _cells(protocol, [chosen, *settings, *python_values.words({"study": folder}.items())], overrides)
+    cells, skipped = cells_of(protocol, [chosen, *settings, *python_values.words({"study": folder}.items())], overrides)
     _check(protocol, cells)
     return Study(name, scale, Path(folder), protocol, cells, skipped)
 
@@ -135,7 +137,7 @@ def _drawn(protocol: Protocol) -> dict[str, list[str]]:
     }
 
 
-def _cells(protocol: Protocol, given: Sequence[str], overrides: Sequence[str]) -> tuple[list[StudyCell], list[str]]:
+def cells_of(protocol: Protocol, given: Sequence[str], overrides: Sequence[str]) -> tuple[list[StudyCell], list[str]]:
     """Every arm on every task, as far as it makes sense; what the user says goes before what the file says."""
     cells, skipped = [], []
     composer = Composer(compose)

@@ -7,7 +7,7 @@ from records import write_study
 from sweeps import NO_MIRROR, QUICK, jobs
 
 import experiments
-from experiments import archive, plan, push, study
+from experiments import archive, plan, push, replicate, study
 from experiments import inspect as inspection
 from experiments.config.schema import ConfigError
 from experiments.run import main as run_command
@@ -37,6 +37,7 @@ COMMANDS = {
     "inspect": lambda kept: inspection.main([f"study={kept}"]),
     "study's plan": lambda kept: study.main(["experiment=forget_reset", "phase=plan", f"study={kept}"]),
     "study": lambda kept: study.main(["experiment=forget_reset", f"study={kept}"]),
+    "replication": lambda kept: replicate.main(["odyssey_adding", "phase=run", f"study={kept}"]),
 }
 
 

@@ -19,6 +19,7 @@ from experiments.config.compose import compose
 from experiments.config.extensions import use_extensions
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
+from experiments.studies import freezing
 from experiments.studies.protocol import FIRST_TUNING_SEED
 from experiments.studies.study import read
 from experiments.studies.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
@@ -439,6 +440,15 @@ def test_seeds_are_fresh_after_a_look_whatever_became_of_the_file(tmp_path: Path
     assert older.predecessor is not None
     assert older.predecessor.changed == ["study.json could not be used"]
     assert (folder / str(older.predecessor.file)).read_text() == '{"schema": 1, "seeds": [0, 1], "hash": "abc"}'
+
+
+def test_a_setting_that_has_come_since_changes_no_frozen_study_unless_it_is_used() -> None:
+    now = {"task.name": "adding", "task.length": 50, "task.values": "0..1", "train.lr": 0.01, "variant.squash": "tanh"}
+    then = {"task.name": "adding", "task.length": 50, "train.lr": 0.01}
+    assert freezing.without_new_settings(now, then) == then
+    assert freezing.without_new_settings(now | {"task.values": "-1..1"}, then) == then | {"task.values": "-1..1"}
+    assert freezing.without_new_settings(now | {"variant.squash": "relu"}, then) == then | {"variant.squash": "relu"}
+    assert freezing.without_new_settings(now, then | {"task.values": "-1..1"})["task.values"] == "0..1"
 
 
 def test_a_study_that_nobody_has_looked_at_may_keep_its_seeds(tmp_path: Path) -> None:
