@@ -73,6 +73,7 @@ class ResolvedTrain(Part):
     momentum: Number | None = None
     weight_decay: Number | None = None
     schedule: Text | None = None
+    warmup: int | None = None
     clip: Number | None = None
     eval_every: int | None = None
     eval_size: int | None = None

@@ -67,6 +67,7 @@ class Train:
     momentum: float = MISSING
     weight_decay: float = MISSING
     schedule: str = MISSING
+    warmup: int = MISSING
     clip: float | None = MISSING
     eval_every: int = MISSING
     eval_size: int = MISSING
@@ -77,12 +78,14 @@ class Train:
         _at_least("train.steps", self.steps, 0)
         for key in ("batch_size", "eval_every", "eval_size"):
             _at_least(f"train.{key}", getattr(self, key), 1)
-        _one_of("train.optimizer", self.optimizer, ("adam", "rmsprop", "sgd"))
+        _one_of("train.optimizer", self.optimizer, ("adam", "rmsprop", "sgd", "adamw"))
         _one_of("train.schedule", self.schedule, ("constant", "cosine", "linear"))
         _positive("train.lr", self.lr)
         _positive("train.clip", self.clip)
         _at_least("train.momentum", self.momentum, 0)
         _at_least("train.weight_decay", self.weight_decay, 0)
+        if not 0 <= self.warmup <= self.steps:
+            raise refuse("train.warmup", self.warmup, f"0 to train.steps={self.steps} is needed")
 
 
 WANDB_MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}

@@ -1,5 +1,5 @@
-"""Adam, RMSprop and SGD for a stack: one learning rate, decay and clip per model, elementwise, so that no model's
-numbers depend on its neighbours. Each equals its torch.optim namesake on one model."""
+"""Adam, AdamW, RMSprop and SGD for a stack: one learning rate, decay and clip per model, elementwise, so that no
+model's numbers depend on its neighbours. Each equals its torch.optim namesake on one model."""
 
 from __future__ import annotations
 
@@ -28,10 +28,16 @@ class Optimiser:
 
     def __init__(self, parameters: Sequence[Tensor], settings: Sequence[Train], native: bool = False) -> None:
         self.parameters = list(parameters)
-        self.kind, self.schedule, self.steps = settings[0].optimizer, settings[0].schedule, settings[0].steps
+        first = settings[0]
+        self.schedule, self.steps, self.warmup = first.schedule, first.steps, first.warmup
+        self.decoupled = first.optimizer == "adamw"  # the decay is taken from the weights, not added to the gradient
+        self.kind = "adam" if self.decoupled else first.optimizer
         self.done = 0
         self.lr = self._vector([s.lr for s in settings])
-        self.decay = self._vector([s.weight_decay for s in settings])
+        decay = self._vector([s.weight_decay for s in settings])
+        self.shrink, self.decay = (
+            (decay, torch.zeros_like(decay)) if self.decoupled else (torch.zeros_like(decay), decay)
+        )
         self.momentum = self._vector([s.momentum for s in settings])
         self.clip = self._vector([float("inf") if s.clip is None else s.clip for s in settings])
         slots = {"adam": 2, "rmsprop": 1, "sgd": 1}[self.kind]
@@ -54,7 +60,7 @@ class Optimiser:
         """The optimiser of some models, given their parameters."""
         subset = copy.copy(self)
         subset.parameters = list(parameters)
-        for name in ("lr", "decay", "momentum", "clip"):
+        for name in ("lr", "shrink", "decay", "momentum", "clip"):
             setattr(subset, name, getattr(self, name)[list(models)])
         subset.moments = [[moment[list(models)] for moment in slot] for slot in self.moments]
         subset._native = subset._in_one_pass() if self._native else None
@@ -67,8 +73,10 @@ class Optimiser:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> Tensor:
         """Clip each model's gradient by its global norm, then update; returns the norms (M,) before clipping."""
-        lr = self.lr * schedule_factor(self.schedule, self.done, self.steps)
+        lr = self.lr * schedule_factor(self.schedule, self.done, self.steps, self.warmup)
         self.done += 1
+        if self.decoupled:
+            torch._foreach_mul_(self.parameters, self._per_parameter(1 - lr * self.shrink))
         if self._native:
             return self._native.step(gradients, lr, self.done)
         norms = gradient_norms(gradients)
@@ -119,11 +127,14 @@ def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:
     return total.sqrt()
 
 
-def schedule_factor(schedule: str, step: int, steps: int) -> float:
-    """The factor on the learning rate at update ``step`` of ``steps``: 1, or falling to 0 linearly or as a cosine."""
+def schedule_factor(schedule: str, step: int, steps: int, warmup: int = 0) -> float:
+    """The factor on the learning rate at update ``step`` of ``steps``: rising to 1 over the first ``warmup``, from then
+    on 1, or falling to 0 linearly or as a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
     if schedule == "constant":
         return 1.0
-    done = step / steps
+    done = (step - warmup) / (steps - warmup)
     if schedule == "linear":
         return 1.0 - done
     return 0.5 * (1.0 + math.cos(math.pi * done))

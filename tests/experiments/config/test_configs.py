@@ -117,6 +117,8 @@ def said_alone(said: str) -> None:
         ("train.lr=0", ["train.lr=0", "above 0"]),
         ("train.optimizer=adamm", ["train.optimizer=adamm", "adam, rmsprop, sgd"]),
         ("train.momentum=.5", ["train.momentum=0.5", "sgd only"]),
+        ("train.warmup=-1", ["train.warmup=-1", "0 to train.steps=1000"]),
+        ("train.warmup=2000", ["train.warmup=2000", "0 to train.steps=1000"]),
         ("model.hidden_size=0", ["model.hidden_size=0", "1 or more"]),
         ("model.size=big", ["model.size=big", "hidden, parameters"]),
         ("init.rule=magic", ["init.rule=magic", "chrono"]),

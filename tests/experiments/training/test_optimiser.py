@@ -13,12 +13,13 @@ from lstm_variants.engines import native
 
 NATIVE = pytest.mark.skipif(native.missing() is not None, reason="no native engine here")
 TORCH: dict[str, Any] = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
+TORCH["adamw"] = torch.optim.AdamW
 
 
 def settings(**changes: Any) -> Train:
     base: dict[str, Any] = {"steps": 10, "batch_size": 1, "optimizer": "adam", "lr": 0.01, "momentum": 0.0}
     base |= {"weight_decay": 0.0, "schedule": "constant", "clip": None, "eval_every": 1, "eval_size": 1}
-    return Train(**(base | {"stop_at_solved": False} | changes))
+    return Train(**(base | {"stop_at_solved": False, "warmup": 0} | changes))
 
 
 @pytest.mark.parametrize("in_library", [False, pytest.param(True, marks=NATIVE)])
@@ -72,6 +73,16 @@ def test_a_model_keeps_its_bits_whoever_shares_the_stack(in_library: bool) -> No
 def test_gradient_norms_are_global_per_model() -> None:
     norms = gradient_norms([torch.full((2, 3), 2.0), torch.tensor([[1.0], [5.0]])])
     assert norms.tolist() == pytest.approx([math.sqrt(13), math.sqrt(37)])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "values"), [("constant", (1, 1, 1)), ("linear", (1, 0.5, 0.1)), ("cosine", (1, 0.5, 0.02447))]
+)
+def test_the_schedule_begins_after_the_warm_up(schedule: str, values: tuple[float, ...]) -> None:
+    factors = [schedule_factor(schedule, step, 14, warmup=4) for step in range(14)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1]
+    assert [factors[4 + step] for step in (0, 5, 9)] == pytest.approx(values, abs=1e-5)
+    assert schedule_factor(schedule, 2, 3, warmup=3) == 1
 
 
 @pytest.mark.parametrize(
