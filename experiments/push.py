@@ -30,7 +30,7 @@ from analysis.statistics import arm_curves
 from analysis.statistics.arm_curves import ArmCurve
 from experiments.config.schema import ConfigError, wandb_mode
 from experiments.store.locks import lock
-from experiments.tracking import aggregates, environment, failures
+from experiments.tracking import aggregates, environment, failures, pictures
 from experiments.tracking import content as wandb_content
 from experiments.tracking import runs as wandb_runs
 
@@ -111,7 +111,7 @@ def replayed(study: Path, folder: Path, there: Mapping[str, Path]) -> bool:
         return False
     code = 0 if content["status"] in ("finished", "diverged") else 1
     summary = wandb_content.final_numbers(content, columns) | wandb_content.inside_numbers(folder, content)
-    write(study, arguments, rows, summary, mark, code)
+    write(study, arguments, rows, summary, mark, code, pictures.of_run(folder))
     return True
 
 
@@ -122,13 +122,15 @@ def write(
     summary: dict[str, Any],
     mark: str,
     code: int = 0,
+    images: Mapping[str, bytes] | None = None,
 ) -> None:
-    """One wandb run."""
+    """One wandb run; its images, PNGs by name, at the step of its last row."""
     run = wandb_runs.opened(arguments, study, "offline")
     if run is None:
         raise CommandError(f"study={study}: wandb does not start")
     for row in rows:
         run.log(row)
+    wandb_runs.add_pictures(run, rows[-1]["step"] if rows else 0, images or {})
     wandb_runs.closed(run, study, summary, mark, code)
 
 

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "experiments.training": {*FAMILY, *below("experiments.training", MAKING)},
     "experiments.store": {*FAMILY, *READING[:2], *below("experiments.store", MAKING)},
     "experiments.inspection": {*FAMILY, *READING[:2], *below("experiments.inspection", MAKING)},
-    "experiments.tracking": {*FAMILY, *READING[:3], *below("experiments.tracking", MAKING)},
+    "experiments.tracking": {*FAMILY, *below("analysis.explorer", SHOWING), *below("experiments.tracking", MAKING)},
     "experiments.sweep": {*FAMILY, *READING[:2], *below("experiments.sweep", MAKING)},
     "experiments.studies": {*FAMILY, *READING, *below("experiments.studies", MAKING)},
     "experiments.benchmark": {*FAMILY, "analysis.common", *MAKING},

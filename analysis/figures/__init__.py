@@ -22,7 +22,17 @@ from analysis.figures._figure import Drawing, Layout, Panel
 from analysis.figures._panel import draw
 from analysis.figures._sheet import sheet
 from analysis.figures._text import lacking
-from analysis.figures._theme import COLUMN, GATE_SHADES, PAGE, SIGNED_SHADES, save, save_png, shades, styles
+from analysis.figures._theme import (
+    COLUMN,
+    GATE_SHADES,
+    PAGE,
+    SIGNED_SHADES,
+    picture,
+    save,
+    save_png,
+    shades,
+    styles,
+)
 from analysis.records.counted_runs import scored
 
 __all__ = [
@@ -38,6 +48,7 @@ __all__ = [
     "failures_named",
     "lacking",
     "ours",
+    "picture",
     "question",
     "save",
     "save_png",

@@ -11,6 +11,7 @@ has taken the colour. The arms of a variant keep its colour, not its marker and 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ COLUMN = 3.35  # inches: one column of a paper
 PAGE = 6.9  # inches: both columns
 
 DPI = 200  # of the PNGs
+SCREEN = 100  # of those that are only looked at on a screen
 
 
 INK = "#222222"
@@ -110,6 +112,15 @@ def styles(runs: pd.DataFrame) -> dict[str, Style]:
 def shades(name: str, count: int = 65) -> list[str]:
     """The colours of a map of matplotlib's from its low to its high end, as #rrggbb."""
     return [mpl.colors.to_hex(colour) for colour in mpl.colormaps[name](np.linspace(0, 1, count))]
+
+
+def picture(figure: Figure, dpi: int = SCREEN) -> bytes:
+    """A figure as PNG, for a screen."""
+    with applied():
+        figure.set_dpi(dpi)
+        buffer = BytesIO()
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -61,6 +61,16 @@ def load(studies: Iterable[str | Path], strict: bool = False) -> Records:
     archives = [folder if archive.is_archive(folder) else Path() for folder in folders] + [Path()] * len(mirrored)
     folders = [Path() if archive.is_archive(folder) else folder for folder in folders]  # the names say their study
     folders += [Path()] * len(mirrored)  # there too
+    return framed(folders, found, archives, strict)
+
+
+def load_one(folder: Path) -> Records:
+    """One run directory, as :func:`load` gives those of a study; CommandError if it cannot be read."""
+    return framed([folder.parent], [cache.parse(folder.parent, {folder.name: ()})], [Path()], strict=True)
+
+
+def framed(folders: Sequence[Path], found: Sequence[cache.Study], archives: Sequence[Path], strict: bool) -> Records:
+    """What was found in these folders, as frames; archives: of each, the archive that it was read from, if it was."""
     records, skipped = opened(folders, found)
     stop_if_unusable(skipped, strict, bool(records))
     study = cache.join(found)

@@ -80,13 +80,20 @@ def parse(text: str) -> dict[str, Any]:
 
 def table(run: Mirrored) -> Curves:
     """metrics.csv from the history."""
-    seen = dict.fromkeys(key for row in run.history for key in row if key != "step" and not key.startswith("_"))
+    history = [row for row in run.history if not is_pictures(row)]
+    seen = dict.fromkeys(key for row in history for key in row if key != "step" and not key.startswith("_"))
     closing = parse(run.summary.get("record", "{}"))
     listed = [name for name in closing.get("columns", []) if name != "step"]
     header = listed or [*(name for name in FIRST if name in seen), *(name for name in seen if name not in FIRST)]
-    cells = [[row["step"], *(row.get(name) for name in header)] for row in run.history]
+    cells = [[row["step"], *(row.get(name) for name in header)] for row in history]
     numbers = [math.nan if cell is None else float(cell) for row in cells for cell in row]
     return Curves(tuple(header), np.asarray(numbers).reshape(len(cells), 1 + len(header)))
+
+
+def is_pictures(row: dict[str, Any]) -> bool:
+    """Whether a row of the history has the figures of what was found inside, and no number."""
+    own = [key for key in row if key != "step" and not key.startswith("_")]
+    return bool(own) and all(key.startswith("inside/") for key in own)
 
 
 # Files

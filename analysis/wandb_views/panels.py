@@ -14,6 +14,8 @@ from analysis.statistics import arm_curves
 
 ALL = "Drawn from one aggregate run per arm, made from every record: python -m experiments.push."
 SAMPLED = "Drawn by wandb from a sample of the runs; for numbers see the sections of aggregates, or the report."
+COST = "inside.surgery/forget=1/cost"  # what holding the forget gate at 1 costs, of runs that were looked inside
+PICTURES = ["inside/gate_traces", "inside/surgery"]  # of the same runs
 SUPERSEDED = "superseded"  # the job type of aggregates that newer ones replace
 
 
@@ -86,10 +88,12 @@ def single(records: Records) -> list[Any]:
         )
         for metric in metrics(records)
     ]
-    return [wr.MarkdownPanel(markdown=SAMPLED), *curves, wr.ParameterImportancePlot(with_respect_to="score")]
+    media = [wr.MediaBrowser(title="inside trained nets", media_keys=PICTURES)] if COST in records.runs else []
+    return [wr.MarkdownPanel(markdown=SAMPLED), *curves, wr.ParameterImportancePlot(with_respect_to="score"), *media]
 
 
 def columns(records: Records) -> list[str]:
     """The columns of the run table: the axes of the study, then how the run went."""
     configured = [f"config:{axis}" for axis in ["variant.label", *axes(records), "seed", "gates.forget"]]
-    return ["run:displayName", *configured, *(f"summary:{key}" for key in ("score", "solved", "status"))]
+    found = [COST.replace("inside.", "inside/")] if COST in records.runs else []
+    return ["run:displayName", *configured, *(f"summary:{key}" for key in ("score", "solved", "status", *found))]

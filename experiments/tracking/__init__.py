@@ -1,4 +1,4 @@
 """The mirror of runs in wandb: live, afterwards, and as aggregates over seeds.
 
-May import: lstm_variants, analysis.common to statistics, experiments.tasks to inspection.
+May import: lstm_variants, analysis.common to figures, experiments.tasks to inspection.
 """

@@ -2,7 +2,8 @@
 
 Every run, stacked ones too, is one live wandb run below ``<study>/wandb``. Its config is the resolved configuration,
 with ``gates`` (booleans that panels can split on), ``parameters`` and ``record`` (the rest of run.json); its history is
-metrics.csv, its summary the final numbers. So the record can be had back from wandb (analysis/records/wandb_source.py).
+metrics.csv and, of what was found inside its net, a row of pictures; its summary has the final numbers. So the record
+can be had back from wandb (analysis/records/wandb_source.py).
 
 A server that cannot be reached, dies or answers errors costs one warning a sweep; what follows is written offline, and
 ``wandb sync --include-online <study>/wandb`` sends whatever has not arrived: a run that has is marked as ``wandb sync``
@@ -18,7 +19,7 @@ from typing import Any
 from experiments.config.job import Job
 from experiments.config.schema import wandb_mode
 from experiments.tracking import content as wandb_content
-from experiments.tracking import failures, runs
+from experiments.tracking import failures, pictures, runs
 
 
 @contextlib.contextmanager
@@ -64,5 +65,6 @@ class Mirror:
             folder = self.study / content["run_id"]
             mark = wandb_content.fingerprint(folder)
             ok = content["status"] in ("finished", "diverged")
+            runs.add_pictures(self.run, content["results"].get("steps", 0), pictures.of_run(folder))
             summary = wandb_content.final_numbers(content, self.columns) | wandb_content.inside_numbers(folder, content)
             runs.closed(self.run, self.study, summary, mark, 0 if ok else 1)

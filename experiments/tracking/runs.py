@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -96,6 +97,21 @@ def _define_metrics(run: Any, record: Mapping[str, Any] | None) -> None:
     best |= dict.fromkeys([f"{prefix}/{task['metric']}" for prefix in prefixes], task["direction"])
     for name, summary in best.items():
         run.define_metric(name, step_metric="step", summary=summary)
+
+
+def add_pictures(run: Any, step: int, pictures: Mapping[str, bytes]) -> None:
+    """PNGs by name, as one more row of the history; wandb copies them into the run's folder."""
+    if not pictures:
+        return
+    import wandb
+
+    with contextlib.suppress(Exception), tempfile.TemporaryDirectory(prefix="gates-pictures-") as folder:
+        images = {}
+        for place, (name, content) in enumerate(pictures.items()):
+            path = Path(folder, f"{place}.png")
+            path.write_bytes(content)
+            images[name] = wandb.Image(str(path))
+        run.log({"step": step, **images})
 
 
 def closed(run: Any, study: Path, summary: Mapping[str, Any], mark: str, exit_code: int = 0) -> None:

@@ -11,7 +11,7 @@ import records
 from fake_wandb import FakeRun, FakeServer
 
 from analysis import workspace
-from analysis.records.load import load
+from analysis.records.load import Records, load
 from analysis.statistics import arm_curves
 from analysis.wandb_views import panels
 from experiments.tracking import aggregates
@@ -131,3 +131,14 @@ def test_view_and_report_are_saved(
     assert contents[0] == contents[1]
     assert next(leaves(report["spec"], "runSets"))[0]["project"]["name"] == "demo"
     assert capsys.readouterr().out.count(server.url) == 2
+
+
+def test_runs_that_were_looked_inside_can_be_sorted_by_what_the_forget_gate_is_worth(study: Path) -> None:
+    loaded = load([study])
+    cost = "inside/surgery/forget=1/cost"
+    assert f"summary:{cost}" not in panels.columns(loaded)
+    assert not [panel for panel in panels.single(loaded) if "MediaBrowser" in type(panel).__name__]
+    looked = Records(loaded.runs.assign(**{panels.COST: 0.25}), loaded.curves, [])
+    assert panels.columns(looked)[-1] == f"summary:{cost}"
+    (media,) = (panel for panel in panels.single(looked) if "MediaBrowser" in type(panel).__name__)
+    assert media.media_keys == ["inside/gate_traces", "inside/surgery"]
