@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
+from analysis.figures import _theme
 from analysis.records import archive, counted_runs, inside, order
 
 GATES = {"forget": "forget gate f", "input": "input gate i", "output": "output gate o"}
@@ -47,3 +49,14 @@ def shown(runs: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
     for _, rows in looked(runs).groupby("task"):
         base = rows[rows["variant"] == order.BASELINE]
         yield from found((base if len(base) else rows).head(1))
+
+
+def narrow(ax: Axes) -> bool:
+    """Whether a panel of the page's width is drawn for a column of a paper."""
+    return float(ax.get_figure(root=True).get_figwidth()) < _theme.PAGE  # type: ignore[union-attr]
+
+
+def apart(ax: Axes, steps: int) -> None:
+    """Marks on every line so many steps apart, each line's at others: lines on top of each other are told apart."""
+    for place, line in enumerate(ax.lines):
+        line.set_markevery((place * steps // max(1, len(ax.lines)), steps))

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures import _theme
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._inside import found, looked
+from analysis.figures._inside import apart, found, looked
 from analysis.figures._layers import lines
 from analysis.figures._legends import legend
 
@@ -15,6 +15,7 @@ CAPTION = (
     "units; a line per variant, the median over its seeds. Where a line dips, what the cell held is erased; at 1 "
     "everything is kept. Variants whose forget gate never changes are flat."
 )
+APART = 5  # steps between two marks of a line
 COLUMNS = ["task", "name", "event", "offset", "seed", "value", "median"]
 
 
@@ -36,6 +37,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 def draw(on: Panel) -> Axes:
     """A line per variant, a vertical line at the event."""
     lines(on, on.rows.drop_duplicates(["name", "offset"]), "offset", "median")
+    apart(on.ax, APART)
     on.ax.axvline(0, color=_theme.FAINT, linewidth=_theme.LINE, zorder=0)
     on.ax.set(xticks=range(-10, 11, 5), xlabel="steps from the event", ylabel="mean forget gate")
     on.ax.set_ylim(0, max(1.03, 1.05 * on.rows["median"].max()))

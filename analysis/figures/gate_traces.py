@@ -9,16 +9,16 @@ from matplotlib.axes import Axes
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._inside import GATES, shown
 from analysis.figures._text import plain
-from analysis.figures._theme import GATE_SHADES, SIGNED_SHADES
-from analysis.records.inside import Inside
+from analysis.figures._theme import GATE_SHADES, INK, SIGNED_SHADES
+from analysis.records.inside import Array, Inside
 
 LAYOUT = Layout(order=200, base=5.2, part="Looking inside", wide=True)
 CAPTION = (
     "One evaluation sequence, read from left to right by one trained net. A row is a unit, those that keep their "
     "content longest on top. Forget gate: dark where a unit erases what it held (f near 0), light where it keeps it "
-    "(f near 1). Cell: what the unit holds, orange above 0, purple below, the darker the more. Marks and thin lines "
-    "show the task's events; where many units turn dark at once, the net forgets. Input and output gate: dark is shut, "
-    "light is open."
+    "(f near 1). Erased: how much of what the units held the step erases, each unit in parts of what it holds on "
+    "average; where a bar is tall the net forgets. Cell: what the unit holds, orange above 0, purple below, the darker "
+    "the more. Input and output gate: dark is shut, light is open. Marks and thin lines show the task's events."
 )
 STEPS = 48
 ROWS = ("forget", "cell", "input", "output", "reset")
@@ -48,6 +48,8 @@ def one(content: Inside) -> pd.DataFrame:
         slot: trace[:steps, 0, ranked].T for slot, trace in traces.items() if trace is not None and trace.std() > 0
     }
     rows = [frame(slot, value) for slot, value in values.items()]
+    if {"forget", "cell"} <= set(values):
+        rows.append(frame("erased", erased(values["forget"], values["cell"])))
     for name in [name for name in arrays if name.startswith("event/")]:
         rows.append(frame(name, arrays[name][None, :steps, 0].astype(float)))
     inputs = [name for name in arrays if name.startswith("input/")]
@@ -57,7 +59,18 @@ def one(content: Inside) -> pd.DataFrame:
     return pd.concat(rows)
 
 
-def frame(row: str, values: "np.ndarray[Any, Any]") -> pd.DataFrame:
+def erased(f: Array, c: Array) -> Array:
+    """How much each step erases, (1, T), the mean over units, each in parts of the abs c that it holds on average.
+
+    f, c: (H, T); what was held before the first step is not known, and counts as nothing.
+    """
+    held = np.abs(c[:, :-1])
+    usual = np.maximum(np.abs(c).mean(axis=1, keepdims=True), 1e-12)
+    lost = np.mean(np.clip(1 - f[:, 1:], 0, 1) * held / usual, axis=0)
+    return np.concatenate([[0.0], lost])[None]
+
+
+def frame(row: str, values: Array) -> pd.DataFrame:
     unit, step = np.indices(values.shape)
     return pd.DataFrame({"row": row, "unit": unit.ravel(), "step": step.ravel(), "value": values.ravel(), "text": ""})
 
@@ -93,6 +106,8 @@ def draw(on: Panel) -> Axes:
             )
         )
         y += height + 0.35
+        if slot == "forget" and (rows["row"] == "erased").any():
+            y = _erased(ax, rows, y, ticks, labels)
     y = _inputs(ax, rows, steps, y, ticks, labels)
     _events(ax, rows, y)
     ax.set_yticks(ticks, labels, fontsize=7)
@@ -109,6 +124,23 @@ def _frame(steps: int, y: float, height: float) -> Any:
     return Rectangle((-0.5, y), steps, height, fill=False, edgecolor="#767676", linewidth=0.5)
 
 
+def _erased(ax: Axes, rows: pd.DataFrame, y: float, ticks: list[float], labels: list[str]) -> float:
+    """Bars below the forget gate, as tall as the row where everything is erased, or where most is if that is more."""
+    height, own = 2.0, rows[rows["row"] == "erased"]
+    ax.bar(
+        own["step"],
+        -height * own["value"] / max(1.0, own["value"].max()),
+        bottom=y + height,
+        width=0.8,
+        color=INK,
+        gid="erased",
+    )
+    ax.add_patch(_frame(int(rows["step"].max()) + 1, y, height))
+    ticks.append(y + height / 2)
+    labels.append("erased")
+    return y + height + 0.35
+
+
 def _inputs(ax: Axes, rows: pd.DataFrame, steps: int, y: float, ticks: list[float], labels: list[str]) -> float:
     """What the net reads: a letter a step, or a strip of values."""
     names = [name for name in rows["row"].unique() if name.startswith("input/")]
@@ -117,8 +149,9 @@ def _inputs(ax: Axes, rows: pd.DataFrame, steps: int, y: float, ticks: list[floa
         texts, values = own["text"].tolist(), own["value"].to_numpy()
         letters = len(names) == 1 and max(map(len, texts)) == 1
         if letters:
+            size = min(7.0, 72 * 0.75 * ax.get_figure(root=True).get_figwidth() / steps / 0.62)  # type: ignore[union-attr]
             for step, text in enumerate(texts):
-                ax.text(step, y + 0.6, plain(text), ha="center", va="center", fontsize=7, family="monospace")
+                ax.text(step, y + 0.6, plain(text), ha="center", va="center", fontsize=size, family="monospace")
         elif not np.isnan(values).any():
             low, high = min(0.0, values.min()), max(1e-9, values.max())
             ax.imshow(

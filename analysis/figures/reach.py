@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures._axes import logarithmic
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._inside import found, looked
+from analysis.figures._inside import apart, found, looked
 from analysis.figures._layers import lines
 from analysis.figures._legends import legend
 
@@ -20,6 +20,7 @@ CAPTION = (
 COLUMNS = ["task", "name", "measure", "lag", "seed", "value", "median"]
 MEASURES = {"weight_by_lag": "weight in the cell", "gradient/h": "gradient of what is due"}
 LEAST = 1e-6
+MARKS = 10  # on a line, about
 
 
 def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -42,10 +43,12 @@ def draw(on: Panel) -> Axes:
     """A line per variant on a log axis."""
     rows = on.rows.drop_duplicates(["name", "lag"])
     visible = rows[rows["median"] > LEAST]
-    lines(on, rows.assign(median=rows["median"].where(rows["median"] > LEAST, np.nan)), "lag", "median", markersize=0)
+    longest = max(10, int(visible["lag"].max()) if len(visible) else 10)
+    lines(on, rows.assign(median=rows["median"].where(rows["median"] > LEAST, np.nan)), "lag", "median")
+    apart(on.ax, max(1, longest // MARKS))
     logarithmic(on.ax, "y")
     weight = on.rows["measure"].iloc[0] == "weight_by_lag"
     on.ax.set(xlabel="steps back", ylabel="mean |w|" if weight else "|gradient|, relative")
-    on.ax.set_xlim(0, max(10, int(visible["lag"].max()) if len(visible) else 10))
-    legend(on.ax, {name: look._replace(marker="") for name, look in on.looks.items()})
+    on.ax.set_xlim(0, longest)
+    legend(on.ax, on.looks)
     return on.ax

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 
 from analysis.figures import _theme
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._inside import GATES, looked
+from analysis.figures._inside import GATES, looked, narrow
 from analysis.figures._text import folded
 
-LAYOUT = Layout(order=260, part="Looking inside", base=0.8, row=0.46, wide=True)
+LAYOUT = Layout(order=260, part="Looking inside", base=0.9, row=0.56, wide=True)
 CAPTION = (
     "What is lost of the task's main metric, in its unit, the median over seeds: with a gate of the trained net fixed "
     "at 0 or at 1, at its own mean per unit, with its own values at other steps and sequences (shuffled), and with one "
@@ -50,11 +50,12 @@ def constant(rows: pd.DataFrame, gate: str) -> "pd.Series[bool]":
 
 
 def draw(on: Panel) -> Axes:
-    """A row per variant and gate, a column per touch."""
+    """A row per variant and gate, under the variant's name, and a column per touch."""
     ax = on.ax
     touches = [touch for touch in TOUCHES.values() if (on.rows["touch"] == touch).any()]
     table = on.rows.pivot(index=["name", "gate"], columns="touch", values="cost")
-    keys = [(name, gate) for name in on.looks for gate in GATES if (name, gate) in table.index]
+    gates = {name: [gate for gate in GATES if (name, gate) in table.index] for name in on.looks}
+    keys = [(name, gate) for name, known in gates.items() for gate in ("", *known)]  # "": the row of the name
     values = table.reindex(index=pd.MultiIndex.from_tuples(keys), columns=touches).to_numpy(dtype=float)
     finite = values[np.isfinite(values)]
     most = max(float(finite.max(initial=0)), 1e-9)
@@ -63,10 +64,12 @@ def draw(on: Panel) -> Axes:
     for (row, column), value in np.ndenumerate(values):
         if not np.isnan(value):
             ax.text(column, row, _short(value), ha="center", va="center", fontsize=_theme.SMALL)
-    for place in [at for at in range(1, len(keys)) if keys[at][0] != keys[at - 1][0]]:
-        ax.axhline(place - 0.5, color=_theme.INK, linewidth=_theme.THIN)
-    ax.set_xticks(range(len(touches)), touches, fontsize=_theme.SMALL)
-    ax.set_yticks(range(len(keys)), [f"{folded(name)}: {gate}" for name, gate in keys], fontsize=_theme.SMALL)
+    for row in [row for row, (_, gate) in enumerate(keys) if not gate]:
+        name = folded(keys[row][0], 60, 1)
+        ax.text(-0.45, row + 0.1, name, va="center", fontsize=_theme.SMALL, weight="bold")
+    ax.set_xticks(range(len(touches)), touches, fontsize=_theme.SMALL, rotation=90 if narrow(ax) else 0)
+    rows = [row for row, (_, gate) in enumerate(keys) if gate]
+    ax.set_yticks(rows, [keys[row][1] for row in rows], fontsize=_theme.SMALL)
     ax.tick_params(length=0)
     return ax
 

@@ -1,11 +1,14 @@
 """The report's last part: every figure of it draws what was found inside, and nothing where nothing was."""
 
+import itertools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import experiments
 from analysis import figures, report
@@ -99,6 +102,49 @@ def test_a_sequence_is_shown_with_its_units_by_time_constant(records) -> None:
     ]
     assert f.shape[0] == len(known) == 3
     assert np.isfinite(f).all()
+
+
+def test_the_bars_say_what_each_step_erases(records) -> None:
+    rows = numbers(records, "gate_traces")
+    own = rows[rows["task"] == "adding"]
+    f, c = (
+        own[own["row"] == slot].pivot(index="unit", columns="step", values="value").to_numpy()
+        for slot in ("forget", "cell")
+    )
+    made = own[own["row"] == "erased"].sort_values("step")["value"].to_numpy()
+    by_hand = [0.0]
+    for t in range(1, f.shape[1]):
+        by_hand.append(np.mean([(1 - f[u, t]) * abs(c[u, t - 1]) / np.mean(np.abs(c[u])) for u in range(len(f))]))
+    assert made == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("name", ["reach", "forgetting_events"])
+def test_lines_that_lie_on_each_other_have_their_marks_at_other_steps(name: str, records) -> None:
+    rows = numbers(records, name)
+    ax = figures.draw(figures.discover()[name], rows, records.runs, task=rows["task"].iloc[0])
+    marked = [line.get_markevery() for line in ax.lines if line.get_gid()]
+    assert len(marked) > 2
+    assert len({first for first, _ in marked}) == len(marked) or len({first for first, _ in marked}) == marked[0][1]
+    plt.close("all")
+
+
+@pytest.mark.parametrize("width", [figures.COLUMN, figures.PAGE])
+@pytest.mark.parametrize("name", PART)
+def test_no_text_is_cut_or_lies_on_another(name: str, width: float, records) -> None:
+    page = figures.sheet(figures.discover()[name], numbers(records, name), records.runs, width)
+    page.draw_without_rendering()
+    renderer = page.canvas.get_renderer()
+    right, top = page.bbox.x1 + 1, page.bbox.y1 + 1
+    for ax in page.findobj(Axes):
+        labels = [text for text in ax.get_xticklabels() if text.get_visible() and text.get_text()]
+        boxes = sorted((text.get_window_extent(renderer) for text in labels), key=lambda box: box.x0)
+        assert all(one.x1 <= other.x0 + 1 for one, other in itertools.pairwise(boxes)), [t.get_text() for t in labels]
+    for text in page.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text.axes is not None:
+            box = text.get_window_extent(renderer)
+            seen = text.axes.get_xlim()[0] <= text.get_position()[0] <= text.axes.get_xlim()[1]
+            assert not seen or (box.x0 >= -1 and box.x1 <= right and box.y1 <= top), text.get_text()
+    plt.close("all")
 
 
 def test_shares_of_feeds_add_up(records) -> None:
