@@ -1,7 +1,7 @@
 """What single units do for the task: which keeps, which forgets, takes in or shows something, at which event, by what.
 
-A unit counts only if the net does the task better than chance, the gate does clearly another thing at the event than
-elsewhere, and the loss rises when that gate of that unit alone is touched.
+A unit counts only if the net does its task (its loss is well below that of one that does not), the gate does clearly
+another thing at the event than elsewhere, and the loss rises when that gate of that unit alone is touched.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from experiments.inspection.feeds import Terms, terms
 from experiments.inspection.subject import Subject
-from experiments.inspection.surgery import KINDS
+from experiments.inspection.surgery import KINDS, loss
 from experiments.inspection.time_constants import time_constants
 from experiments.inspection.traces import Trace
 from experiments.tasks.base import Array
@@ -36,10 +37,10 @@ def mechanisms(
         lost: by layer and gate, how much the loss rises by kind of surgery on one unit, (kinds, H).
         untouched: the loss of the net.
     """
-    chance = subject.task.chance_loss
-    if chance is not None and not untouched < (1 - CAUSAL) * chance:
+    idle = idle_loss(subject, found)
+    if not untouched < (1 - CAUSAL) * idle:
         return []
-    least = CAUSAL * (chance if chance is not None else untouched)
+    least = CAUSAL * idle
     return [
         {"layer": layer, **finding}
         for layer, trace in enumerate(found)
@@ -48,6 +49,19 @@ def mechanisms(
             *_at_events(subject, found, layer, lost, least),
         ]
     ]
+
+
+def idle_loss(subject: Subject, found: Sequence[Trace]) -> float:
+    """The loss of a net that does not do its task.
+
+    That is what chance loses; where the task does not say, what the net's own outputs lose at other steps.
+    """
+    if subject.task.chance_loss is not None:
+        return subject.task.chance_loss
+    outputs, counts = subject.outputs(torch.from_numpy(found[-1]["hidden"])), torch.from_numpy(subject.batch.counts)
+    answers = outputs[counts]
+    outputs[counts] = answers[np.random.Generator(np.random.Philox(0)).permutation(len(answers))]
+    return loss(subject, outputs)
 
 
 def _keeping(subject: Subject, trace: Trace, lost: Array | None, least: float) -> Iterator[Finding]:
