@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_study import TINY, write_study
 
+from analysis import report
 from analysis.claims import measures
 from analysis.claims.claim import Claim
 from analysis.claims.study_json import FrozenStudy
@@ -55,6 +57,38 @@ def test_a_knockout_is_judged_on_what_was_found(tmp_path: Path, capsys: pytest.C
     assert looked.tolist() == (records.runs["phase"] == "confirm").tolist()  # tuning runs are not looked into
     plain = records.runs[looked & (records.runs["variant"] == "no_forget_gate")]
     assert np.allclose(plain["inside.surgery/forget=1/loss"], plain["inside.untouched/loss"])
+
+
+SHORT = {  # the tasks of the study, at the lengths that a test has time for
+    "adding T=50": ["task=adding", "task.length=6"],
+    "continual adding": ["task=continual_adding", "task.length=1", "task.shortest=2", "task.longest=4"],
+    "temporal order": ["task=temporal_order", "task.length=10"],
+    "continual Reber": ["task=continual_reber", "task.length=1"],
+}
+
+
+@pytest.mark.slow
+def test_the_study_itself_runs_from_its_grid_to_its_figures(tmp_path: Path) -> None:
+    tasks = ",".join(f"{name}:[{','.join(map(repr, words))}]" for name, words in SHORT.items())
+    words = [f"protocol.tasks={{{tasks}}}", "protocol.grid={train.lr:[.01]}", "protocol.tuning_seeds=5"]
+    words += ["protocol.confirmation_seeds=9", "model.hidden_size=2", "train.steps=2"]
+    words = list({word.partition("=")[0]: word for word in (*KEPT, *words)}.values())
+    folder, out = tmp_path / "out", tmp_path / "report"
+    for phase in ("tune", "confirm"):
+        own = ["experiment=two_way_knockout", f"phase={phase}", "workers=1", f"study={folder}"]
+        assert study.main([*own, *words]) == 0
+    frozen = FrozenStudy.read(folder)
+    assert frozen is not None
+    records = load([folder])
+    verdicts = judge(records, frozen)
+    assert len(verdicts) == 12  # three gates on four tasks
+    assert {verdict.verdict for verdict in verdicts} <= {"undecided", "reproduced", "refuted"}
+    assert set(records.runs["task"]) == set(SHORT)
+    drawn = "two_way_knockout,surgery"
+    assert report.main([f"study={folder}", f"out={out}", f"figures={drawn}"]) == 0
+    rows = pd.read_csv(out / "figures" / "two_way_knockout.csv")
+    assert set(rows["touch"]) == {f"surgery/{gate}=1" for gate in ("forget", "input", "output")}
+    assert rows.groupby(["task", "touch"])["seed"].nunique().tolist() == [9] * 12
 
 
 def test_runs_that_were_not_looked_into_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

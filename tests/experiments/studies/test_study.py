@@ -136,6 +136,7 @@ SMALLER = {  # what makes a study tiny beside TINY
 
 
 LONG = ("gate_feeds", "gate_feeds_all", "gate_importance", "one_gate", "squashings")  # of the same kinds as the others
+LONG += ("two_way_knockout",)  # test_inside_claims.py has it, with short tasks
 
 
 @pytest.mark.slow
