@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from analysis.common.command_line import CommandError, about, command
 from analysis.explorer.page import page
-from analysis.records import counted_runs
+from analysis.records import archive, counted_runs
 from analysis.records.load import load
 
 
@@ -19,7 +19,7 @@ from analysis.records.load import load
 class Options:
     """Write one page, without network, in which the trained nets of a study run live and can be operated on.
 
-    It has every net that `python -m experiments.inspect study=DIR` has looked inside, of up to 32 units and one layer.
+    It has every net that `python -m experiments.inspect study=DIR` has looked inside, of up to 32 units a layer.
     """
 
     study: list[str] = field(
@@ -37,6 +37,8 @@ def explorer(options: Options) -> None:
     if out.suffix != ".html":
         raise CommandError(f"out={options.out}: the name of a page is needed, such as explorer.html")
     refuse_foreign(out, options.out)
+    for study in options.study:
+        archive.refuse(Path(study), "it has no weights, so no net can run; give the study that it was made of")
     records = load(options.study, options.strict)
     html, left_out = page(records)
     stale = counted_runs.stale(records.runs)

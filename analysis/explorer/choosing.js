@@ -27,6 +27,9 @@ function showChoices() {
     choose(ofTask.find((one) => one.label === label && one.seed === net.seed) || ofTask.find((one) => one.label === label)));
   const seeds = ofTask.filter((one) => one.label === net.label);
   choices("#seeds", "seed", seeds.map((one) => [String(one.seed), one]), net, choose);
+  const layers = net.weights.length > 1 ? net.weights.map((_, layer) => [String(layer + 1), layer]) : [];
+  find("#layers").hidden = !layers.length;
+  choices("#layers", "layer", layers, state.layer, (layer) => change({ layer }));
   const count = SEQUENCES[net.sequences].length;
   const numbers = Array.from({ length: count }, (_, j) => [String(j + 1), j]);
   choices("#sequences", "sequence", numbers, state.sequence, (j) => {
@@ -61,7 +64,8 @@ function change(changes) {
 function settle() {
   state.sequence = Math.min(state.sequence, SEQUENCES[state.net.sequences].length - 1);
   state.step = Math.max(0, Math.min(state.step, shownSequence().inputs.length - 1));
-  state.unit = Math.max(0, Math.min(state.unit, state.net.keeps.length - 1));
+  state.layer = Math.min(state.layer, state.net.weights.length - 1);
+  state.unit = Math.max(0, Math.min(state.unit, keeps().length - 1));
 }
 
 function showTour() {
@@ -81,5 +85,5 @@ function tourStop(at) {
 function takeTour(at) {
   leaveBox();
   const { text, ...found } = tourStop(at);
-  change({ edited: null, surgery: {}, ...found, tour: { at, text } });
+  change({ edited: null, surgery: {}, layer: 0, ...found, tour: { at, text } });
 }

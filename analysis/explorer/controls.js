@@ -10,7 +10,8 @@ function buildSurgery() {
 
 function surgeryControls(net, slot) {
   const name = NAMES[slot];
-  const set = (changes) => change({ surgery: { ...state.surgery, [slot]: { ...(state.surgery[slot] || OWN), ...changes } } });
+  const own = () => state.surgery[keyOf(slot, state.layer)] || OWN;
+  const set = (changes) => change({ surgery: { ...state.surgery, [keyOf(slot, state.layer)]: { ...own(), ...changes } } });
   const box = element("fieldset", { "data-slot": slot },
     element("legend", {}, element("i", {}, SYMBOLS[slot]), ` ${name} `, element("span", {}, howItArises(net, slot))));
   if (slot !== "candidate") {
@@ -31,7 +32,7 @@ function surgeryControls(net, slot) {
   const terms = termsOf(net, slot).map((source) => {
     const on = element("input", { type: "checkbox", value: source, checked: "checked", class: "term" });
     on.addEventListener("change", () => {
-      const off = (state.surgery[slot] || OWN).off.filter((one) => one !== source);
+      const off = own().off.filter((one) => one !== source);
       set({ off: on.checked ? off : [...off, source] });
     });
     return element("label", { title: `what ${TERM_NAMES[source]} adds to the ${name}'s sum` }, on, TERM_NAMES[source]);
@@ -52,8 +53,9 @@ function howItArises(net, slot) {
 /** The controls say what the state says. */
 function showSurgery() {
   for (const box of document.querySelectorAll("#surgery fieldset")) {
-    const own = state.surgery[box.dataset.slot] || OWN;
-    box.classList.toggle("touched", isTouched(state.surgery, box.dataset.slot));
+    const key = keyOf(box.dataset.slot, state.layer);
+    const own = state.surgery[key] || OWN;
+    box.classList.toggle("touched", isTouched(state.surgery, key));
     const fixed = box.querySelector(".fixed");
     if (fixed) {
       fixed.checked = own.value !== null;

@@ -76,16 +76,19 @@ function boxes(ink, view, look) {
     if (row === null) return;
     ink.lineWidth = 1.5;
     ink.strokeStyle = "#c2410c";
-    ink.strokeRect(left(view, t) + 1.25, 1.75 + row * look.rowHeight, view.cell - 2.5, look.rowHeight - 1.5);
+    ink.strokeRect(left(view, t) + 1.25, 1.75 + row * look.rowHeight, Math.max(1.5, view.cell - 2.5), look.rowHeight - 1.5);
   }));
 }
 
-/** A row of texts, one a step, and a tick below each step of an event. */
+const LETTER = 8; // pixels that a letter needs
+
+/** A row of texts, one a step, and a tick below each step of an event; where steps are narrow only the marked one's text. */
 function strip(canvas, view, texts, ticks = []) {
   const ink = surface(canvas, view, 24);
   ink.textAlign = "center";
   ink.font = `${Math.min(13, Math.max(9, view.cell))}px ui-monospace, monospace`;
   texts.forEach((text, t) => {
+    if (view.cell < LETTER && t !== view.marked) return;
     ink.fillStyle = t === view.marked ? INK : "#444444";
     ink.fillText(text, left(view, t) + view.cell / 2, 10);
   });
@@ -110,7 +113,8 @@ function chart(canvas, view, values, look) {
   if (look.bars) {
     ink.fillStyle = "#8c7fb8";
     values.forEach((value, t) => {
-      if (value !== null) ink.fillRect(left(view, t) + 1, top(value), view.cell - 2, top(Math.max(look.low, 0)) - top(value));
+      const gap = view.cell < 4 ? 0 : 1;
+      if (value !== null) ink.fillRect(left(view, t) + gap, top(value), view.cell - 2 * gap, top(Math.max(look.low, 0)) - top(value));
     });
   } else line(ink, values, middle, top, INK, 1.8);
   if (look.thin) line(ink, look.thin, middle, top, "#555555", 0.9);

@@ -19,13 +19,13 @@ from analysis.records.load import Records
 from analysis.records.read import read_content
 
 MOST_UNITS = 32
-STREAM = 72  # steps of an endless stream that are shown: some strings of the Reber grammar
+STREAM = 72  # steps of an endless stream that are shown: some strings of the Reber grammar; more until some are due
+DUE = 2  # steps of a stream at which something is due that are shown at least, as far as there are
 ACTIVATIONS = (  # those of cell.js
     *("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott", "double_sigmoid"),
     *("exp", "binary", "gumbel"),
 )
 Array = NDArray[Any]
-LAYER = "layer.layers.0."
 LATER_KNOBS = {"reset": {"kind": "absent"}, "refine": {"kind": "absent"}, "normalise": False}  # older records lack some
 NOT_LOOKED = "nobody has looked inside it yet: python -m experiments.inspect study=DIR does"
 
@@ -92,7 +92,7 @@ def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
     spec = record["config"]["resolved"]["variant"]
     _refuse(record, spec, arrays)
     facts, task = inside["net"], record["task"]
-    shown = _shown(record, arrays)
+    shown, layers = _shown(record, arrays), record["config"]["resolved"]["model"]["layers"]
     return {
         "run": record["run_id"],
         "label": run["name"],
@@ -103,16 +103,17 @@ def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
         "score": record["results"].get("score"),
         "spec": LATER_KNOBS | {k: v for k, v in spec.items() if isinstance(v, dict) or k in ("squash", "normalise")},
         "equations": facts["equations"],
-        "weights": weights(arrays),
+        "weights": [weights(arrays, layer) for layer in range(layers)],
         "readout": {part: packed(arrays[f"readout_{part}"]) for part in ("weight", "bias")},
-        "start": _start(arrays, shown["inputs"].shape[1]),
-        "keeps": _keeps(arrays),
+        "start": _start(arrays, shown["inputs"].shape[1], layers),
+        "keeps": [_keeps(arrays, layer) for layer in range(layers)],
         "sequences": f"{task['name']} {record['seed']} {record['data_digest']} {shown['inputs'].shape[1]}",
         "task_facts": {
             "name": task["name"],
             "metric": task["metric"],
             "unit": "nats" if facts["loss"] != "mse" else "squared error",
             "chance": task.get("chance_loss"),
+            "about": facts.get("about", ""),
             **{key: facts[key] for key in ("loss", "alphabet", "target_alphabet", "input_names", "input_size")},
             "output_size": len(arrays["readout_bias"]),
         },
@@ -134,7 +135,7 @@ def _inside(folder: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], di
 
 def _refuse(record: Mapping[str, Any], spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Raise LeftOutError for a net that the page cannot run or show."""
-    hidden, layers = record["parameters"]["hidden_size"], record["config"]["resolved"]["model"]["layers"]
+    hidden = record["parameters"]["hidden_size"]
     if spec.get("cell") != "gated":
         raise LeftOutError(f"the cell {spec.get('cell')} has an equation of its own, which the page does not have")
     used = {knobs["activation"] for knobs in spec.values() if isinstance(knobs, dict)} | {spec["squash"]}
@@ -142,17 +143,26 @@ def _refuse(record: Mapping[str, Any], spec: Mapping[str, Any], arrays: Mapping[
         raise LeftOutError(f"the page does not have the activation {', '.join(unknown)}")
     if hidden > MOST_UNITS:
         raise LeftOutError(f"{hidden} units, {MOST_UNITS} are shown at most")
-    if layers != 1:
-        raise LeftOutError(f"{layers} layers, one is shown")
     if "inputs" not in arrays or not arrays["inside"].any():
         raise LeftOutError("it read no sequence")
+    if not arrays["counts"].any():
+        raise LeftOutError(
+            f"nothing is due in the first {len(arrays['counts'])} steps, which are kept of its sequences"
+        )
 
 
 def _shown(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Inputs, targets, counts, inside and events of the sequences, (T, B, ...) each; of a stream its beginning."""
     names = ["inputs", "targets", "counts", "inside", *(name for name in arrays if name.startswith("event/"))]
-    steps = STREAM if str(record.get("state", "")).startswith("carried") else None
+    steps = _steps_of_stream(arrays) if str(record.get("state", "")).startswith("carried") else None
     return {name: arrays[name][:steps] for name in names}
+
+
+def _steps_of_stream(arrays: Mapping[str, Array]) -> int:
+    """How much of its streams is shown: so much that something is due in each."""
+    due = arrays.get("event/due", arrays["counts"]).astype(bool)
+    passed = (due.cumsum(axis=0) >= np.minimum(DUE, due.sum(axis=0))).argmax(axis=0)
+    return max(STREAM, 1 + int(passed.max()))
 
 
 def _sequence(shown: Mapping[str, Array], column: int) -> dict[str, Any]:
@@ -166,11 +176,12 @@ def _sequence(shown: Mapping[str, Array], column: int) -> dict[str, Any]:
     return {**values, "counts": part["counts"].astype(int).tolist(), "events": events}
 
 
-def weights(arrays: Mapping[str, Array]) -> dict[str, Any]:
-    """The weights of the layer, called as in weights.pt, gate by gate: {"forget": {"x": packed, ...}}."""
+def weights(arrays: Mapping[str, Array], layer: int = 0) -> dict[str, Any]:
+    """The weights of a layer, called as in weights.pt, gate by gate: {"forget": {"x": packed, ...}}."""
     tree: dict[str, Any] = {}
-    for name in (name for name in arrays if name.startswith(LAYER)):
-        *parents, last = name.removeprefix(LAYER).split(".")
+    root = f"layer.layers.{layer}."
+    for name in (name for name in arrays if name.startswith(root)):
+        *parents, last = name.removeprefix(root).split(".")
         place = tree
         for parent in parents:
             place = place.setdefault(parent, {})
@@ -178,15 +189,17 @@ def weights(arrays: Mapping[str, Array]) -> dict[str, Any]:
     return tree
 
 
-def _start(arrays: Mapping[str, Array], columns: int) -> dict[str, Any] | None:
-    """What the sequences begin with where the task carries its state: fields (columns, H); None: zeros."""
+def _start(arrays: Mapping[str, Array], columns: int, layers: int) -> list[dict[str, Any]] | None:
+    """What the sequences begin with in each layer, if the task carries its state: fields (columns, H); None: zeros."""
     fields = {name.removeprefix("carried."): value for name, value in arrays.items() if name.startswith("carried.")}
-    return {name: packed(value[0, :columns]) for name, value in fields.items()} or None
+    if not fields:
+        return None
+    return [{name: packed(value[at, :columns]) for name, value in fields.items()} for at in range(layers)]
 
 
-def _keeps(arrays: Mapping[str, Array]) -> list[float | None]:
-    """How long each unit keeps what it holds, in steps; None: nothing is lost."""
-    steps = arrays.get("layer0/time_constant/trained/steps")
+def _keeps(arrays: Mapping[str, Array], layer: int) -> list[float | None]:
+    """How long each unit of a layer keeps what it holds, in steps; None: nothing is lost."""
+    steps = arrays.get(f"layer{layer}/time_constant/trained/steps")
     if steps is None:
         return [None] * int(arrays["readout_weight"].shape[1])
     return [float(value) if math.isfinite(value) else None for value in steps]

@@ -14,20 +14,23 @@ function unpackedTree(tree) {
   return Object.fromEntries(Object.entries(tree).map(([name, part]) => [name, unpackedTree(part)]));
 }
 
-/** A net as the page keeps it, ready to run. */
+/** A net as the page keeps it, ready to run; weights and start have an entry a layer. */
 const readNet = (recorded) => ({
   ...recorded,
-  weights: unpackedTree(recorded.weights),
+  weights: recorded.weights.map(unpackedTree),
   readout: unpackedTree(recorded.readout),
-  start: recorded.start && unpackedTree(recorded.start),
+  start: recorded.start && recorded.start.map(unpackedTree),
 });
 
-/** What a net begins a sequence with: zeros, or what training left its streams with. */
+/** What each layer of a net begins a sequence with: zeros, or what training left its streams with. */
 function startOf(net, sequence) {
   const units = net.readout.weight.shape[1];
-  const field = (name) => (net.start && net.start[name] ? rowsOf(net.start[name])[sequence] : oneHot(-1, units));
-  const seen = { input: field("input"), forget: field("forget"), output: field("output") };
-  return { h: field("h"), c: field("c"), seen };
+  return net.weights.map((_, layer) => {
+    const known = net.start && net.start[layer];
+    const field = (name) => (known && known[name] ? rowsOf(known[name])[sequence] : oneHot(-1, units));
+    const seen = { input: field("input"), forget: field("forget"), output: field("output") };
+    return { h: field("h"), c: field("c"), seen };
+  });
 }
 
 /** The rows of an array of two or more axes, each an array of numbers. */
@@ -40,19 +43,23 @@ const oneHot = (symbol, size) => Array.from({ length: size }, (_, j) => (j === s
 
 /** Run a net over the inputs of a sequence (one vector a step).
 
-    start: {h, c, seen} before the first step. touchAt(t): the touch of step t, see step() in cell.js.
-    Returns {values: slot -> one vector a step, outputs: one vector a step}. */
+    start: of each layer {h, c, seen} before the first step. touchAt(t, layer): the touch of step t, see step() in cell.js.
+    Returns {layers: of each slot -> one vector a step, outputs: one vector a step}. A layer reads the one below. */
 function run(net, inputs, start, touchAt = () => UNTOUCHED) {
-  const values = {};
+  const layers = net.weights.map(() => ({}));
   const outputs = [];
-  let state = start;
+  const states = start.slice();
   inputs.forEach((x, t) => {
-    const made = step(net.spec, net.weights, x, state, touchAt(t));
-    state = made.state;
-    for (const [slot, value] of Object.entries(made.values)) (values[slot] = values[slot] || []).push(value);
-    outputs.push(combine(add, product(net.readout.weight, state.h), net.readout.bias.values));
+    let below = x;
+    layers.forEach((values, layer) => {
+      const made = step(net.spec, net.weights[layer], below, states[layer], touchAt(t, layer));
+      states[layer] = made.state;
+      below = made.state.h;
+      for (const [slot, value] of Object.entries(made.values)) (values[slot] = values[slot] || []).push(value);
+    });
+    outputs.push(combine(add, product(net.readout.weight, below), net.readout.bias.values));
   });
-  return { values, outputs };
+  return { layers, outputs };
 }
 
 /** Probabilities of one step's outputs. */

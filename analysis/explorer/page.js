@@ -4,9 +4,10 @@
 function show() {
   const made = computed();
   showChoices();
+  find("#about").textContent = task().about ? `The task: ${task().about}` : "";
   showEditing(made.sequence);
   showSurgery();
-  find("#equations").replaceChildren(...equationLines(state.net, state.surgery));
+  find("#equations").replaceChildren(...equationLines(state.net, ofLayer(state.surgery, state.layer)));
   showLoss(made);
   showPictures(made);
   showReading(made);
@@ -61,10 +62,10 @@ function showReading({ sequence, now }) {
   const events = Object.entries(sequence.events).filter(([, steps]) => steps.includes(t)).map(([name]) => name);
   if (events.length) parts.push(events.join(", "));
   const gates = Object.keys(now.values).map((slot) => `${SYMBOLS[slot]} ${short(now.values[slot][t][unit])}`);
-  const keeps = state.net.keeps[unit];
-  const kept = keeps === null ? "loses nothing" : `keeps ${short(keeps)} steps`;
+  const steps = keeps()[unit];
+  const kept = steps === null ? "loses nothing" : `keeps ${short(steps)} steps`;
   find("#reading").replaceChildren(`${parts.join("; ")}.`, element("br", {}), `Unit ${unit + 1} (${kept}): ${gates.join(", ")}.`);
-  for (const [id, value, most] of [["#step", t, sequence.inputs.length - 1], ["#unit", byTimeConstant(state.net).indexOf(unit), state.net.keeps.length - 1]]) {
+  for (const [id, value, most] of [["#step", t, sequence.inputs.length - 1], ["#unit", byTimeConstant().indexOf(unit), keeps().length - 1]]) {
     find(id).max = most;
     find(id).value = value;
     find(id).setAttribute("aria-valuetext", id === "#step" ? `step ${t + 1}` : `unit ${unit + 1}`);
@@ -78,13 +79,13 @@ function begin() {
     find("#tour").append(button);
   });
   find("#step").addEventListener("input", () => change({ step: find("#step").valueAsNumber, tour: state.tour }));
-  find("#unit").addEventListener("input", () => change({ unit: byTimeConstant(state.net)[find("#unit").valueAsNumber], tour: state.tour }));
+  find("#unit").addEventListener("input", () => change({ unit: byTimeConstant()[find("#unit").valueAsNumber], tour: state.tour }));
   find("#undo").addEventListener("click", () => {
     leaveBox();
     change({ surgery: {}, edited: null });
   });
   find("#scroll").addEventListener("keydown", (event) => {
-    const order = byTimeConstant(state.net);
+    const order = byTimeConstant();
     const place = order.indexOf(state.unit);
     const moves = {
       ArrowLeft: { step: state.step - 1 }, ArrowRight: { step: state.step + 1 },
@@ -103,8 +104,9 @@ function begin() {
 function readAddress() {
   fromAddress(location.hash.slice(1));
   buildSurgery();
-  if (!location.hash) return takeTour(0);
-  const at = Number(new URLSearchParams(location.hash.slice(1)).get("tour")) - 1;
+  const words = new URLSearchParams(location.hash.slice(1));
+  const at = Number(words.get("tour")) - 1;
+  if (!location.hash || (TOUR[at] && !words.has("net"))) return takeTour(TOUR[at] ? at : 0);
   if (TOUR[at]) state.tour = { at, text: tourStop(at).text };
   return show();
 }

@@ -14,13 +14,13 @@ function showPictures({ sequence, plain, now, touched }) {
   const stack = [];
   const steps = sequence.inputs.length;
   const room = find("#scroll").clientWidth - GUTTER - 8;
-  const view = { steps, marked: state.step, cell: Math.max(10, Math.min(24, Math.floor(room / steps))) };
+  const view = { steps, marked: state.step, cell: widthOfStep(sequence, room) };
   inputPictures(stack, view, sequence);
   predictionPicture(stack, view, sequence, now, plain, touched);
   const high = Math.max(0.02, ...[...now.losses, ...plain.losses].filter((loss) => loss !== null && Number.isFinite(loss)));
   picture(stack, "loss per step", touched ? "bars: now; thin line: the untouched net" : "", `loss of every step, at most ${short(high)}`,
     (canvas) => chart(canvas, view, now.losses, { height: 52, low: 0, high, bars: true, thin: touched ? plain.losses : null }));
-  const order = byTimeConstant(state.net);
+  const order = byTimeConstant();
   for (const slot of ["forget", "input", "candidate", "reset", "refine", "output", "cell", "hidden"])
     if (now.values[slot]) unitMap(stack, view, slot, now.values[slot], order);
   for (const slot of ["forget", "input", "candidate", "reset", "refine", "output", "cell", "hidden"])
@@ -30,6 +30,15 @@ function showPictures({ sequence, plain, now, touched }) {
   find("#scroll").scrollLeft = inSight(scrolled, left(view, state.step), view.cell, find("#scroll").clientWidth);
   const longest = "Rows are units, those that keep longest on top (their time constant, as the record has it)";
   find("#key").textContent = `${longest}. Gates: dark at 0, where they erase or are shut, light at 1. ${SIGNED_KEY} ${leftOutText()}`;
+}
+
+/** The pixels of a step: room for a letter, and what is beyond is scrolled to. Where the first step at which something is
+    due would not be in sight, all steps are. */
+function widthOfStep(sequence, room) {
+  const steps = sequence.inputs.length;
+  const usual = Math.max(10, Math.min(24, Math.floor(room / steps)));
+  const [first = sequence.counts.indexOf(true)] = recorded().events.due || [];
+  return (first + 1) * usual <= room ? usual : Math.max(1, room / steps);
 }
 
 /** Where to scroll so that a step is in sight; where it was if it is. */

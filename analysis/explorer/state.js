@@ -15,7 +15,7 @@ const NAMES = {
 const MOST_BARS = 4; // inputs a step that have a picture of their own
 
 /* Everything that the reader has chosen; `edited` is null while the sequence is as recorded. */
-const state = { net: NETS[0], sequence: 0, step: 0, unit: 0, surgery: {}, edited: null, tour: null };
+const state = { net: NETS[0], sequence: 0, step: 0, layer: 0, unit: 0, surgery: {}, edited: null, tour: null };
 
 const find = (selector) => document.querySelector(selector);
 const task = () => CONTENT.tasks[state.net.task];
@@ -23,13 +23,16 @@ const recorded = () => SEQUENCES[state.net.sequences][state.sequence];
 const shownSequence = () => state.edited || recorded();
 const rule = () => RULE[state.net.sequences];
 
-/** The units, those that keep longest first. */
-function byTimeConstant(net) {
-  const steps = net.keeps.map((value) => (value === null ? Infinity : value));
+/** How long each unit of the layer that is shown keeps what it holds. */
+const keeps = () => state.net.keeps[state.layer];
+
+/** The units of the layer that is shown, those that keep longest first. */
+function byTimeConstant() {
+  const steps = keeps().map((value) => (value === null ? Infinity : value));
   return steps.map((_, j) => j).sort((a, b) => (steps[a] === steps[b] ? a - b : steps[b] > steps[a] ? 1 : -1));
 }
 
-/** Both runs of the net on the sequence that is shown, with their losses. */
+/** Both runs of the net on the sequence that is shown, with their losses; `values` are those of the layer that is. */
 function computed() {
   const { net } = state;
   const sequence = shownSequence();
@@ -37,7 +40,7 @@ function computed() {
   const result = (touchAt) => {
     const made = run(net, inputs, startOf(net, state.sequence), touchAt);
     const losses = lossByStep(task().loss, made.outputs, sequence);
-    return { ...made, losses, loss: meanLoss(losses) };
+    return { ...made, values: made.layers[state.layer], losses, loss: meanLoss(losses) };
   };
   const plain = result();
   const touched = Object.keys(state.surgery).some((slot) => isTouched(state.surgery, slot));
@@ -47,6 +50,7 @@ function computed() {
 /** What the reader has chosen as the part of the address after #. */
 function address() {
   const words = new URLSearchParams({ net: state.net.run, sequence: state.sequence, step: state.step, unit: state.unit });
+  if (state.layer) words.set("layer", state.layer);
   for (const slot of Object.keys(state.surgery)) if (isTouched(state.surgery, slot)) words.set(slot, surgeryWord(state.surgery[slot]));
   if (state.tour) words.set("tour", state.tour.at + 1);
   if (state.edited) {
@@ -79,8 +83,9 @@ function fromAddress(text) {
   Object.assign(state, { net, sequence: number("sequence"), edited: null, tour: null });
   settle();
   const surgery = {};
-  for (const slot of [...GATES, "candidate"]) if (words.get(slot)) surgery[slot] = surgeryFromWord(words.get(slot));
-  Object.assign(state, { surgery, edited: editsFrom(words), step: number("step"), unit: number("unit") });
+  const slots = [...GATES, "candidate"].flatMap((slot) => net.weights.map((_, layer) => keyOf(slot, layer)));
+  for (const slot of slots) if (words.get(slot)) surgery[slot] = surgeryFromWord(words.get(slot));
+  Object.assign(state, { surgery, edited: editsFrom(words), step: number("step"), layer: number("layer"), unit: number("unit") });
   settle();
 }
 

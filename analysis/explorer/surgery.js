@@ -1,5 +1,5 @@
 "use strict";
-/* What the reader has changed in a net: slot -> {value, units, steps, off}.
+/* What the reader has changed in a net: slot -> {value, units, steps, off}; of a layer above the first `slot@layer`.
 
      value   null (the gate's own), or the number that it is fixed at
      units   "all" or "picked"
@@ -7,10 +7,24 @@
      off     the terms taken out of the gate's sum, some of x h b c gates */
 
 const OWN = { value: null, units: "all", steps: "every", off: [] };
+const keyOf = (slot, layer) => (layer ? `${slot}@${layer}` : slot);
+/** What was changed in one layer, slot -> {...}. */
+const ofLayer = (surgery, layer) => Object.fromEntries(Object.entries(surgery).flatMap(([key, own]) => {
+  const [slot, at = "0"] = key.split("@");
+  return Number(at) === layer ? [[slot, own]] : [];
+}));
 const isTouched = (surgery, slot) => !!surgery[slot] && (surgery[slot].value !== null || surgery[slot].off.length > 0);
 
 /** touchAt for run(): the surgery with a picked unit and a marked step. */
 function touching(surgery, unit, marked) {
+  const layers = new Map();
+  return (t, layer) => {
+    if (!layers.has(layer)) layers.set(layer, touchingLayer(ofLayer(surgery, layer), unit, marked));
+    return layers.get(layer)(t);
+  };
+}
+
+function touchingLayer(surgery, unit, marked) {
   const changed = Object.keys(surgery).filter((slot) => isTouched(surgery, slot));
   if (!changed.length) return () => UNTOUCHED;
   const within = (own, value, replacement) =>
@@ -31,9 +45,9 @@ function touching(surgery, unit, marked) {
   };
 }
 
-/** The terms of a gate's sum that a net has, in the order of the equation. */
+/** The terms of a gate's sum that a net has, in the order of the equation; all of its layers have the same. */
 function termsOf(net, slot) {
-  const parts = net.weights[slot] || {};
+  const parts = net.weights[0][slot] || {};
   return ["x", "h", "b", "c", "gates"].filter((part) => parts[part]);
 }
 

@@ -20,11 +20,33 @@ const extreme = (numbers, sign) => numbers.reduce((best, value, j) => (sign * va
 const mean = (numbers) => numbers.reduce(add, 0) / numbers.length;
 const fixedAt = (value, more = {}) => ({ ...OWN, value, ...more });
 
+/** What a net says at a step, in words. */
+function answer(task, output) {
+  if (task.loss === "mse") return output.slice(0, 4).map(short).join(", ");
+  const letter = (j) => (task.target_alphabet ? task.target_alphabet[j] : String(j));
+  if (task.loss === "cross_entropy") return letter(extreme(output, 1));
+  return output.flatMap((value, j) => (value > 0 ? [letter(j)] : [])).join(" ") || "nothing";
+}
+
+/** The later step at which the loss rises most under some surgery, and what the net says there: why it hurts. */
+function whereItHurts(net, sequence, start, surgery, marked) {
+  const task = CONTENT.tasks[net.task];
+  const made = [() => UNTOUCHED, touching(surgery, 0, marked)].map((touchAt) => run(net, vectors(sequence.inputs, task.input_size), start, touchAt));
+  const [before, now] = made.map(({ outputs }) => lossByStep(task.loss, outputs, sequence));
+  const at = extreme(now.map((loss, t) => (loss === null || t < marked ? -Infinity : loss - before[t])), 1);
+  if (now[at] === null || !(now[at] > before[at])) return "";
+  const [said, says] = made.map(({ outputs }) => answer(task, outputs[at]));
+  const due = task.loss === "mse" ? answer(task, sequence.targets[at]) : task.loss === "bce" ? "" : answer(task, oneHot(sequence.targets[at], task.output_size));
+  const what = said === says ? `it says ${says} as before, but is less sure` : `it says ${says} now, and said ${said} before`;
+  return `It hurts most at step ${at + 1}${due && `, where ${due} is due`}: ${what}. What tells it had been held since before `
+    + `step ${marked + 1}, and is gone.`;
+}
+
 const TOUR = [
   {
     title: "The memory is a list of numbers",
     state: ({ net, sequence, start, task }) => {
-      const { values } = run(net, vectors(sequence.inputs, task.input_size), start);
+      const [values] = run(net, vectors(sequence.inputs, task.input_size), start).layers;
       const settled = values.forget.slice(1).map(mean);
       const marked = 1 + extreme(settled, -1);
       const low = values.forget[marked].filter((f) => f < 0.5).length;
@@ -32,7 +54,7 @@ const TOUR = [
         step: marked,
         unit: extreme(values.forget[marked], -1),
         text: `Each row of the map c is one number of the cell state, each column a step; f multiplies it row by row, and `
-          + `what is dark in f is let go. At the marked step f is darkest: ${low} of ${net.keeps.length} numbers keep less `
+          + `what is dark in f is let go. At the marked step f is darkest: ${low} of ${net.keeps[0].length} numbers keep less `
           + `than half of what they held, the others keep more.`,
       };
     },
@@ -47,9 +69,10 @@ const TOUR = [
       return {
         step: marked,
         surgery,
-        text: `f is now 0 for all units at one step only, the marked one: of all steps tried it is the costliest, and the `
-          + `loss goes from ${short(loss)} to ${short(losses[marked])}. The net needed later what it held there; move the `
-          + `marked step with the arrow keys, and see where forgetting costs nothing.`,
+        text: `f is now 0 for all units at one step only, the marked one (step ${marked + 1}): the whole memory is wiped there, `
+          + `where it costs most, and the loss goes from ${short(loss)} to ${short(losses[marked])}. `
+          + `${whereItHurts(net, sequence, start, surgery, marked)} Move the marked step with the slider or the arrow keys: `
+          + `where does forgetting cost nothing?`,
       };
     },
   },
@@ -70,7 +93,7 @@ const TOUR = [
   {
     title: "What tells it to forget",
     state: ({ net, sequence, start, loss }) => {
-      const slot = net.weights.forget ? "forget" : "input";
+      const slot = net.weights[0].forget ? "forget" : "input";
       const terms = termsOf(net, slot);
       const losses = terms.map((source) => lossUnder(net, sequence, start, { [slot]: { ...OWN, off: [source] } }));
       const worst = extreme(losses, 1);

@@ -25,6 +25,7 @@ LONGEST_LAG = 200  # steps
 IDENTITY = 1e-9  # beyond, a cell is no sum of what came in
 SEQUENCES_OF_SUMS = 16
 SHOWN, LONGEST_SHOWN = 4, 200  # sequences and steps of them whose traces are kept
+LONGEST_READ = 1000  # steps of them of which it is kept what goes in and should come out
 
 
 def measure(subject: Subject, on_part: Callable[[str], None] = lambda part: None) -> Inside:
@@ -59,10 +60,12 @@ def _shown(subject: Subject, found: Sequence[Trace], into: Inside) -> None:
     """The traces of a few sequences, with what goes in, should come out and does."""
     few = subject.first(SHOWN)
     outputs = few.outputs(torch.from_numpy(found[-1]["hidden"][:, :SHOWN])).numpy()
-    parts = {"inputs": few.batch.inputs, "targets": few.batch.targets, "counts": few.batch.counts, "inside": few.inside}
+    read = {"inputs": few.batch.inputs, "targets": few.batch.targets, "counts": few.batch.counts, "inside": few.inside}
     texts = [subject.task.input_rows(few.batch.inputs[:, at]) for at in range(few.inside.shape[1])]
     into.arrays |= {f"input/{k}": np.array([t[k] for t in texts]).T[:LONGEST_SHOWN] for k in texts[0]}
-    parts |= {"outputs": outputs} | {f"event/{name}": steps for name, steps in few.events.items()}
+    read |= {f"event/{name}": steps for name, steps in few.events.items()}
+    into.arrays |= {name: _small(part[:LONGEST_READ]) for name, part in read.items()}
+    parts = {"outputs": outputs}
     parts |= {f"layer{at}/trace/{k}": v[:, :SHOWN] for at, trace in enumerate(found) for k, v in trace.items()}
     into.arrays |= {name: _small(part[:LONGEST_SHOWN]) for name, part in parts.items()}
     for name, steps in subject.events.items():

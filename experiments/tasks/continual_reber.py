@@ -1,13 +1,13 @@
-"""Continual Reber: predict the next symbol of endless Reber strings; nothing tells where a string ends.
+"""Continual Reber: predict the next symbol of endless strings whose second symbol comes back as their last but one.
 
 >>> print(ContinualReber(length=2, markers="full", reset_at=None).example())
 input   BTBTXSETEBTBPTVPXTVPXVVETE
 target  TBTXSETEBTBPTVPXTVPXVVETEB
 
-The second symbol of a string (T or P) comes back as its last but one; all others follow from the symbol or two before.
-Strings stand end to end, the state is carried from chunk to chunk and its gradient cut there; the batch is parallel
-streams (the papers: 1). ``length`` counts strings a chunk (6: the gradient's reach). A stream's chunk ends with a whole
-string, shorter streams are padded at the end.
+That symbol is T or P; all others follow from the symbol or two before. Nothing tells where a string ends. Strings
+stand end to end, the state is carried from chunk to chunk and its gradient cut there; the batch is parallel streams
+(the papers: 1). ``length`` counts strings a chunk (6: the gradient's reach). A stream's chunk ends with a whole string,
+shorter streams are padded at the end.
 
 ``markers``: ``full``; ``inner`` drops the outer B and E, so that the last symbol does not name the next: that step does
 not count where the chunk ends; ``distinct`` writes the outer B and E as symbols of their own (b, e).

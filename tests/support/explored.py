@@ -35,6 +35,14 @@ def study(folder: Path) -> Path:
     return folder
 
 
+def looked_at(folder: Path, **settings: Any) -> Path:
+    """A study of one such LSTM that has been looked inside."""
+    experiments.sweep({"seed": [0]}, study=str(folder), **SMALL, **settings)
+    (run,) = folder.glob("*/run.json")
+    assert inspect.look(run.parent, 4) == "done"
+    return folder
+
+
 def page(study: Path, out: Path) -> Path:
     """The page of a study."""
     with contextlib.redirect_stdout(io.StringIO()):

@@ -64,10 +64,98 @@ def test_what_the_page_computes_is_what_the_record_has(study, made, tmp_path):
             steps = len(sequence["outputs"])
             assert steps == min(int(arrays["inside"][:, column].sum()), nets.STREAM)
             np.testing.assert_allclose(sequence["outputs"], arrays["outputs"][:steps, column], atol=1e-6, rtol=1e-6)
-            assert set(sequence["values"]) == set(slots)
+            (values,) = sequence["layers"]
+            assert set(values) == set(slots)
             for slot in slots:
                 recorded = arrays[f"layer0/trace/{slot}"][:steps, column]
-                np.testing.assert_allclose(sequence["values"][slot], recorded, atol=1e-6, rtol=1e-6)
+                np.testing.assert_allclose(values[slot], recorded, atol=1e-6, rtol=1e-6)
+
+
+@needs_browser
+def test_a_net_of_two_layers_is_shown_and_touched_layer_by_layer(tmp_path):
+    folder = explored.looked_at(tmp_path / "deep", task="continual_reber", **{"task.length": 2, "model.layers": 2})
+    script = (
+        HANDS
+        + """
+      press("Undo all changes"); const seen = { plain: look(), hidden: find("#layers").hidden, units: keeps().length };
+      seen.made = computed().plain.layers;
+      const layer = (at) => all("#layers button")[at].click(), fixed = () => gate("forget", ".fixed").checked;
+      layer(1); seen.second = look();
+      put(gate("forget", ".value"), "0.3"); seen.fixed = look(); seen.there = fixed();
+      const touched = computed().now.layers;
+      seen.below = JSON.stringify(touched[0]) === JSON.stringify(seen.made[0]);
+      seen.above = touched[1].forget[0][0];
+      layer(0); seen.first = look(); seen.here = fixed();
+      layer(1); const kept = look(); readAddress(); seen.kept = [kept, look()];
+      return seen;"""
+    )
+    seen = explored.worked(explored.page(folder, tmp_path / "deep.html"), tmp_path, script)
+    (run,) = folder.glob("*/inside.npz")
+    arrays = np.load(run, allow_pickle=False)
+    for at, values in enumerate(seen["made"]):
+        for slot, made in values.items():
+            recorded = arrays[f"layer{at}/trace/{slot}"][: len(made), 0]
+            np.testing.assert_allclose(made, recorded, atol=1e-6, rtol=1e-6)
+    assert not seen["hidden"]
+    assert seen["second"]["reading"] != seen["plain"]["reading"]
+    assert seen["second"]["loss"] == seen["plain"]["loss"] != seen["fixed"]["loss"] == seen["first"]["loss"]
+    assert (seen["there"], seen["here"], seen["below"], seen["above"]) == (True, False, True, 0.3)
+    assert "forget%401=0.3" in seen["fixed"]["address"]
+    assert seen["first"]["touched"] == []
+    assert seen["kept"][0] == seen["kept"][1]
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [0, 390])
+def test_the_step_at_which_something_is_due_is_in_sight(tmp_path, width):
+    folder = explored.looked_at(tmp_path / "long", task="adding", **{"task.length": 230})
+    script = """
+      const seen = recorded().counts.map((counts, t) => (counts ? t : -1)).filter((t) => t >= 0);
+      const box = find("#scroll").getBoundingClientRect(), canvas = find("#stack canvas").getBoundingClientRect();
+      const cell = (canvas.width - GUTTER - 2) / recorded().inputs.length;
+      change({ step: seen[0] });
+      return { due: seen, right: canvas.left + GUTTER + cell * (seen[0] + 1), edge: box.right,
+        loss: computed().plain.loss, scrolled: find("#scroll").scrollLeft };"""
+    seen = explored.worked(explored.page(folder, tmp_path / "long.html"), tmp_path, script, width=width)
+    assert seen["due"] == [229]
+    assert seen["right"] <= seen["edge"] + 1
+    assert seen["loss"] > 0
+    assert seen["scrolled"] == 0
+
+
+def test_an_archive_has_no_nets_to_run_and_says_so(study, tmp_path, capsys):
+    from experiments import archive
+
+    assert archive.main([f"study={study}", f"out={tmp_path / 'kept'}"]) == 0
+    capsys.readouterr()
+    assert explorer.main([f"study={tmp_path / 'kept'}", f"out={tmp_path / 'a.html'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "is an archive" in error
+    assert "it has no weights" in error
+
+
+@needs_browser
+def test_every_control_is_reached_and_seen_with_the_keyboard(made, tmp_path):
+    script = """
+      takeTour(1);
+      const controls = [...document.querySelectorAll("button, input, select, .scroll")].filter((one) => !one.disabled);
+      const shown = (one) => one.outerHTML.slice(0, 80);
+      const style = (one) => getComputedStyle(one);
+      const visible = (one) => style(one).outlineStyle !== "none" && parseFloat(style(one).outlineWidth) >= 1;
+      const lost = [], unseen = [];
+      for (const one of controls) {
+        one.focus();
+        if (document.activeElement !== one || one.tabIndex < 0) lost.push(shown(one));
+        else if (!visible(one)) unseen.push(shown(one));
+      }
+      const button = [...document.querySelectorAll("#variants button")].at(-1);
+      button.focus(); button.click(); const after = document.activeElement.textContent;
+      return { count: controls.length, lost, unseen, kept: after === button.textContent };"""
+    found = explored.worked(made, tmp_path, script)
+    assert (found["lost"], found["unseen"]) == ([], [])
+    assert found["kept"]
+    assert found["count"] > 40
 
 
 @needs_browser

@@ -1,4 +1,6 @@
-"""What the page computes is what the reference engine computes: every variant of the algebra, in a real browser."""
+"""What the page computes is what the reference engine computes: every variant of the algebra, two layers
+of each, in a real browser.
+"""
 
 import html
 import json
@@ -36,6 +38,7 @@ MORE = {  # knobs that no file in conf/variant turns
         "reset": {"kind": "learned"},
     },
 }
+LAYERS = 2
 CASES = {name: SPECS[name] for name in GATED} | {name: CellSpec.from_config(knobs) for name, knobs in MORE.items()}
 PROBE = """<pre id="found"></pre><script>
 document.querySelector("#found").textContent = JSON.stringify(CASES.map(recorded => {
@@ -43,14 +46,14 @@ document.querySelector("#found").textContent = JSON.stringify(CASES.map(recorded
   const parts = (slot) => termsOf(net, slot).map((source) => [slot, source]);
   return {
     ...run(net, rowsOf(unpacked(net.x)), startOf(net, 0)),
-    terms: net.equations.map(({ text }) => [text, pieces(text)]), summed: Object.keys(net.weights).flatMap(parts),
+    terms: net.equations.map(({ text }) => [text, pieces(text)]), summed: Object.keys(net.weights[0]).flatMap(parts),
   };
 }));
 </script>"""
 
 
 def layer_of(spec: CellSpec, generator: torch.Generator) -> GatedRNN:
-    layer = GatedRNN(spec, I, H, engine="reference").double()
+    layer = GatedRNN(spec, I, H, LAYERS, engine="reference").double()
     with torch.no_grad():
         for value in layer.state_dict().values():
             value.copy_(torch.randn(value.shape, generator=generator, dtype=torch.float64))
@@ -61,10 +64,13 @@ def packed(spec: CellSpec, layer: GatedRNN, readout: tuple[Tensor, Tensor], x: T
     arrays = {f"layer.{name}": value.numpy() for name, value in layer.state_dict().items()}
     return {
         "spec": spec.to_config(),
-        "weights": nets.weights(arrays),
+        "weights": [nets.weights(arrays, at) for at in range(layer.num_layers)],
         "equations": [{"text": line.text} for line in layer.cell.equations()],
         "readout": {"weight": nets.packed(readout[0].numpy()), "bias": nets.packed(readout[1].numpy())},
-        "start": {name: nets.packed(field[0].numpy()) for name, field in start._asdict().items()},
+        "start": [
+            {name: nets.packed(field[at].numpy()) for name, field in start._asdict().items()}
+            for at in range(layer.num_layers)
+        ],
         "x": nets.packed(x[:, 0].numpy()),
     }
 
@@ -89,7 +95,8 @@ def computed_twice(folder: Path) -> dict[str, Any]:
         state = layer(x)[1]
         start = type(state)(*(0.3 * torch.randn(f.shape, generator=generator, dtype=f.dtype) for f in state))
         with torch.no_grad():
-            y, _, trace = layer.trace(x, start)
+            y = layer(x, start)[0]
+            trace = [layer.trace(x, start, layer=at)[2] for at in range(LAYERS)]
         given.append(packed(spec, layer, readout, x, start))
         expected.append((trace, torch.nn.functional.linear(y, *readout)))
     return dict(zip(CASES, zip(in_the_browser(given, folder), expected, strict=True), strict=True))
@@ -104,10 +111,12 @@ def computed(tmp_path_factory):
 
 
 def test_the_page_computes_what_the_reference_engine_computes(computed):
-    for name, (found, (trace, outputs)) in computed.items():
-        assert set(found["values"]) == set(trace), name
-        for slot, values in trace.items():
-            np.testing.assert_allclose(found["values"][slot], values[:, 0], rtol=1e-9, atol=1e-9, err_msg=name)
+    for name, (found, (traces, outputs)) in computed.items():
+        assert len(found["layers"]) == LAYERS
+        for values, trace in zip(found["layers"], traces, strict=True):
+            assert set(values) == set(trace), name
+            for slot, expected in trace.items():
+                np.testing.assert_allclose(values[slot], expected[:, 0], rtol=1e-9, atol=1e-9, err_msg=name)
         np.testing.assert_allclose(found["outputs"], outputs[:, 0], rtol=1e-9, atol=1e-9, err_msg=name)
 
 
