@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from small_study import TINY, write_study
 
 from analysis import report
@@ -15,6 +16,7 @@ from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from experiments import inspect, study
+from lstm_variants.spec import CONF
 
 KNOCKOUT = """\
 record: {{inside: {inside}, weights: true}}
@@ -69,13 +71,14 @@ SHORT = {  # the tasks of the study, at the lengths that a test has time for
 
 @pytest.mark.slow
 def test_the_study_itself_runs_from_its_grid_to_its_figures(tmp_path: Path) -> None:
-    tasks = ",".join(f"{name}:[{','.join(map(repr, words))}]" for name, words in SHORT.items())
-    words = [f"protocol.tasks={{{tasks}}}", "protocol.grid={train.lr:[.01]}", "protocol.tuning_seeds=5"]
-    words += ["protocol.confirmation_seeds=9", "model.hidden_size=2", "train.steps=2"]
+    content = yaml.safe_load((CONF / "experiment" / "two_way_knockout.yaml").read_text())
+    content["protocol"] |= {"tasks": SHORT, "grid": {"train.lr": [0.01]}, "tuning_seeds": 5, "confirmation_seeds": 9}
+    mine = write_study(tmp_path, yaml.safe_dump({"record": content["record"], "protocol": content["protocol"]}))
+    words = ["model.hidden_size=2", "train.steps=2"]
     words = list({word.partition("=")[0]: word for word in (*KEPT, *words)}.values())
     folder, out = tmp_path / "out", tmp_path / "report"
     for phase in ("tune", "confirm"):
-        own = ["experiment=two_way_knockout", f"phase={phase}", "workers=1", f"study={folder}"]
+        own = ["experiment=mine", mine, f"phase={phase}", "workers=1", f"study={folder}"]
         assert study.main([*own, *words]) == 0
     frozen = FrozenStudy.read(folder)
     assert frozen is not None
