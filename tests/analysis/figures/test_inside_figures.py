@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -132,8 +133,8 @@ def test_lines_that_lie_on_each_other_have_their_marks_at_other_steps(name: str,
 @pytest.mark.parametrize("name", PART)
 def test_no_text_is_cut_or_lies_on_another(name: str, width: float, records) -> None:
     page = figures.sheet(figures.discover()[name], numbers(records, name), records.runs, width)
+    renderer = FigureCanvasAgg(page).get_renderer()
     page.draw_without_rendering()
-    renderer = page.canvas.get_renderer()
     right, top = page.bbox.x1 + 1, page.bbox.y1 + 1
     for ax in page.findobj(Axes):
         labels = [text for text in ax.get_xticklabels() if text.get_visible() and text.get_text()]
