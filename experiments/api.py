@@ -92,7 +92,7 @@ class LoadedRun:
         Raises:
             ConfigError: if a gate is clamped, since surgery is part of what is measured.
         """
-        if sequences < 1:
+        if type(sequences) is not int or sequences < 1:
             raise refuse("sequences", sequences, "a whole number, 1 or more, is needed")
         if self.layer.is_tapped:
             raise ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,9 @@ from experiments.inspection import files
 from experiments.store.files import read_tensors
 from experiments.store.locks import lock
 from experiments.store.lookup import read
+from experiments.tasks.base import TaskError
+from lstm_variants import SpecError
+from lstm_variants.user_folders import ExtensionError
 
 WORKERS = 4  # processes at most; each needs some 300 MB
 
@@ -108,8 +112,12 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[str]]]:
     if workers == 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield pool.map
+    try:
+        with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            yield pool.map
+    except BrokenProcessPool:
+        after = "what has been looked at is kept, the same command goes on; fewer sequences= need less memory"
+        raise CommandError(f"a worker process was killed (out of memory?); {after}") from None
 
 
 def _outcome(folder: Path, sequences: int) -> str:
@@ -119,7 +127,7 @@ def _outcome(folder: Path, sequences: int) -> str:
             return look(folder, sequences)
     except Timeout:
         return "somebody is working on it"
-    except ConfigError as error:
+    except (ConfigError, SpecError, TaskError, ExtensionError) as error:
         return str(error).removeprefix(f"{folder}: ")
 
 

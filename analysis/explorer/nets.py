@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.records import order
 from analysis.records.counted_runs import reported
-from analysis.records.inside import FOLDER, NPZ, described
+from analysis.records.inside import FOLDER, NPZ, arrays_of, described
 from analysis.records.load import Records
 from analysis.records.read import read_content
 
@@ -52,6 +51,9 @@ def nets(records: Records, most_bytes: int) -> tuple[dict[str, Any], dict[str, s
             added = _net(_folder(run), run)
         except KeyError as missing:
             left_out[str(run["record"])] = f"what was found inside it lacks {missing}"
+            continue
+        except (TypeError, ValueError, AttributeError, IndexError) as error:
+            left_out[str(run["record"])] = f"what was found inside it cannot be shown ({error})"
             continue
         except LeftOutError as reason:
             left_out[str(run["record"])] = str(reason)
@@ -124,13 +126,12 @@ def _net(folder: Path, run: Mapping[Any, Any]) -> dict[str, Any]:
 def _inside(folder: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
     """inside.json and the arrays of inside.npz, of which the weights are called as in weights.pt."""
     inside = described(folder, record)
-    if inside is None or "net" not in inside:
+    if inside is None or not inside["net"]:
         raise LeftOutError(NOT_LOOKED)
-    try:
-        with np.load(folder / NPZ, allow_pickle=False) as file:
-            return inside, {name.removeprefix("weights/"): file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
-        raise LeftOutError(f"{NPZ} cannot be read") from None
+    arrays = arrays_of(folder, inside)
+    if arrays is None:
+        raise LeftOutError(f"its {NPZ} is damaged or missing: python -m experiments.inspect study=DIR makes it again")
+    return inside, {name.removeprefix("weights/"): values for name, values in arrays.items()}
 
 
 def _refuse(record: Mapping[str, Any], spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

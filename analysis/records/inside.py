@@ -1,9 +1,8 @@
 """What looking inside a trained net has found: `inside.json` and `inside.npz` of a run directory (docs/inside.md)."""
 
+import hashlib
 import io
-import json
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.common.command_line import decoded
+from analysis.records import read as records
+
 JSON, NPZ = "inside.json", "inside.npz"
 SCHEMA = 1
 WHO = ("run_id", "data_digest", "semantics")  # of run.json: what was looked at
+KINDS = {"numbers": dict, "lacks": list, "findings": list}  # what inside.json has at these keys
 PARTS = "semantics."
 COLUMN = "inside."  # what the names of these numbers begin with in the frame of runs
 FOLDER = f"{COLUMN}folder"  # where the run directory is, empty for a run read from wandb or an archive
@@ -108,12 +111,13 @@ def described(folder: Path, record: Mapping[str, Any] | None) -> dict[str, Any] 
     record: its run.json; None where it is known that they belong together.
     """
     try:
-        content = json.loads((folder / JSON).read_text(encoding="utf-8"))
+        content = records.parsed((folder / JSON).read_text(encoding="utf-8"))
         same = content["schema"] == SCHEMA and (record is None or all(content[key] == record[key] for key in WHO))
-        sound = all(value is None or isinstance(value, int | float) for value in content["numbers"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        sound = all(isinstance(content[key], kind) for key, kind in KINDS.items())
+        sound = sound and {type(value) for value in content["numbers"].values()} <= {type(None), int, float}
+        return {**content, "net": dict(content.get("net", {}))} if same and sound else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return dict(content) if same and sound else None
 
 
 def columns(folder: Path, row: Mapping[str, Any]) -> dict[str, float]:
@@ -124,27 +128,43 @@ def columns(folder: Path, row: Mapping[str, Any]) -> dict[str, float]:
     semantics = {key.removeprefix(PARTS): value for key, value in row.items() if key.startswith(PARTS)}
     content = described(folder, {**{key: row.get(key) for key in WHO}, "semantics": semantics})
     numbers = content["numbers"] if content else {}
-    return {COLUMN + name: math.inf if value is None else float(value) for name, value in numbers.items()}
+    return {COLUMN + decoded(name): math.inf if value is None else float(value) for name, value in numbers.items()}
 
 
 def read(folder: Path, record: Mapping[str, Any] | None, arrays: bool = True) -> Inside | None:
     """What was found in a run, None if nothing was or it cannot be read.
 
-    record: as for :func:`described`. arrays: whether to read them too.
+    record: as for :func:`described`. arrays: whether to read them too, but for the weights.
     """
     content = described(folder, record)
     if content is None:
         return None
     numbers = {name: None if value is None else float(value) for name, value in content["numbers"].items()}
-    found = Inside(numbers, {}, list(content["lacks"]), list(content["findings"]), dict(content.get("net", {})))
+    found = Inside(numbers, {}, content["lacks"], content["findings"], content["net"])
     if not arrays:
         return found
-    try:
-        with np.load(folder / NPZ, allow_pickle=False) as file:
-            found.arrays = {name: file[name] for name in file.files if not name.startswith("weights/")}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+    whole = arrays_of(folder, content)
+    if whole is None:
         return None
+    found.arrays = {name: values for name, values in whole.items() if not name.startswith("weights/")}
     return found
+
+
+def arrays_of(folder: Path, content: Mapping[str, Any]) -> dict[str, Array] | None:
+    """The arrays of a run's inside.npz; None unless they are those that its inside.json was written with."""
+    try:
+        whole = (folder / NPZ).read_bytes()
+    except OSError:
+        return None
+    if digest(whole) != content.get("arrays"):
+        return None
+    with np.load(io.BytesIO(whole), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def digest(arrays: bytes) -> str:
+    """16 hex digits that change with any byte of an inside.npz."""
+    return hashlib.sha256(arrays).hexdigest()[:16]
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:

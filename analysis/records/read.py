@@ -39,7 +39,7 @@ def read_content(directory: Path) -> dict[str, Any]:
     """run.json, checked; raises as :func:`read_run`."""
     try:
         with open(f"{directory}/run.json", encoding="utf-8") as file:
-            content = json.load(file, parse_constant=no_constant, parse_float=finite, parse_int=whole)
+            content = parsed(file.read())
     except FileNotFoundError:
         lost = directory.is_symlink() and not directory.exists()
         raise UnreadableError("it is a link that leads nowhere" if lost else "it has no run.json") from None
@@ -52,6 +52,11 @@ def read_content(directory: Path) -> dict[str, Any]:
     _check_version(directory / "run.json", content.get("schema") if isinstance(content, dict) else None)
     check(content)
     return dict(content)
+
+
+def parsed(text: str) -> Any:
+    """JSON whose numbers are finite and fit 64 bits; ValueError or RecursionError otherwise."""
+    return json.loads(text, parse_constant=no_constant, parse_float=finite, parse_int=whole)
 
 
 def _check_version(path: Path, version: object) -> None:

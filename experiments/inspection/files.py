@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from analysis.records.inside import JSON, NPZ, SCHEMA, WHO, Inside, described, finite, packed
+from analysis.records.inside import JSON, NPZ, SCHEMA, WHO, Inside, described, digest, finite, packed
 from experiments.config.job import split_of
 from experiments.config.resolve import initial_values
 from experiments.config.schema import Train
@@ -102,7 +102,7 @@ def write(
         "weights": weights_digest(weights),
         "version": VERSION,
         "sequences": sequences,
-        "arrays": hashlib.sha256(arrays).hexdigest()[:16],
+        "arrays": digest(arrays),
         "lacks": found.lacks,
         "findings": found.findings,
         "net": found.net,
@@ -121,7 +121,7 @@ def is_there(folder: Path, record: Mapping[str, Any], weights: Mapping[str, Tens
     if content is None or any(content.get(key) != value for key, value in wanted.items()):
         return False
     try:
-        return hashlib.sha256((folder / NPZ).read_bytes()).hexdigest()[:16] == content.get("arrays")
+        return digest((folder / NPZ).read_bytes()) == content.get("arrays")
     except OSError:
         return False
 

@@ -1,17 +1,23 @@
 """The command: what it writes, leaves, refuses and resumes."""
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import experiments
+from analysis.explorer.nets import nets
 from analysis.records import code_versions
 from analysis.records.inside import read
+from analysis.records.load import load
 from experiments import inspect
 from experiments.inspection import files
 
@@ -176,3 +182,84 @@ def test_a_weight_that_changes_is_looked_at_anew() -> None:
     one = {"a": torch.zeros(2), "b": torch.ones(3)}
     assert files.weights_digest(one) == files.weights_digest(dict(reversed(one.items())))
     assert files.weights_digest(one) != files.weights_digest({**one, "a": torch.full((2,), 1e-30)})
+
+
+def changed(**parts: object) -> Callable[[bytes], bytes]:
+    """inside.json with something else in some places; %...% stands for text that is no JSON of ours."""
+    return lambda content: json.dumps({**json.loads(content), **parts}).replace('"%', "").replace('%"', "").encode()
+
+
+DAMAGED_JSON: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "torn": lambda content: content[:-9],
+    "no text": lambda content: b"\xff" + content,
+    "too deep": lambda content: b"[" * 100_000,
+    "a list": lambda content: b"[]",
+    "without numbers": changed(numbers=[]),
+    "a number too large": changed(numbers={"untouched": "%" + "1" * 400 + "%"}),
+    "a number that is none": changed(numbers={"untouched": "%NaN%"}),
+    "a number out of range": changed(numbers={"untouched": "%1e999%"}),
+    "a truth value": changed(numbers={"untouched": True}),
+    "a text": changed(numbers={"untouched": "1"}),
+    "no list of what is lacking": changed(lacks=3),
+    "no findings": changed(findings={}),
+    "no facts of the net": changed(net=3),
+}
+
+
+def test_a_damaged_file_is_as_if_nobody_had_looked(study: Path) -> None:
+    path = folder(study, "lstm-s0")
+    assert run(study, "variant=lstm", "seed=0") == 0
+    record = json.loads((path / "run.json").read_text())
+    kept = {name: (path / name).read_bytes() for name in ("inside.json", "inside.npz")}
+    damages = [(name, "inside.json", damage(kept["inside.json"])) for name, damage in DAMAGED_JSON.items()]
+    damages += [("torn", "inside.npz", kept["inside.npz"][:-9]), ("none", "inside.npz", b"")]
+    for damage, name, content in damages:
+        (path / name).write_bytes(content)
+        records = load([study])
+        assert len(records.runs) == 4, damage
+        assert read(path, record) is None, damage
+        assert nets(records, 10**7)[0]["nets"] == [], damage
+        (path / name).write_bytes(kept[name])
+    assert len(nets(load([study]), 10**7)[0]["nets"]) == 1
+
+
+def test_arrays_of_another_look_are_not_shown_beside_the_numbers(study: Path) -> None:
+    path = folder(study, "lstm-s0")
+    assert run(study, "variant=lstm", "seed=0") == 0
+    numbers, record = (path / "inside.json").read_bytes(), json.loads((path / "run.json").read_text())
+    assert inspect.main([f"study={study}", "sequences=4", "variant=lstm", "seed=0"]) == 0
+    (path / "inside.json").write_bytes(numbers)  # as a kill between the two files leaves them
+    assert read(path, record) is None
+    assert set(nets(load([study]), 10**7)[1].values()) >= {
+        "its inside.npz is damaged or missing: python -m experiments.inspect study=DIR makes it again"
+    }
+
+
+def test_a_run_whose_rule_of_starting_is_gone_is_left_out(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Path(shutil.copytree(Path(__file__).parents[3] / "docs" / "extension", tmp_path / "own"))
+    settings: dict[str, Any] = {**QUICK, "task.length": 9, "record.wandb.mode": "disabled"}
+    experiments.run(init="spread", task="adding", study=str(study), extensions=str(own), **settings)
+    shutil.rmtree(own)
+    assert run(study) == 0
+    out = capsys.readouterr().out
+    assert "looked inside 4 runs, 0 had been before, 1 left out" in out
+    assert "spread" in next(line for line in out.splitlines() if line.startswith("left out: adding-lstm"))
+
+
+def test_a_killed_worker_is_told_in_one_line(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Killed:
+        def map(self, function: object, folders: list[Path]) -> Iterator[str]:
+            yield "done"
+            raise BrokenProcessPool
+
+    monkeypatch.setattr(inspect.resources, "cores", lambda: 2)
+    monkeypatch.setattr(inspect, "ProcessPoolExecutor", lambda *_: contextlib.nullcontext(Killed()))
+    assert run(study) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error[-1].startswith("python -m experiments.inspect: a worker process was killed (out of memory?)")
+    assert not any("Traceback" in line for line in error)

@@ -58,8 +58,9 @@ def test_the_measures_come_as_frames_and_never_of_a_clamped_net(tmp_path: Path) 
     assert found.events()["event"].nunique() == 3
     with run.layer.clamp("forget", 1.0), pytest.raises(ConfigError, match="a gate of the layer is clamped"):
         run.inspect()
-    with pytest.raises(ConfigError, match="sequences=0"):
-        run.inspect(sequences=0)
+    for wrong in (0, 1.5, "8", True):
+        with pytest.raises(ConfigError, match=f"sequences={wrong}"):
+            run.inspect(sequences=wrong)  # type: ignore[arg-type]
 
 
 def test_a_carried_state_that_was_not_kept_is_said(tmp_path: Path) -> None:
