@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,14 @@ def status_of(job: Job) -> str:
     return str(json.loads((job.folder / "run.json").read_text())["status"])
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP is heard, though the tests be run under ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def ended_by(sent: signal.Signals, many: list[Job], first: Callable[[int], None]) -> None:
     """Train in workers until the first step; then something happens to a worker, and this process is sent a signal."""
     seen: list[int] = []
@@ -68,6 +76,7 @@ def ended_by(sent: signal.Signals, many: list[Job], first: Callable[[int], None]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_sweep_though_a_worker_is_stopped(tmp_path: Path, sent: signal.Signals) -> None:
     (job,) = many = jobs(tmp_path, *UNENDING, variants=["lstm"], seeds=1)
