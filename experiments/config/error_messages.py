@@ -30,6 +30,8 @@ def explain(error: BaseException) -> str:
     if found := re.search(r"Could not override '([^']+)'", text):
         below = re.search(r"full_key: (\S+)", str(cause))  # of a mapping, the key in it
         key = below[1] if below and below[1].startswith(f"{found[1]}.") else found[1]
+        if key.startswith("protocol."):
+            return f"{key}: the experiment file does not have this key; only what stands there can be changed by a word"
         return f"{key}: unknown key; {nearest(key, _siblings(key))}"
     if found := re.search(r"full_key: (\S+)", str(cause)):
         return f"{found[1]}: {str(cause).splitlines()[0]}"

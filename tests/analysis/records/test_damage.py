@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import records
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from planted_studies import made
 
@@ -55,22 +55,28 @@ def fast(monkeypatch):
     monkeypatch.setattr("analysis.pages.figure_files.draw", draw)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from(PATHS), raw=st.sampled_from(RAW))
-@example(path=("results", "steps"), raw='"x"')
-@example(path=("timing", "seconds"), raw="[]")
-@example(path=("results", "score"), raw="1e999")
-@example(path=("seed",), raw=HUGE)
-@example(path=("run_id",), raw='"\\u0000"')
-@example(path=("config", "resolved", "task", "length"), raw="[]")
-@example(path=("arm",), raw='"\\ud800"')
-@example(path=("notes",), raw="[" * 100_000)
-@example(path=("config", "resolved", "train", "lr"), raw='"x"')
-@example(path=("label",), raw='"\\ud800"')
-@example(path=("task", "name"), raw='""')
 @pytest.mark.slow
-def test_a_damaged_number_costs_its_record_and_no_other(tmp_path_factory, fast, path, raw):
-    study = tmp_path_factory.mktemp("damage") / "s"
+def test_a_damaged_number_costs_its_record_and_no_other(tmp_path_factory, fast, examples):
+    @examples(4)
+    @given(path=st.sampled_from(PATHS), raw=st.sampled_from(RAW))
+    @example(path=("results", "steps"), raw='"x"')
+    @example(path=("timing", "seconds"), raw="[]")
+    @example(path=("results", "score"), raw="1e999")
+    @example(path=("seed",), raw=HUGE)
+    @example(path=("run_id",), raw='"\\u0000"')
+    @example(path=("config", "resolved", "task", "length"), raw="[]")
+    @example(path=("arm",), raw='"\\ud800"')
+    @example(path=("notes",), raw="[" * 100_000)
+    @example(path=("config", "resolved", "train", "lr"), raw='"x"')
+    @example(path=("label",), raw='"\\ud800"')
+    @example(path=("task", "name"), raw='""')
+    def holds(path, raw):
+        costs_its_record_and_no_other(tmp_path_factory.mktemp("damage") / "s", path, raw)
+
+    holds()
+
+
+def costs_its_record_and_no_other(study, path, raw):
     good = records.write(study, seed=0)
     records.write(study, "gru", seed=0)
     bad = records.write(study, seed=1)

@@ -78,7 +78,7 @@ def alone(said: Sequence[str]) -> Job:
 
 @pytest.mark.slow
 def test_any_composed_job_is_the_job_composed_alone(examples: Callable[[int], settings]) -> None:
-    @examples(25)
+    @examples(10)
     @given(sweeps())
     def holds(jobs: list[list[str]]) -> None:
         composer = Composer(compose)

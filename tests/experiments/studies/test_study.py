@@ -10,9 +10,12 @@ import pytest
 from small_study import MINE, TINY, confirmations, write_study
 
 from analysis.claims import verdicts as claims
+from analysis.claims.claim import comparisons
 from analysis.claims.study_json import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
+from analysis.statistics import aggregates
+from analysis.statistics.many_comparisons import seeds_needed
 from experiments import study
 from experiments.config.catalogue import names
 from experiments.config.compose import compose
@@ -135,15 +138,44 @@ SMALLER = {  # what makes a study tiny beside TINY
 }
 
 
+LEFT_OUT = {  # tasks of a study all of whose runs are looked into
+    "two_way_knockout": ("adding T=50", "continual adding", "temporal order"),
+}
 LONG = ("gate_feeds", "gate_feeds_all", "gate_importance", "one_gate", "squashings")  # of the same kinds as the others
 LONG += ("two_way_knockout",)  # test_inside_claims.py has it, with short tasks
 
 
+def fewer(name: str, folder: Path) -> str:
+    """A copy of a study, `fewer`, of fewer tasks and seeds, as few as can decide it; the word that makes it known."""
+    composed = read(name, "laptop", [])
+    assert composed is not None
+    protocol, left_out = composed.protocol, LEFT_OUT.get(name, ())
+    seeds = {}
+    if not protocol.search:
+        tasks = [task for task in protocol.tasks if task not in left_out]
+        seeds = {"confirmation_seeds": seeds_needed(len(comparisons(protocol.claims, tasks)), claims.ALPHA)}
+        seeds |= {"tuning_seeds": protocol.fewest[0]} if protocol.grid else {}
+    dropped = (*(f"  {key}:" for key in (*seeds, "extension")), *(f"    {task}:" for task in left_out))
+    lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith(dropped)]
+    at = lines.index("protocol:") + 1
+    lines[at:at] = [f"  {key}: {count}" for key, count in seeds.items()]
+    path = folder / "own" / "conf" / "experiment" / "fewer.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(lines))
+    return f"extensions={folder / 'own'}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_study_of_ours_at_a_tiny_scale(name: str, tmp_path: Path, full: bool) -> None:
+def test_every_study_of_ours_at_a_tiny_scale(
+    name: str, tmp_path: Path, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if name in LONG and not full:
         pytest.skip("a study of several hundred runs: --slow")
+    if not full:
+        monkeypatch.setattr(aggregates, "TREES", 8)  # of a forest whose shares nobody looks at here
+    asked = [f"experiment={name}"] if full else ["experiment=fewer", fewer(name, tmp_path)]
     composed = read(name, "laptop", [])
     assert composed is not None
     words = ["protocol.grid={train.lr:[.01]}"] if composed.protocol.grid and name != "saturation" else []
@@ -151,8 +183,7 @@ def test_every_study_of_ours_at_a_tiny_scale(name: str, tmp_path: Path, full: bo
     tiny = [word for word in (*TINY, *SMALLER.get(name, [])) if word.partition("=")[0] not in factors]
     words += {word.partition("=")[0]: word for word in tiny}.values()
     for phase in ("tune", "confirm"):
-        own = [f"experiment={name}", f"phase={phase}", "workers=1", f"study={tmp_path / 'outputs'}"]
-        assert study.main([*own, *words]) == 0
+        assert study.main([*asked, f"phase={phase}", "workers=1", f"study={tmp_path / 'outputs'}", *words]) == 0
     frozen = FrozenStudy.read(tmp_path / "outputs")
     assert frozen is not None
     verdicts = claims.judge(load([tmp_path / "outputs"]), frozen)
@@ -295,6 +326,7 @@ def test_one_study_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
         "hydra.run.dir=x",
         "study=",
         "protocol=null",
+        "protocol.extension=12",
         "protocol={}",
         "hydra/sweeper=basic",
         "hydra.sweeper.params={seed: 1}",

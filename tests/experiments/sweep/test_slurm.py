@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import command
 from slurm_node import answers, whole_cluster
 from small_study import MINE, TINY, confirmations, write_study
-from sweeps import ROOT, jobs, outcome
+from sweeps import NO_MIRROR, ROOT, jobs, outcome
 
 from analysis.claims.study_json import FrozenStudy
 from experiments import status
@@ -35,14 +36,22 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled", "
 
 
 def start(study: Path, *more: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "experiments.run", *more, f"study={study}"]
-    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    line = [sys.executable, "-m", "experiments.run", *more, f"study={study}"]
+    return subprocess.Popen(line, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def gates(study: Path, *more: str) -> tuple[int, str]:
     process = start(study, *more)
     shown, _ = process.communicate(timeout=1000)
     return process.returncode, shown
+
+
+def made_here(study: Path, *more: str) -> Path:
+    """The undisturbed sweep, made in this process."""
+    study.mkdir(exist_ok=True)
+    done = command("experiments.run", *more, NO_MIRROR, "hydra.launcher.workers=1", f"study={study}", cwd=study)
+    assert done.returncode == 0, done.stderr
+    return study
 
 
 on_a_cluster = pytest.mark.skipif(
@@ -70,14 +79,12 @@ def hold(study: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """The undisturbed sweep of so many steps, in worker processes here."""
+    """The undisturbed sweep of so many steps."""
     made: dict[int, Path] = {}
 
     def sweep(steps: int) -> Path:
         if steps not in made:
-            made[steps] = tmp_path_factory.mktemp("whole")
-            code, shown = gates(made[steps], *SAID, f"train.steps={steps}", "hydra.launcher.workers=2")
-            assert code == 0, shown
+            made[steps] = made_here(tmp_path_factory.mktemp("whole"), *SAID, f"train.steps={steps}")
         return made[steps]
 
     return sweep
@@ -156,8 +163,7 @@ def test_attached_it_is_a_sweep_like_any_other(study: Path, whole: Callable[[int
 @pytest.mark.slow
 def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Path, tmp_path: Path) -> None:
     said = ["-m", "task=held_reber", f"extensions={hold.parent}", *SIZES, "train.steps=600", "hydra.launcher.stack=2"]
-    whole = tmp_path / "whole"
-    assert gates(whole, *said)[0] == 0
+    whole = made_here(tmp_path / "whole", *said)
     hold.touch()  # until every one of them has been disturbed
     at_the_same_time = [start(study, *said, *DETACHED) for _ in range(2)]
     for process in at_the_same_time:
@@ -199,8 +205,8 @@ def test_a_study_leaves_its_phases_to_the_cluster_one_after_the_other(study: Pat
     words = ["experiment=mine", write_study(tmp_path, MINE), *TINY, *DETACHED, f"study={folder}"]
 
     def again(phase: str) -> str:
-        command = [sys.executable, "-m", "experiments.study", *words, f"phase={phase}"]
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
+        line = [sys.executable, "-m", "experiments.study", *words, f"phase={phase}"]
+        done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
         until(lambda: not slurm_queue.queue(folder))
         return done.stdout

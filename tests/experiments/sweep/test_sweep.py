@@ -187,7 +187,7 @@ def test_interrupted_from_outside_a_sweep_checkpoints_and_goes_on(tmp_path: Path
     assert "goes on from the checkpoints" in shown
     assert {json.loads(p.read_text())["status"] for p in tmp_path.glob("s/*/run.json")} == {"interrupted"}
     (own / "hold").unlink()
-    again = gates(*said, cwd=tmp_path)
+    again = gates(*said, "hydra.launcher.workers=1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     records = {json.loads(p.read_text())["seed"]: p for p in tmp_path.glob("s/*/run.json")}
     assert sorted(records) == [0, 1, 2, 3]

@@ -9,20 +9,24 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import command
 from sweeps import ROOT, outcome
 
 from analysis.records.load import load
 
 
-def start(study: Path, seeds: int, engine: str) -> "subprocess.Popen[bytes]":
+def words(study: Path, seeds: int, engine: str) -> list[str]:
     steps = 300 if engine == "auto" else 60
     said = ["-m", "variant=lstm,CIFG", f"seed=range(0,{seeds})", "task=continual_reber", f"study={study}"]
     said += [f"train.steps={steps}", f"train.eval_every={steps // 3}", "train.batch_size=4", "train.eval_size=16"]
     said += ["model.hidden_size=4", "record.checkpoint_every=.2", "hydra.launcher.workers=2", "hydra.launcher.stack=3"]
-    said += [f"engine={engine}", "retry=failed"]
-    command = [sys.executable, "-m", "experiments.run", *said]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return [*said, f"engine={engine}", "retry=failed", "record.wandb.mode=disabled"]
+
+
+def start(study: Path, seeds: int, engine: str) -> "subprocess.Popen[bytes]":
+    line = [sys.executable, "-m", "experiments.run", *words(study, seeds, engine)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def workers(parent: int) -> list[int]:
@@ -65,7 +69,8 @@ def test_a_sweep_killed_again_and_again_ends_as_the_undisturbed_one(
     kills, seeds = (round(50 * share), round(20 * share)) if full else (2, 3)
     dice = random.Random(0)
     whole, study = tmp_path / "whole", tmp_path / "killed-0"
-    assert start(whole, seeds, engine).wait(timeout=600) == 0
+    alone = command("experiments.run", *words(whole, seeds, engine), "hydra.launcher.workers=1", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
     sweep, count, studies = start(study, seeds, engine), 0, 1
     while count < kills:
         if killed(sweep, dice):
