@@ -20,6 +20,7 @@ from analysis.records.load import Records, load
 from analysis.records.read import Curves
 from experiments import status
 from experiments.archive import main
+from experiments.studies.standing import look
 
 DATA = Path(__file__).parents[2] / "data"
 LONG = 200  # evaluations
@@ -102,7 +103,7 @@ def test_what_commands_print_of_an_archive_is_that_of_its_study(tmp_path, capsys
 
 def test_status_of_an_archive_is_that_of_its_study(tmp_path):
     study = mixed_study(tmp_path / "mine")
-    assert status.look(archived(study, tmp_path / "kept")) == status.look(study)
+    assert look(archived(study, tmp_path / "kept")) == look(study)
 
 
 def test_an_archive_goes_by_the_name_of_its_study(tmp_path, monkeypatch):

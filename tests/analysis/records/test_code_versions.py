@@ -20,6 +20,7 @@ from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.store.made_by import semantics
 from experiments.store.what_is_left import done, standing
+from experiments.studies.standing import look
 from experiments.sweep.plan import make_plan
 from experiments.sweep.run_all import run_all
 
@@ -163,7 +164,7 @@ def test_status_counts_them_and_shows_names_as_they_are(mixed: Path, capsys: pyt
     assert status.main([f"study={mixed}", "watch=false"]) == 0
     shown = capsys.readouterr().out
     assert "lstm[forget.feeds=xb]" in shown
-    assert status.look(mixed).total == {"finished": 3, "stale": 2}
+    assert look(mixed).total == {"finished": 3, "stale": 2}
     assert "retry=stale" in shown
 
 

@@ -17,6 +17,7 @@ from analysis import figures, report, runs
 from analysis.records.load import load
 from experiments import push, status
 from experiments.config.schema import ConfigError
+from experiments.studies.standing import look
 
 TINY = {"task": "adding", "task.length": 10, "model.hidden_size": 4, "record.wandb.mode": "disabled"}
 TINY |= {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}}
@@ -175,7 +176,7 @@ def test_copies_and_links_count_once_in_every_command(copied, fast, capsys):
     assert report.main([f"study={joined}", f"out={copied.parent / 'out'}"]) == 0
     assert list(pd.read_csv(copied.parent / "out" / "tables" / "scores.csv")["n"]) == [1, 1]
     capsys.readouterr()
-    assert status.look(copied).total["finished"] == 2
+    assert look(copied).total["finished"] == 2
     assert runs.main([f"study={joined}"]) == 0
     assert "demo: 2 runs: 2 finished" in capsys.readouterr().out
 
@@ -194,7 +195,7 @@ def test_the_copy_that_finished_is_used(tmp_path):
     content = json.loads((folder / "run.json").read_text()) | {"status": "failed", "error": "killed", "results": {}}
     (folder / "run.json").write_text(json.dumps(content))
     assert list(load([tmp_path / "s"]).runs["record"]) == ["s/copy"]
-    assert status.look(tmp_path / "s").total["finished"] == 1
+    assert look(tmp_path / "s").total["finished"] == 1
 
 
 def test_links_that_lead_nowhere_are_listed(tmp_path, fast):
@@ -207,7 +208,7 @@ def test_links_that_lead_nowhere_are_listed(tmp_path, fast):
     assert [record for record, _ in loaded.skipped] == ["s/gone", "s/loop"]
     assert "leads nowhere" in loaded.skipped[0].reason
     assert report.main([f"study={study}", f"out={tmp_path / 'out'}"]) == 0
-    assert status.look(study).total["finished"] == 1
+    assert look(study).total["finished"] == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

@@ -13,7 +13,8 @@ from analysis.records import counted_runs
 from analysis.records.load import load
 from analysis.records.read import UnreadableError, read_curves
 from analysis.statistics import arm_curves
-from experiments import push, status
+from experiments import push
+from experiments.studies.standing import look
 from experiments.tasks import task_names
 from experiments.training.network import Network
 
@@ -50,7 +51,7 @@ def test_a_run_that_diverges_at_once_is_handed_back_as_it_was(tmp_path: Path, st
     assert list(experiments.sweep({"seed": [0]}, **settings)["status"]) == ["diverged"]
     (row,) = load([tmp_path / "s"]).runs.to_dict("records")
     assert (row["status"], row["score"], row["solved"]) == ("diverged", math.inf, False)
-    assert status.look(tmp_path / "s").total["diverged"] == 1
+    assert look(tmp_path / "s").total["diverged"] == 1
 
 
 def test_a_whole_stack_may_diverge_at_once(tmp_path: Path) -> None:

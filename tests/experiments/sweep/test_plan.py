@@ -13,8 +13,8 @@ import pytest
 from sweeps import QUICK, ROOT, files, jobs
 
 from analysis.common.command_line import CommandError
-from experiments import status
 from experiments.store.locks import lock
+from experiments.studies.standing import look
 from experiments.sweep.estimate import estimate
 from experiments.sweep.plan import make_plan
 from experiments.sweep.run_all import run_all
@@ -65,7 +65,7 @@ def test_status_counts_runs_and_shows_the_last_errors(tmp_path: Path) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     shutil.rmtree(mine[3].folder)
     with lock(tmp_path, mine[1].run_id):
-        standing = status.look(tmp_path)
+        standing = look(tmp_path)
     assert standing.total == {"finished": 1, "failed": 1, "running": 1, "waiting": 1}
     assert standing.counts["adding", "lstm"] == {"failed": 1, "running": 1}
     assert standing.errors == [f"{mine[0].run_id}: RuntimeError: a bad day"]
@@ -79,10 +79,10 @@ def test_a_run_whose_process_was_killed_is_not_running_any_more(tmp_path: Path) 
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
         while process.poll() is None and not list(tmp_path.glob("*/metrics.csv")):
             time.sleep(0.05)
-        while_it_lived = status.look(tmp_path).total
+        while_it_lived = look(tmp_path).total
         process.kill()
     assert while_it_lived == Counter(running=1)
-    assert status.look(tmp_path).total == Counter(interrupted=1)
+    assert look(tmp_path).total == Counter(interrupted=1)
     (record,) = tmp_path.glob("*/run.json")
     assert json.loads(record.read_text())["status"] == "running"
 
@@ -90,4 +90,4 @@ def test_a_run_whose_process_was_killed_is_not_running_any_more(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["nothing", "."])
 def test_status_of_no_study_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(CommandError, match="study="):
-        status.look(tmp_path / name)
+        look(tmp_path / name)

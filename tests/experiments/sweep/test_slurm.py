@@ -18,8 +18,8 @@ from small_study import MINE, TINY, confirmations, write_study
 from sweeps import NO_MIRROR, ROOT, jobs, outcome
 
 from analysis.claims.study_json import FrozenStudy
-from experiments import status
 from experiments.config.schema import ConfigError
+from experiments.studies.standing import look
 from experiments.sweep import slurm, slurm_queue
 from experiments.sweep.plan import make_plan
 from experiments.sweep.run_all import run_all
@@ -175,7 +175,7 @@ def test_cancelled_crashed_and_requeued_tasks_lose_nothing(study: Path, hold: Pa
     assert len(slurm_queue.queue(study)) == 2
 
     first, second = training(study)
-    assert status.look(study).slurm == "2 running"
+    assert look(study).slurm == "2 running"
     slurm_queue.ask("scancel", first.name)
     for pid in processes(second):
         os.kill(pid, signal.SIGKILL)
