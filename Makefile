@@ -2,7 +2,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity code_versions sharing
-HOSTILE += extensions study_json verdicts terminal resources wandb_environment workers faults
+HOSTILE += extensions study_json verdicts terminal resources wandb_variables workers faults
 
 .PHONY: help setup demo findings answer test check torture hostile learnable lint format
 

@@ -80,7 +80,7 @@ LIBRARY_ONLY_IN = {
         "experiments/config/words.py",
     },
     "wandb": {
-        "experiments/tracking/environment.py",
+        "experiments/tracking/wandb_variables.py",
         "experiments/tracking/runs.py",
         "experiments/benchmark/overhead.py",
         "analysis/records/wandb_source.py",

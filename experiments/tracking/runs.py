@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.tracking import environment, failures
+from experiments.tracking import failures, wandb_variables
 
 SETTINGS: dict[str, Any] = {
     "x_disable_stats": True,
@@ -42,8 +42,8 @@ _closing: list[threading.Thread] = []  # runs that close while others go on
 def opened(arguments: Mapping[str, Any], study: Path, mode: str, entity: str | None = None) -> Any:
     """A live wandb run that takes the place of earlier ones of its id; offline if online fails; None without wandb."""
     os.environ.setdefault("WANDB_SILENT", "true")
-    environment.give_a_home()
-    if unused := environment.not_used(mode == "online"):
+    wandb_variables.give_a_home()
+    if unused := wandb_variables.not_used(mode == "online"):
         failures.say_once("unused", f"note: wandb: not used: {', '.join(unused)}")
     logging.raiseExceptions = False  # wandb's log lies in the study: a full disk is told of by the record
     if mode == "offline":
@@ -52,8 +52,8 @@ def opened(arguments: Mapping[str, Any], study: Path, mode: str, entity: str | N
         try:
             forget(study, arguments["id"])
             if attempt == "online":
-                environment.check_server()
-            with environment.ours():
+                wandb_variables.check_server()
+            with wandb_variables.ours():
                 run = _init(arguments, study, attempt, entity)
             _live.add(arguments["id"])
             return run

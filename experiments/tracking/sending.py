@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from analysis.common.command_line import CommandError
-from experiments.tracking import aggregates, environment, failures
+from experiments.tracking import aggregates, failures, wandb_variables
 from experiments.tracking import content as wandb_content
 from experiments.tracking import runs as wandb_runs
 
@@ -26,7 +26,7 @@ def send(study: Path, entity: str | None) -> None:
         command += [str(folder) for folder in waiting[at : at + AT_ONCE]]
         limit = 120 + 10 * len(waiting)  # seconds
         try:
-            loud = environment.plain() | {"WANDB_SILENT": "false"}
+            loud = wandb_variables.plain() | {"WANDB_SILENT": "false"}
             printed += subprocess.run(command, capture_output=True, timeout=limit, env=loud).stderr.decode(
                 errors="replace"
             )

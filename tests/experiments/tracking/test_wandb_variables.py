@@ -14,8 +14,7 @@ from experiments.push import main as push
 from experiments.store.what_is_left import standing
 from experiments.sweep.run_all import run_all
 from experiments.tracking import content as wandb_content
-from experiments.tracking import environment as wandb_environment
-from experiments.tracking import live
+from experiments.tracking import live, wandb_variables
 from experiments.tracking import runs as wandb_runs
 
 AGENTS = {"WANDB_SWEEP_ID": "abcd1234", "WANDB_RUN_ID": "agentrun1", "WANDB_PROJECT": "theirs", "WANDB_NAME": "theirs"}
@@ -90,7 +89,7 @@ def test_inside_an_agent_runs_have_ids_of_their_own(
     (note,) = capfd.readouterr().err.strip().splitlines()
     assert note.startswith("note: wandb: not used: WANDB_DIR, WANDB_JOB_TYPE, WANDB_NAME, WANDB_PROJECT, WANDB_RESUME")
     assert all(os.environ[name] == value for name, value in AGENTS.items() if name != "WANDB_SERVICE")
-    assert not {"WANDB_RUN_ID", "WANDB_PROJECT", "WANDB_MODE"} & set(wandb_environment.plain())
+    assert not {"WANDB_RUN_ID", "WANDB_PROJECT", "WANDB_MODE"} & set(wandb_variables.plain())
 
 
 def test_a_script_with_a_sweep_of_its_own_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +123,7 @@ def test_what_wandb_cannot_read_costs_one_line_and_no_mirror(
 def test_a_secret_that_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", " 0123456789 ")
     monkeypatch.setenv("WANDB_CONSOLE", "maybe")
-    shown = ", ".join(wandb_environment.not_used(online=True))
+    shown = ", ".join(wandb_variables.not_used(online=True))
     assert shown == "WANDB_API_KEY (wandb cannot read it), WANDB_CONSOLE=maybe (wandb cannot read it)"
 
 
@@ -175,7 +174,7 @@ def test_without_a_home_wandb_has_a_folder_for_its_log(home: str | None, monkeyp
             patch.setattr(Path, "home", lambda: Path(folder))
         else:
             patch.setenv("HOME", home)
-        wandb_environment.give_a_home()
+        wandb_variables.give_a_home()
         assert os.environ["WANDB_CACHE_DIR"].startswith(folder)
         assert home is None or os.environ["WANDB_CACHE_DIR"] == f"{folder}/gates-{os.getuid()}/wandb"
         for name in ("CACHE", "DATA", "CONFIG"):

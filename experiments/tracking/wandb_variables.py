@@ -1,4 +1,4 @@
-"""What of the environment wandb may hear: who and where, not which run; and only what it can read.
+"""What of the environment variables wandb may read: who and where, not which run; and only what it can understand.
 
 wandb takes every ``WANDB_`` variable for a setting. Inside a wandb agent, or a script with a run of its own, they name
 that run: ours would all become that one. Ours are named after their records (``wandb_content.described``), whatever the
