@@ -7,9 +7,10 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -26,6 +27,7 @@ from experiments.sweep.run_stack import Event, Run
 from experiments.sweep.workers import run_here, run_in_processes
 from experiments.tracking import live
 from lstm_variants import engines, make_cell
+from lstm_variants.spec import DESCRIPTION, flatten
 
 LOOK_AGAIN = 0.5  # seconds between looks at the runs of another process
 SWEEP = "sweep.json"  # what a study's last sweep set out to do, for `status`
@@ -106,10 +108,15 @@ def _replaces(job: Job) -> bool:
         return False
     for path in job.study.glob(f"{job.run_id.rpartition('-')[0]}-*/run.json"):
         with contextlib.suppress(ConfigError):
-            record = read(path)
-            if record["config"]["resolved"] == json.loads(json.dumps(job.resolved)) and path.parent != job.folder:
+            settings = _settings(read(path)["config"]["resolved"])
+            if settings == _settings(json.loads(json.dumps(job.resolved))) and path.parent != job.folder:
                 return True
     return False
+
+
+def _settings(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that make a run what it is: all but what its variant is called and where it is from."""
+    return {key: value for key, value in flatten(resolved).items() if key.removeprefix("variant.") not in DESCRIPTION}
 
 
 def announce(plan: Plan) -> None:
