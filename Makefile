@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity code_versions sharing
 HOSTILE += extensions study_json verdicts terminal resources wandb_variables workers faults
 
-.PHONY: help setup demo findings answer test check torture hostile learnable lint format
+.PHONY: help setup demo findings answer test check changed torture hostile learnable lint format
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,10 @@ answer: setup  ## write docs/answer.md and the head of the README from them; sto
 test: setup  ## run the tests
 	$(PY) -m pytest -n auto --dist worksteal
 
-check: lint  ## check formatting, lint and types, and run the tests of what changed since main (a minute)
+check: setup  ## check formatting, lint and types, and run the tests of what changed since main (a minute)
+	$(MAKE) -j2 lint changed
+
+changed: setup
 	$(PY) tests/support/changed.py main
 
 torture: setup  ## kill a sweep fifty times (half an hour)

@@ -22,6 +22,7 @@ from analysis.claims.finding import written
 from analysis.claims.verdicts import Verdict
 from analysis.common import terminal
 from analysis.common.command_line import CommandError, about, command
+from analysis.common.terminal import as_typed
 from analysis.pages.build import Request, build
 from analysis.records.load import load
 from experiments.config import words
@@ -152,7 +153,7 @@ def confirm(study: Study, launcher: StackedLauncher, again: bool = False) -> boo
         if not made(confirmation_jobs(study, "extend", frozen), launcher):
             return False
         verdicts = claims.judge(load([study.folder]), frozen)
-    print("\n".join(map(line, verdicts)))
+    print(as_typed("\n".join(map(line, verdicts))))
     return True
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from analysis.common.command_line import CommandError, about, command
+from analysis.common.terminal import as_typed
 from analysis.explorer.page import page
 from analysis.records import archive, counted_runs
 from analysis.records.load import load
@@ -45,7 +46,7 @@ def explorer(options: Options) -> None:
     if stale:
         print(stale, file=sys.stderr)
     for reason, count in Counter(left_out.values()).most_common():
-        print(f"left out: {count} nets: {reason}", file=sys.stderr)
+        print(as_typed(f"left out: {count} nets: {reason}"), file=sys.stderr)
     if html is None:
         why = next(iter(left_out.values()), stale or "no run is finished")
         raise CommandError(f"study={','.join(options.study)}: there is no net to show; {why}")
