@@ -288,15 +288,15 @@ def test_a_broken_file_is_one_line_that_names_it(name: str, text: str, said: str
 
 
 def test_a_file_takes_no_label_and_no_source_from_the_file_it_changes(tmp_path: Path) -> None:
-    write(tmp_path, "conf/variant/keeps_more.yaml", "defaults: [gru]\nforget: {kind: constant, value: 0.9}\n")
-    write(tmp_path, "conf/variant/named.yaml", "defaults: [keeps_more]\nlabel: my cell\nsquash: tanh\n")
+    write(tmp_path, "conf/variant/keeps_more.yaml", "defaults: [lstm]\nforget: {kind: constant, value: 0.77}\n")
+    write(tmp_path, "conf/variant/named.yaml", "defaults: [keeps_more]\nlabel: my cell\nsquash: identity\n")
     use_extensions(tmp_path)
     jobs = [resolve(compose(["study=null", f"variant={name}"])) for name in ("keeps_more", "named")]
     described = [(job.variant.name, job.variant.label, job.variant.cite) for job in jobs]
     assert described == [("keeps_more", "keeps_more", "no source given"), ("named", "my cell", "no source given")]
     assert [job.resolved["variant"]["label"] for job in jobs] == ["keeps_more", "my cell"]
-    changed = resolve(compose(["study=null", "variant=named", "variant.forget.value=0.5"])).variant
-    assert (changed.label, changed.cite) == ("named[forget.value=0.5]", "a change of named (no source given)")
+    changed = resolve(compose(["study=null", "variant=named", "variant.forget.value=0.6"])).variant
+    assert (changed.label, changed.cite) == ("named[forget.value=0.6]", "a change of named (no source given)")
 
 
 def test_a_folder_with_nothing_of_ours_in_it_is_refused(tmp_path: Path) -> None:
