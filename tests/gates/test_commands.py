@@ -5,6 +5,7 @@ from pathlib import Path
 from gates.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+OF_THE_CHECKOUT = {"analysis.findings", "analysis.answer"}  # they write pages of docs/; make runs them
 
 
 def test_every_command_is_one_of_gates() -> None:
@@ -12,5 +13,5 @@ def test_every_command_is_one_of_gates() -> None:
     modules = [path for path in files if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]
     packages = [path.parent for name in ("experiments", "analysis") for path in (ROOT / name).glob("*/__main__.py")]
     there = {f"{path.parent.name}.{path.stem}" for path in (*modules, *packages)}
-    assert there == {module for module, _ in COMMANDS.values()}
+    assert there - OF_THE_CHECKOUT == {module for module, _ in COMMANDS.values()}
     assert all(module.endswith(f".{name}") for name, (module, _) in COMMANDS.items())
