@@ -72,6 +72,7 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
         overrides, notes = words.understood(use_extensions_of(overrides))
         print("".join(f"{note}\n" for note in notes), end="")
         if not options.names:
+            _nothing_else(options, overrides)
             print(overview())
             return
         if len(options.names) > 1:
@@ -84,6 +85,19 @@ def run(options: Options, overrides: Sequence[str] = ()) -> None:
         phases(study, options, chosen(launching))
     except (ConfigError, ValueError) as error:
         raise CommandError(explain(error)) from None
+
+
+def _nothing_else(options: Options, overrides: Sequence[str]) -> None:
+    """Refuse words that a list of all replications would not obey.
+
+    Raises:
+        CommandError: naming the word.
+    """
+    given = [word for word in overrides if not word.startswith("extensions=")]
+    usual = Options()
+    given += [f"{f.name}=" for f in fields(Options) if getattr(options, f.name) != getattr(usual, f.name)]
+    if given:
+        raise CommandError(f"{given[0]}: of which replication? there is {', '.join(listed())}")
 
 
 def phases(study: Study, options: Options, launcher: StackedLauncher) -> None:
@@ -99,6 +113,8 @@ def phases(study: Study, options: Options, launcher: StackedLauncher) -> None:
         return
     if options.phase in (Phase.run, Phase.all):
         frozen = freeze(study, options.refreeze)
+        if (seeds := study.protocol.confirmation_seeds) != len(frozen.seeds):
+            raise CommandError(f"seeds={seeds}: {study.folder} was frozen with {len(frozen.seeds)}, which stands")
         jobs = confirmation_jobs(study, "confirm", frozen)
         refuse_stale(jobs)
         if launcher.run(jobs) is None and any(standing(job) in ("new", "again") for job in jobs):
@@ -155,7 +171,10 @@ def _summary(name: str, table: Replication, timed: Timed) -> tuple[str, str, str
     count, comparable = len(table.cells), len(table.comparable)
     cells = str(count) if comparable == count else f"{count}, {comparable} comparable"
     made = [Path(parent) / name for parent in FOLDERS if (Path(parent) / name / "study.json").is_file()]
-    verdicts = published_verdicts.counts(judged(made[0])) if made else "not run"
+    try:
+        verdicts = published_verdicts.counts(judged(made[0])) if made else "not run"
+    except CommandError as reason:  # such as: no run is there yet
+        verdicts = str(reason)
     if table.needs:
         price = f"needs {', '.join(f'{key}=...' for key in table.needs)}"
     else:

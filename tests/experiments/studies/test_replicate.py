@@ -92,6 +92,9 @@ def test_a_table_from_its_plan_to_its_report(tmp_path: Path, capsys: pytest.Capt
     assert replicate.main([*words, "phase=run"]) == 0
     assert "finished" not in capsys.readouterr().out.split("published")[0]
 
+    assert replicate.main([*words, "phase=run", "seeds=4"]) == 2
+    assert f"seeds=4: {folder} was frozen with 3, which stands" in capsys.readouterr().err
+
     write(tmp_path, MINE.replace("margin: 2", "margin: 3"))
     assert replicate.main([*words, "phase=run"]) == 2
     assert "margin was changed after" in capsys.readouterr().err
@@ -121,6 +124,8 @@ def test_words_that_the_paper_does_not_have_need_a_folder_and_leave_nothing_to_c
     ("words", "said"),
     [
         (["nothing"], "replication=nothing: "),
+        (["seeds=3"], "seeds=: of which replication? there is "),
+        (["train.steps=3"], "train.steps=3: of which replication? there is "),
         (["jsb"], "task.path=... is missing: jsb needs JSB_Chorales"),
         (["jsb", "tallec2018"], "jsb tallec2018: one replication at a time"),
         (["odyssey_adding", "seeds=0", "study=other"], "seeds=0: "),
@@ -168,3 +173,8 @@ def test_the_list_says_what_there_is_and_what_came_of_it(
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mine")]
     assert "6 runs, done" in line
     assert "inconclusive" in line
+    for run in (tmp_path / "outputs" / "mine").glob("*/run.json"):
+        run.unlink()
+    assert replicate.main([mine]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mine")]
+    assert "no readable run" in line or "no run" in line
