@@ -28,13 +28,6 @@ ALTERNATIVE = '{% call sentence("of the GRU", gru.open) %}Whether it has is unde
 SECTION = '{% with study = study("mine"), figure = "scores" %}{% include "study.md" %}{% endwith %}\n'
 
 
-@pytest.fixture(autouse=True)
-def anew():
-    opened.cache_clear()
-    yield
-    opened.cache_clear()
-
-
 def error(place: Path, results: Path, **words: bool) -> str:
     with pytest.raises(CommandError) as caught:
         render(place, results, **words)
