@@ -104,6 +104,7 @@ class Composer:
                 self._bases[structure] = config
             return config
         for override in plain:
+            words.check_size(override)
             OmegaConf.update(base, override.key_or_group, override.value())
         return base
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, Quote, QuotedString, Sweep
 from hydra.errors import HydraException
 
 from experiments.config.schema import ConfigError
@@ -142,7 +142,20 @@ def checked(words: Iterable[str]) -> list[str]:
             raise ConfigError(f"{word}: every group has its one place; {override.key_or_group}=NAME chooses")
         if not word.partition("=")[2].strip():
             raise ConfigError(f"{word}: a value is needed")
+        check_size(override)
     return listed
+
+
+def check_size(override: Override) -> None:
+    """Refuse a whole number that no record can hold.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    value = override.value()
+    for one in value.list if isinstance(value, ChoiceSweep) else [value]:
+        if isinstance(one, int) and not -(2**63) <= one < 2**63:
+            raise ConfigError(f"{override.key_or_group}={str(one)[:20]}...: whole numbers have 64 bits")
 
 
 def overlap(first: str, second: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -136,6 +137,8 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
             raise TaskError(f"task.{key}={value}: a list is needed, such as [100, 200]")
         return tuple(_typed(key, item, get_args(hint)[0]) for item in value)
     legal = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if type(value) is float and not math.isfinite(value):
+        raise TaskError(f"task.{key}={value}: a finite number is needed")
     if type(value) in legal:
         return value
     if float in legal and type(value) is int:

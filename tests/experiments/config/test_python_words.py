@@ -17,6 +17,7 @@ from experiments.config.compose import compose
 from experiments.config.python_values import axis, words
 from experiments.config.schema import ConfigError
 from experiments.config.words import parse
+from lstm_variants.spec import flatten
 
 TINY = {"task": "adding", "task.length": 9, "model.hidden_size": 2, "threads": 1}
 STEPS = {"steps": 1, "eval_every": 1, "eval_size": 2, "batch_size": 2}
@@ -154,3 +155,15 @@ def test_a_sweep_trains_what_its_rows_say(away: Path) -> None:
 def test_a_text_of_a_number_stays_a_text() -> None:
     assert compose(words([("task.layout", "1997"), ("study", "1e3")])).study == "1e3"
     assert compose(words([("task.layout", "1997")])).task.layout == "1997"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"train.lr": 10**400}, {"train.clip": -(2**64)}, {"init": {"value": 10**30}}, {"seed": 2**63}]
+)
+def test_a_number_too_large_is_refused_by_name(settings: dict[str, Any]) -> None:
+    told = rf"\A{next(iter(flatten(settings)))}=.*: whole numbers have 64 bits\Z"
+    with pytest.raises(ConfigError, match=told):
+        experiments.run(**TINY, **settings)
+    ((key, value),) = flatten(settings).items()
+    with pytest.raises(ConfigError, match=told):
+        experiments.sweep({key: [1, value]}, **TINY)

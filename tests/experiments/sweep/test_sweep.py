@@ -151,7 +151,9 @@ def test_every_job_is_validated_before_the_first_starts(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("mistake", ["variant=gruu", "train.lrr=1", "task.length=1", "init=chrono variant=NFG"])
+@pytest.mark.parametrize(
+    "mistake", ["variant=gruu", "train.lrr=1", "task.length=1", "init=chrono variant=NFG", f"train.lr={'9' * 400}"]
+)
 def test_a_mistake_ends_in_one_line_and_leaves_no_trace(tmp_path: Path, mistake: str) -> None:
     done = gates(*mistake.split(), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

@@ -257,3 +257,10 @@ def test_the_task_is_solved_from_the_value_that_is_given(tmp_path: Path) -> None
     assert task.is_solved({"accuracy": 0.9, "loss": 1.0})
     assert not task.is_solved({"accuracy": 0.89, "loss": 0.0})
     assert not load(tmp_path).is_solved({"accuracy": 1.0, "loss": 0.0})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_no_score_can_reach_is_refused(value: float, tmp_path: Path) -> None:
+    path = write_arrays(tmp_path)
+    with pytest.raises(TaskError, match=rf"\Atask\.solved={value}: a finite number is needed\Z"):
+        load_task("arrays", defaults("arrays") | {"path": str(path), "solved": value})
