@@ -74,6 +74,7 @@ class GatedRNN(nn.Module):
         )
         self.noise: Generators | None = None  # set by a training loop; without it a noisy squashing is deterministic
         self._taps: dict[int, list[Tap]] = defaultdict(list)
+        self._by_hand: tuple[list[tuple[int, int, bool]], list[native.ByHand], list[Tensor]] | None = None
         self._choose_engine()
         seeds = torch.randint(2**62, (models or 1,)).tolist()
         self.reset_parameters(DEFAULT_INIT, [np.random.default_rng(seed) for seed in seeds])
@@ -197,28 +198,42 @@ class GatedRNN(nn.Module):
 
         Returns:
             y, the final state, and a function that gives the gradients of ``parameters()``, in their order, for the
-            gradient on y (M, T, B, H).
+            gradient on y (M, T, B, H). The gradients are overwritten when it is called again, of whatever sequence.
         """
         x = self._checked_input(x)
-        passes, y, trees = [], x, [self.gates(layer) for layer in range(self.num_layers)]
-        for own, tree in zip(self._layer_states(x, state), trees, strict=True):
-            passes.append(native.passed(self.cell, tree, y, own, lengths))
-            y = passes[-1].y
-        fields = zip(*(done.last for done in passes), strict=True)
+        layers, order = self._prepared()
+        sequences, y = [], x
+        for layer, own in zip(layers, self._layer_states(x, state), strict=True):
+            sequences.append(layer.forward(y, own, lengths))
+            y = sequences[-1].y
+        fields = zip(*(done.last for done in sequences), strict=True)
         last = state_type(self.cell.state_fields)(*(torch.stack(field, dim=1) for field in fields))
 
         def backward(dy: Tensor) -> list[Tensor]:
-            found: dict[int, Tensor | None] = {}
-            carried = len(last)
-            for layer, done in reversed([*enumerate(passes)]):
-                weights = [tensor for _, tensor in leaves(trees[layer])]
-                needed = [layer > 0, *[False] * carried, *(weight.requires_grad for weight in weights)]
-                dx, *gradients = done.backward(dy, (), needed)
-                found |= {id(w): g for w, g in zip(weights, gradients[carried:], strict=True)}
+            for number in reversed(range(len(layers))):
+                dx = layers[number].backward(sequences[number], dy, needs_dx=number > 0)
                 dy = dy if dx is None else dx
-            return [gradient for p in self.parameters() if (gradient := found[id(p)]) is not None]
+            return order
 
         return y, last, backward
+
+    def _prepared(self) -> tuple[list[native.ByHand], list[Tensor]]:
+        """The layers as gradients by hand want them, and the gradients of ``parameters()``.
+
+        Prepared anew only when a weight is another one, has moved, or has been frozen or thawed.
+        """
+        parts = [{**part._parameters, **part._buffers}.values() for part in self.layers.modules()]
+        known = [(id(w), w.data_ptr(), w.requires_grad) for part in parts for w in part if w is not None]
+        if self._by_hand is None or self._by_hand[0] != known:
+            layers = [native.ByHand(self.cell, self.gates(layer)) for layer in range(self.num_layers)]
+            found = {id(w): g for layer in layers for w, g in zip(layer.weights, layer.gradients, strict=True)}
+            order = [gradient for p in self.parameters() if (gradient := found[id(p)]) is not None]
+            self._by_hand = known, layers, order
+        return self._by_hand[1:]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the addresses of this process."""
+        return {**self.__dict__, "_by_hand": None}
 
     def _checked_input(self, x: Tensor) -> Tensor:
         axes = "(B, T, I)" if self.batch_first else "(T, B, I)"

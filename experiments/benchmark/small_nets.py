@@ -1,8 +1,9 @@
 """Small nets: a whole training step beside its kernel, and what the rest of the time goes to.
 
 Five lines of twenty stacked models with 12 units, each with a seed and so data of its own. The kernel is the native
-engine's forward and backward pass alone, on the same inputs. Times are processor seconds of one thread; step and kernel
-take turns, the ratio is of their medians, and drawing is the mean over whole blocks of data.
+engine's forward and backward pass alone, on the same inputs. Drawing is the task's own work, laying out puts the
+batches of all models side by side. Times are processor seconds of one thread; step and kernel take turns, the ratio is
+of their medians, and what is done once a block of data counts as the mean over whole blocks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 from experiments.training.allocator import keep_freed_memory
 from experiments.training.loop import Training
-from experiments.training.network import stacked_inputs
+from experiments.training.network import entered
+from experiments.training.streams import generator
 from lstm_variants.engines import native_training
 
 NAME = "small nets"
@@ -32,7 +34,7 @@ LINES = {
     "counting, B=10": ["task=counting", "train.batch_size=10"],
 }
 MUST = 2.0  # times the kernel
-PARTS = ("kernel", "drawing", "read-out and loss", "optimiser", "rest")
+PARTS = ("kernel", "drawing", "laying out", "read-out and loss", "optimiser", "rest")
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:
@@ -58,7 +60,7 @@ def _training(overrides: list[str]) -> Training:
 def _line(name: str, overrides: list[str], rounds: int) -> dict[str, Any]:
     training = _training(overrides)
     clocks: dict[str, list[float]] = {part: [] for part in ("step", *PARTS, "evaluation", "evaluation kernel")}
-    drawing = _drawing(training, clocks["drawing"])
+    data = _data(training)
     for step in range(4 + 16 * rounds):
         if step == 4:  # warm
             for times in clocks.values():
@@ -67,23 +69,31 @@ def _line(name: str, overrides: list[str], rounds: int) -> dict[str, Any]:
     for _ in range(min(3, rounds)):
         _evaluation(training, clocks)
     found = {part: 1000 * statistics.median(times) for part, times in clocks.items() if times}
-    found["drawing"] = 1000 * drawing
-    found["step"] += found["drawing"]
+    found |= {part: 1000 * seconds for part, seconds in data.items()}
+    found["step"] += found["drawing"] + found["laying out"]
     known = sum(found[part] for part in PARTS if part != "rest")
     found["rest"] = max(0.0, found["step"] - known)
     return {"name": name, **found}
 
 
-def _drawing(training: Training, times: list[float]) -> float:
-    """Processor seconds to draw a step's data for all models, over whole blocks."""
-    steps = training.data.steps * -(-8 // training.data.steps)
-    seeds = [job.seed for job in training.jobs]
-    started = time.process_time()
-    for step in range(steps):
-        for seed in seeds:
-            training.data.batch(seed, step)
-    times.append((time.process_time() - started) / steps)
-    return times[0]
+def _data(training: Training) -> dict[str, float]:
+    """Processor seconds to draw a step's data for all models, and to lay them side by side, over whole blocks."""
+    data, seeds = training.data, [job.seed for job in training.jobs]
+    blocks = range(1, 1 - (-8 // data.steps))
+    size = data.steps * data.batch_size
+
+    def draw() -> None:
+        for block in blocks:
+            for seed in seeds:
+                data.task.training_block(generator(seed, "train", block), size)
+
+    def draw_and_lay_out() -> None:
+        for step in range(blocks.start * data.steps, blocks.stop * data.steps):
+            data.stacked(seeds, step)
+
+    data.stacked(seeds, 0)  # as in training, there is memory for a block by then
+    drawing, both = (_processor(act) / len(blocks) / data.steps for act in (draw, draw_and_lay_out))
+    return {"drawing": drawing, "laying out": max(0.0, both - drawing)}
 
 
 @contextlib.contextmanager
@@ -111,9 +121,9 @@ def _processor(act: Callable[[], object]) -> float:
 
 
 def _step(training: Training, step: int, clocks: dict[str, list[float]]) -> None:
-    """One training step without its drawing, and the kernel on the same data."""
-    batches = [training.data.batch(training.jobs[model].seed, step) for model in training.alive]
-    x, lengths = stacked_inputs(batches, training.network.layer.input_size, training.network.readout_bias)
+    """One training step without its data, and the kernel on the same data."""
+    data = training.data.stacked([training.jobs[model].seed for model in training.alive], step)
+    x, lengths = entered(data.inputs, data.lengths, training.network.layer.input_size, training.network.readout_bias)
     state = training.state if training.task.carry else None
 
     def kernel() -> None:
@@ -144,7 +154,7 @@ def markdown(lines: list[dict[str, Any]]) -> str:
         f"| {NAME}: {MODELS} stacked, H={HIDDEN} | step, ms | kernel, ms | ratio (must {MUST:g}) | "
         + " | ".join(f"{part}, %" for part in PARTS[1:])
         + " | evaluation, ms | its kernel, ms | ratio |",
-        "|---" * 11 + "|",
+        "|---" * 12 + "|",
     ]
     for line in lines:
         ratio = line["step"] / line["kernel"]

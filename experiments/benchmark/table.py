@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from analysis.common import resources
-from experiments.benchmark import small_nets
+from experiments.benchmark import gains, small_nets
 from lstm_variants.engines import native
 
 OVERHEAD = 50  # milliseconds that a run may take outside training
@@ -82,6 +82,8 @@ def markdown(report: dict[str, Any]) -> str:
         ours = row["seconds"]["ours"]["median"] * 1000
         cells = " | ".join(cell(letter, row) for letter in "abcd")
         lines.append(f"| {row['name']} | {row['models']} | {row['batch']} | {row['steps']} | {ours:.1f} | {cells} |")
+    if gained := gains.table(report):
+        lines += ["", "What a user gains, times faster:", "", *gained]
     if report["small"]:
         lines += ["", small_nets.markdown(report["small"])]
     if shares := report["sampling"]:

@@ -47,8 +47,8 @@ class Strings:
     """N random strings.
 
     Attributes:
-        symbols: (N, L), zero past a string's end.
-        legal: (N, L, V), true for the symbols that may follow; after the last one, those that may start a string.
+        symbols: (L, N), zero past a string's end.
+        legal: (L, N, V), true for the symbols that may follow; after the last one, those that may start a string.
         lengths: (N,).
     """
 
@@ -113,8 +113,10 @@ class Grammar:
         while True:
             drawn = self._walk(generator, pool)
             kept = np.flatnonzero(drawn.lengths >= shortest)[:count]
+            if len(kept) == pool:
+                return drawn
             if len(kept) == count:
-                return Strings(drawn.symbols[kept], drawn.legal[kept], drawn.lengths[kept])
+                return Strings(drawn.symbols[:, kept], drawn.legal[:, kept], drawn.lengths[kept])
             pool *= 2
 
     def streams(self, generator: np.random.Generator, count: int, strings: int) -> Streams:
@@ -145,15 +147,15 @@ class Grammar:
             at = self._goes_to.take(step)
 
     def _walk(self, generator: np.random.Generator, count: int) -> Strings:
-        state = np.zeros(count, dtype=np.int64)
-        symbols, states = [], []
+        state, leads_to = np.zeros(count, dtype=np.int64), self._next.ravel()
+        edges = []  # 2 * state + branch
         while (state != self.end).any():
-            branch = generator.integers(0, 2, count)
-            symbols.append(self._emit[state, branch])
-            state = self._next[state, branch]
-            states.append(state)
-        after = np.stack(states, axis=1)
-        return Strings(np.stack(symbols, axis=1), self._legal[after], 1 + (after != self.end).sum(axis=1))
+            edges.append(2 * state + generator.integers(0, 2, count))
+            state = leads_to.take(edges[-1])
+        walked = np.stack(edges)
+        after = leads_to.take(walked)
+        lengths = 1 + (after != self.end).sum(axis=0)
+        return Strings(self._emit.ravel().take(walked), self._legal.take(after, axis=0), lengths)
 
 
 def legal_above(outputs: Tensor, legal: Array) -> Array:

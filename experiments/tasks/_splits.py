@@ -42,18 +42,17 @@ class Sequences(NamedTuple):
         inside = within(lengths, steps)
         places = np.where(inside, starts + np.arange(steps)[:, None], 0)
         mask = np.arange(steps)[:, None] == lengths - 1 if self.labelled else inside
-        targets = self.targets[np.broadcast_to(chosen, mask.shape) if self.labelled else places]
-        events = None if self.events is None else _where(inside, self.events[places])
-        return Batch(_where(inside, self.inputs[places]), _where(mask, targets), mask, lengths, events=events)
+        targets = _picked(self.targets, np.broadcast_to(chosen, mask.shape) if self.labelled else places, mask)
+        events = None if self.events is None else _picked(self.events, places, inside)
+        return Batch(_picked(self.inputs, places, inside), targets, mask, lengths, events=events)
 
 
-def _where(holds: Array, values: Array) -> Array:
-    """Symbols (T, B) as int64 or values (T, B, ...) as float32, zero elsewhere."""
-    if holds.all():
-        return values.astype(np.int64 if values.ndim == 2 else np.float32, copy=False)
-    if values.ndim == 2:
-        return np.where(holds, values, 0).astype(np.int64)
-    return np.where(holds[..., None], values, 0).astype(np.float32)
+def _picked(values: Array, places: Array, holds: Array) -> Array:
+    """Symbols (T, B) as int64 or values (T, B, ...) as float32 from these places, zero where it does not hold."""
+    picked: Array = values.take(places, axis=0).astype(np.int64 if values.ndim == 1 else np.float32, copy=False)
+    if not holds.all():
+        picked[~holds] = 0
+    return picked
 
 
 @dataclass(frozen=True, kw_only=True)

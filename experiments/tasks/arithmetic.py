@@ -79,9 +79,12 @@ class Arithmetic(Task):
         lengths = totals - 1
         steps = len(symbols) - 1
         asked = lengths - [len(answer) for answer in answers]  # steps before the one that reads "="
-        mask = within(lengths, steps) & ~within(asked, steps)
-        one_hot = np.eye(len(ALPHABET), dtype=np.float32)[symbols[:-1]] * within(lengths, steps)[..., None]
-        return Batch(np.concatenate([one_hot, mask[..., None]], axis=-1, dtype=np.float32), symbols[1:], mask, lengths)
+        inside = within(lengths, steps)
+        mask = inside & ~within(asked, steps)
+        inputs = np.zeros((*mask.shape, self.input_size), dtype=np.float32)
+        np.put_along_axis(inputs, symbols[:-1, :, None], inside[..., None], axis=-1)
+        inputs[..., -1] = mask
+        return Batch(inputs, symbols[1:], mask, lengths)
 
     def events(self, batch: Batch) -> dict[str, Array]:
         """Also the stray letters and the equals sign."""

@@ -103,7 +103,11 @@ class AssociativeRecall(Task):
 
 def _distinct(generator: np.random.Generator, weights: Array, count: int, batch_size: int) -> Array:
     """(count, B) distinct indices a column, one after the other by weight: the first arrivals of a race."""
-    return generator.exponential(1 / weights[:, None], (len(weights), batch_size)).argsort(axis=0)[:count]
+    arrivals = generator.standard_exponential((len(weights), batch_size)) * (1 / weights[:, None])
+    arrivals = np.ascontiguousarray(arrivals.T)
+    first = arrivals.argpartition(count - 1, axis=1)[:, :count]
+    order = np.take_along_axis(arrivals, first, axis=1).argsort(axis=1)
+    return np.ascontiguousarray(np.take_along_axis(first, order, axis=1).T)
 
 
 def _others(numbers: Array, keys: Array) -> Array:

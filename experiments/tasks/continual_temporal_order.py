@@ -70,10 +70,11 @@ class ContinualTemporalOrder(Task):
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         strings, classes, lengths = ordered_strings(generator, batch_size * length, self.string_length, symbols=3)
-        due = np.arange(strings.shape[1]) == lengths[:, None] - 1
-        pieces = (strings, np.where(due, classes[:, None], 0), due)
-        inputs, targets, mask = (joined(piece, lengths, batch_size) for piece in pieces)
-        return Batch(inputs, targets, mask, lengths.reshape(batch_size, length).sum(axis=1))
+        inputs, ends = joined(strings, lengths, batch_size), lengths.reshape(batch_size, length).cumsum(axis=1)
+        due = ends - 1, np.arange(batch_size)[:, None]
+        targets, mask = np.zeros_like(inputs), np.zeros(inputs.shape, dtype=bool)
+        targets[due], mask[due] = classes.reshape(batch_size, length), True
+        return Batch(inputs, targets, mask, ends[:, -1])
 
     def probe(self, run: Callable[[Batch], Tensor], generator: np.random.Generator) -> dict[str, float]:
         """``strings_to_error``: strings before the first wrong class, mean of 10 streams, each stopped at 100."""

@@ -61,10 +61,9 @@ class EmbeddedReber(Task):
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         strings = GRAMMAR.strings(generator, batch_size, length)
         lengths = strings.lengths - 1
-        pieces = (strings.symbols, strings.symbols[:, 1:], strings.legal)
-        inputs, targets, legal = (np.ascontiguousarray(piece.swapaxes(0, 1)) for piece in pieces)
         steps = int(lengths.max())
-        return Batch(inputs[:steps], targets[:steps], within(lengths, steps), lengths, legal[:steps])
+        inputs, targets = strings.symbols[:steps], strings.symbols[1 : steps + 1]
+        return Batch(inputs, targets, within(lengths, steps), lengths, strings.legal[:steps])
 
     def events(self, batch: Batch) -> dict[str, Array]:
         """The T or P that comes back, and where it is due: two steps before a string's last prediction."""

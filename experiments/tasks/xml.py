@@ -54,8 +54,8 @@ class Xml(Task):
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
         texts = [_document(generator) for _ in range(batch_size * length)]
         lengths = np.array([len(text) for text in texts])
-        documents = CODES[np.array(texts, dtype=np.bytes_).view(np.uint8).reshape(len(texts), -1)]
-        inputs = joined(documents, lengths, batch_size)
+        documents = np.array(texts, dtype=np.bytes_).view(np.uint8).reshape(len(texts), -1)
+        inputs = CODES[joined(documents, lengths, batch_size)]
         totals = lengths.reshape(batch_size, length).sum(axis=1)
         targets = np.roll(inputs, -1, axis=0)
         targets[totals - 1, np.arange(batch_size)] = ALPHABET.index("<")  # the next document's first character
@@ -65,15 +65,14 @@ class Xml(Task):
 def _document(generator: np.random.Generator) -> str:
     closes = generator.random(ACTIONS) < 0.5
     closes[0], closes[CLOSING_FROM - 1 :] = False, True
-    sizes = generator.integers(2, 11, CLOSING_FROM)
-    letters = generator.integers(97, 123, int(sizes.sum()), dtype=np.uint8).tobytes().decode()
-    words = [letters[end - size : end] for end, size in zip(sizes.cumsum(), sizes, strict=True)]
+    ends = [0, *generator.integers(2, 11, CLOSING_FROM).cumsum().tolist()]  # of the words
+    letters = generator.integers(97, 123, ends[-1], dtype=np.uint8).tobytes().decode()
     parts: list[str] = []
     stack: list[str] = []
-    for action, close in enumerate(closes):
+    for action, close in enumerate(closes.tolist()):
         if not close:
-            stack.append(words[action])
-            parts.append(f"<{words[action]}>")
+            stack.append(letters[ends[action] : ends[action + 1]])
+            parts.append(f"<{stack[-1]}>")
         elif stack:
             parts.append(f"</{stack.pop()}>")
         else:

@@ -1,4 +1,4 @@
-"""The data of a stack: each run's training batches, drawn in blocks of steps, and batches laid side by side."""
+"""The data of a stack: each run's training batches, drawn in blocks of steps, and what an evaluation scores as one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from experiments.tasks.base import Array, Batch, Task
+from experiments.training.stacked import StackedBlock, StackedStep
 from experiments.training.streams import generator
 
 OURS = "experiments.tasks."
@@ -44,43 +43,71 @@ class TrainingData:
     def __init__(self, task: Task, batch_size: int) -> None:
         self.task, self.batch_size = task, batch_size
         self.steps = block_steps(task, batch_size)
-        self._blocks: dict[int, tuple[int, list[Batch]]] = {}  # by seed: the number of its latest block, the batches
+        self._drawn: dict[int, tuple[int, Batch]] = {}  # by seed: the number of its latest block, the block
+        self._stacked: StackedBlock | None = None
 
     def batch(self, seed: int, step: int) -> Batch:
-        """The batch of one step."""
+        """One run's batch of one step."""
         number, within_block = divmod(step, self.steps)
-        known = self._blocks.get(seed)
+        return part(self._block(seed, number), within_block, self.steps)
+
+    def stacked(self, seeds: Sequence[int], step: int) -> StackedStep:
+        """The batches of runs with these seeds at one step, side by side."""
+        number, within_block = divmod(step, self.steps)
+        if self._stacked is None or not self._stacked.has(number, seeds):
+            self._stacked = None  # its memory first
+            self._stacked = StackedBlock(number, {seed: self._block(seed, number) for seed in seeds}, self.steps)
+            self._drawn.clear()  # laid side by side, they are not asked for again
+        return self._stacked.step(seeds, within_block)
+
+    def _block(self, seed: int, number: int) -> Batch:
+        known = self._drawn.get(seed)
         if known is None or known[0] != number:
             sequences = self.steps * self.batch_size
             drawn = self.task.in_order(number * sequences, sequences)
             if drawn is None:
                 drawn = self.task.training_block(generator(seed, "train", number), sequences)
-            known = self._blocks[seed] = number, split(drawn, self.steps)
-        return known[1][within_block]
+            known = self._drawn[seed] = number, drawn
+        return known[1]
 
     def keep(self, seeds: Sequence[int]) -> None:
         """Let go of the data of all other seeds."""
-        self._blocks = {seed: block for seed, block in self._blocks.items() if seed in seeds}
+        self._drawn = {seed: block for seed, block in self._drawn.items() if seed in seeds}
+        self._stacked = self._stacked if seeds else None
 
 
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """A batch as so many batches of equal size, each cut off at the end of its longest sequence."""
+class StepData(NamedTuple):
+    """Where the batches of a stack at one training step come from."""
+
+    data: TrainingData
+    seeds: Sequence[int]
+    step: int
+
+    @property
+    def batches(self) -> list[Batch]:
+        """Each model's batch."""
+        return [self.data.batch(seed, self.step) for seed in self.seeds]
+
+    @property
+    def stacked(self) -> StackedStep:
+        """The batches side by side."""
+        return self.data.stacked(self.seeds, self.step)
+
+
+def part(batch: Batch, number: int, parts: int) -> Batch:
+    """One of the batches of equal size that a large one consists of, cut off at the end of its longest sequence."""
     if parts == 1:
-        return [batch]
-    lengths = None if batch.lengths is None else batch.lengths.reshape(parts, -1)
-    steps = [len(batch.inputs)] * parts if lengths is None else lengths.max(axis=1).tolist()
-    pieces = {
-        name: _columns(array, parts)
+        return batch
+    size = batch.inputs.shape[1] // parts
+    columns = slice(number * size, (number + 1) * size)
+    lengths = None if batch.lengths is None else batch.lengths[columns]
+    steps = len(batch.inputs) if lengths is None else int(lengths.max())
+    cut = {
+        name: np.ascontiguousarray(array[:steps, columns])
         for name, array in batch._asdict().items()
         if array is not None and name != "lengths"
     }
-    own = [{name: piece[part, : steps[part]] for name, piece in pieces.items()} for part in range(parts)]
-    return [Batch(**part, lengths=None if lengths is None else lengths[n]) for n, part in enumerate(own)]
-
-
-def _columns(array: Array, parts: int) -> Array:
-    """(T, parts * B, ...) as (parts, T, B, ...)."""
-    return np.ascontiguousarray(array.reshape(len(array), parts, -1, *array.shape[2:]).swapaxes(0, 1))
+    return Batch(**cut, lengths=lengths)
 
 
 def side_by_side(arrays: Sequence[Array]) -> Array:
@@ -92,31 +119,6 @@ def side_by_side(arrays: Sequence[Array]) -> Array:
     for row, array in zip(whole, arrays, strict=True):
         row[: len(array)] = array
     return whole
-
-
-class Counted(NamedTuple):
-    """The places of M batches that count.
-
-    Attributes:
-        rows: (N,) places t * B + b, model m's from first[m] to first[m + 1].
-        first: (M + 1,).
-        targets: (N,) symbols or (N, O) values.
-    """
-
-    rows: Tensor
-    first: Tensor
-    targets: Tensor
-
-
-def counted_places(batches: Sequence[Batch]) -> Counted:
-    """Where M batches count, and their targets there."""
-    counts = side_by_side([batch.counts for batch in batches])
-    targets = side_by_side([batch.targets for batch in batches])
-    a_model = counts[0].size
-    places = np.flatnonzero(counts)
-    first = np.searchsorted(places, np.arange(len(batches) + 1) * a_model)
-    chosen = targets.reshape(counts.size, *targets.shape[3:])[places]
-    return Counted(*(torch.from_numpy(array) for array in (places % a_model, first, chosen)))
 
 
 class Scored(NamedTuple):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from experiments.tasks.base import Batch, Task
-from experiments.training.data import Counted, counted_places
-from experiments.training.network import Network, counted_steps, stacked_inputs
+from experiments.tasks.base import Array, Batch, Task
+from experiments.training.data import StepData
+from experiments.training.network import Network, counted_steps, entered
+from experiments.training.stacked import StackedStep
 from lstm_variants import State
 from lstm_variants.engines import native_training
 
@@ -18,48 +19,41 @@ Gradients = tuple[Tensor, list[Tensor], State]
 
 
 def gradients(
-    network: Network, task: Task, batches: Sequence[Batch], state: State | None, go_on: Callable[[], None]
+    network: Network, task: Task, data: StepData, state: State | None, go_on: Callable[[], None]
 ) -> Gradients:
     """The losses of M models on their batches, and the gradients.
 
     Args:
         network: M models.
         task: whose loss it is.
-        batches: one of each model.
+        data: one batch of each model.
         state: where to start, None for the initial state.
         go_on: called between forward and backward pass; it may raise.
     """
     if network.by_hand and type(task).loss is Task.loss:
-        counted = counted_places(batches)
-        if _fits(task, counted, network):
-            return _by_hand(network, task.loss_kind, batches, counted, state, go_on)
-    return _by_autograd(network, task, batches, state, go_on)
+        stacked = data.stacked
+        if _fits(task, stacked.targets, network):
+            return _by_hand(network, task.loss_kind, stacked, state, go_on)
+    return _by_autograd(network, task, data.batches, state, go_on)
 
 
-def _fits(task: Task, counted: Counted, network: Network) -> bool:
+def _fits(task: Task, targets: Array, network: Network) -> bool:
     """Whether the targets are what the native library takes; what else a task may have is autograd's."""
-    targets = counted.targets
     if task.loss_kind == "cross_entropy":
-        return targets.dim() == 1 and not targets.is_floating_point()
-    return targets.dim() == 2 and targets.shape[1] == network.readout_bias.shape[1]
+        return targets.ndim == 1 and targets.dtype.kind in "iub"
+    return targets.ndim == 2 and targets.shape[1] == network.readout_bias.shape[1]
 
 
 @torch.no_grad()
 def _by_hand(
-    network: Network,
-    loss: str,
-    batches: Sequence[Batch],
-    counted: Counted,
-    state: State | None,
-    go_on: Callable[[], None],
+    network: Network, loss: str, data: StackedStep, state: State | None, go_on: Callable[[], None]
 ) -> Gradients:
-    x, lengths = stacked_inputs(batches, network.layer.input_size, network.readout_bias)
+    x, lengths = entered(data.inputs, data.lengths, network.layer.input_size, network.readout_bias)
     hidden, last, backward = network.layer.forward_and_backward(x, state, lengths)
     go_on()
-    targets = counted.targets.to(torch.int64 if loss == "cross_entropy" else torch.float32)
-    found = native_training.readout(
-        hidden, network.readout_weight, network.readout_bias, loss, counted.rows, counted.first, targets
-    )
+    rows, first, targets = (torch.from_numpy(array) for array in (data.rows, data.first, data.targets))
+    targets = targets.to(torch.int64 if loss == "cross_entropy" else torch.float32)
+    found = native_training.readout(hidden, network.readout_weight, network.readout_bias, loss, rows, first, targets)
     return found.losses, [found.weight, found.bias, *backward(found.hidden)], last
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from experiments.config.job import Job
 from experiments.tasks.base import Task
 from experiments.training import checkpoint, evaluation
-from experiments.training.data import TrainingData
+from experiments.training.data import StepData, TrainingData
 from experiments.training.evaluation import Evaluation
 from experiments.training.gradients import gradients
 from experiments.training.network import Network
@@ -139,9 +139,9 @@ class Training:
     def step(self, step: int) -> None:
         """Train every model on its batch of this step; those whose loss or gradient is not finite leave."""
         layer, state = self.network.layer, self.state if self.task.carry else None
-        batches = [self.data.batch(self.jobs[model].seed, step) for model in self.alive]
+        data = StepData(self.data, [self.jobs[model].seed for model in self.alive], step)
         layer.noise = [generator(self.jobs[m].seed, "noise", step) for m in self.alive] if layer.spec.noisy else None
-        losses, found, last = gradients(self.network, self.task, batches, state, self._go_on)
+        losses, found, last = gradients(self.network, self.task, data, state, self._go_on)
         layer.noise = None
         norms = self.optimiser.step(found)
         self.state = last if self.task.carry else None

@@ -79,16 +79,22 @@ class Network(nn.Module):
 
 def stacked_inputs(batches: Sequence[Batch], input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
     """M batches as one tensor (M, T, B, I), padded at the end, and the lengths (M, B); None where nothing is padded."""
-    inputs = torch.from_numpy(side_by_side([batch.inputs for batch in batches])).to(like.device)
-    if inputs.is_floating_point():
-        x = inputs.to(like.dtype)
-    else:
-        x = like.new_zeros(*inputs.shape, input_size).scatter_(-1, inputs.unsqueeze(-1).long(), 1)
-    steps = x.shape[1]
+    inputs = side_by_side([batch.inputs for batch in batches])
+    steps, size = inputs.shape[1:3]
     if all(batch.lengths is None and len(batch.inputs) == steps for batch in batches):
-        return x, None
-    lengths = [np.full(x.shape[2], len(b.inputs)) if b.lengths is None else b.lengths for b in batches]
-    return x, torch.from_numpy(np.stack(lengths)).to(like.device)
+        return entered(inputs, None, input_size, like)
+    lengths = [np.full(size, len(b.inputs)) if b.lengths is None else b.lengths for b in batches]
+    return entered(inputs, np.stack(lengths), input_size, like)
+
+
+def entered(inputs: Array, lengths: Array | None, input_size: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Symbols (M, T, B), one-hot from here on, or values (M, T, B, I) as (M, T, B, I), and the lengths (M, B)."""
+    values = torch.from_numpy(inputs).to(like.device)
+    if values.is_floating_point():
+        x = values.to(like.dtype)
+    else:
+        x = like.new_zeros(*values.shape, input_size).scatter_(-1, values.unsqueeze(-1).long(), 1)
+    return x, None if lengths is None else torch.from_numpy(lengths).to(like.device)
 
 
 def counted_steps(batch: Batch) -> Array:

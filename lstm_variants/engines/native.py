@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock
@@ -380,6 +380,14 @@ def _call(
     y: Tensor,
 ) -> _Call:
     call = _Call(cell=plan.cell)
+    _fill(call, lengths, x, state, y)
+    for (slot, part), weight in zip(places, weights, strict=True):
+        call.weights[slot][part] = weight.data_ptr()
+    return call
+
+
+def _fill(call: _Call, lengths: Tensor | None, x: Tensor, state: Sequence[Tensor], y: Tensor) -> None:
+    """Sizes and addresses of one sequence."""
     call.models, call.steps, call.batch, call.inputs = x.shape
     call.hidden = y.shape[-1]
     call.threads = torch.get_num_threads()
@@ -388,9 +396,15 @@ def _call(
     call.lengths = None if lengths is None else lengths.data_ptr()
     for n, field in enumerate(state):
         call.state[n] = field.data_ptr()
-    for (slot, part), weight in zip(places, weights, strict=True):
-        call.weights[slot][part] = weight.data_ptr()
-    return call
+
+
+def _fill_outside(call: _Call, dy: Tensor | None, dx: Tensor | None, planes: _Planes) -> None:
+    """What a backward pass has besides."""
+    call.keep, call.planes = 1, planes.buffer.data_ptr()
+    if dy is not None:
+        call.dy = dy.data_ptr()
+        call.dy_model, call.dy_step, call.dy_row, _ = dy.stride()
+    call.dx = None if dx is None else dx.data_ptr()
 
 
 def library() -> ctypes.CDLL:
@@ -439,16 +453,12 @@ class Pass:
         assert self.planes is not None
         fields = len(self.plan.fields)
         call = _call(self.plan, self.places, self.lengths, self.x, self.rest[:fields], self.rest[fields:], self.y)
-        call.keep, call.planes = 1, self.planes.buffer.data_ptr()
         outside = [None if d is None else d.contiguous() for d in dlast]
         for n, field in enumerate(outside):
             call.dlast[n] = None if field is None else field.data_ptr()
-        if dy is not None:
-            dy = _rows(dy)
-            call.dy = dy.data_ptr()
-            call.dy_model, call.dy_step, call.dy_row, _ = dy.stride()
         dx = torch.empty(self.x.shape) if needed[0] else None
-        call.dx = None if dx is None else dx.data_ptr()
+        dy = None if dy is None else _rows(dy)
+        _fill_outside(call, dy, dx, self.planes)
         gradients = [torch.empty_like(t) if need else None for t, need in zip(self.rest, needed[1:], strict=True)]
         for n, gradient in enumerate(gradients):
             if gradient is None:
@@ -497,10 +507,58 @@ def _arguments(
     return _plan(cell.spec), places, [tensor for _, _, tensor in leaves], lengths
 
 
-def passed(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor | None = None) -> Pass:
-    """The forward pass of a layer whose gradients are taken by hand, beside autograd; arguments as in :func:`run`."""
-    plan, places, tensors, lengths = _arguments(cell, weights, lengths)
-    return Pass(plan, places, lengths, x, [*state, *tensors])
+class _Sequence(NamedTuple):
+    """A forward pass taken by hand, with all that its backward pass needs."""
+
+    x: Tensor
+    lengths: Tensor | None
+    state: list[Tensor]
+    y: Tensor
+    last: list[Tensor]
+    planes: _Planes
+
+
+class ByHand:
+    """A layer whose gradients are taken by hand, beside autograd; what stays from step to step is prepared once.
+
+    Args:
+        cell: a cell of the gate algebra.
+        weights: its parameters, contiguous, each with a leading model axis.
+
+    Attributes:
+        gradients: of each weight, None where it is frozen; every backward pass overwrites them.
+    """
+
+    def __init__(self, cell: Cell, weights: Weights) -> None:
+        self._call = _Call(cell=_plan(cell.spec).cell)
+        self.weights: list[Tensor] = []
+        self.gradients: list[Tensor | None] = []
+        for slot, part, weight in _leaves(weights):
+            assert weight.is_contiguous()
+            gradient = torch.empty_like(weight) if weight.requires_grad else None
+            self._call.weights[slot][part] = weight.data_ptr()
+            self._call.dweights[slot][part] = None if gradient is None else gradient.data_ptr()
+            self.weights.append(weight)
+            self.gradients.append(gradient)
+
+    def forward(self, x: Tensor, state: State, lengths: Tensor | None = None) -> _Sequence:
+        """The forward pass; arguments as in :func:`run`."""
+        x, fields = _rows(x), [field.contiguous() for field in state]
+        lengths = None if lengths is None else lengths.to(torch.int64).contiguous()
+        y = x.new_empty(*x.shape[:-1], fields[0].shape[-1])
+        _fill(self._call, lengths, x, fields, y)
+        last, planes = _forward(self._call, fields, keep=True)
+        assert planes is not None
+        return _Sequence(x, lengths, fields, y, last, planes)
+
+    def backward(self, sequence: _Sequence, dy: Tensor, needs_dx: bool) -> Tensor | None:
+        """Fill the gradients for the gradient on y; gives that on x if it is needed."""
+        x, dy = sequence.x, _rows(dy)
+        dx = torch.empty(x.shape) if needs_dx else None
+        _fill(self._call, sequence.lengths, x, sequence.state, sequence.y)
+        _fill_outside(self._call, dy, dx, sequence.planes)
+        library().backward(ctypes.byref(self._call))
+        return dx
 
 
 def run(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:

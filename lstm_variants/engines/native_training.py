@@ -134,6 +134,7 @@ class Optimiser:
         models = parameters[0].shape[0]
         self._held = (parameters, moments, decay, momentum, clip)  # the library has their addresses only
         self._parameters = (_Parameter * len(parameters))()
+        self._addresses = [0] * len(parameters)  # of the gradients, as the library has them
         for n, value in enumerate(parameters):
             own = [slot[n].data_ptr() for slot in moments]
             self._parameters[n] = _Parameter(value[0].numel(), value.data_ptr(), None, (_Pointer * 2)(*own))
@@ -146,8 +147,11 @@ class Optimiser:
         """Update number ``done``, counted from 1; returns each model's gradient norm (M,) before clipping."""
         norms = torch.empty_like(lr)
         held = [gradient.contiguous() for gradient in gradients]
-        for n, gradient in enumerate(held):
-            self._parameters[n].gradient = gradient.data_ptr()
+        addresses = [gradient.data_ptr() for gradient in held]
+        for n, (address, known) in enumerate(zip(addresses, self._addresses, strict=True)):
+            if address != known:
+                self._parameters[n].gradient = address
+        self._addresses = addresses
         call, kept = self._call, self._kept
         call.lr, call.norms, call.threads = lr.data_ptr(), norms.data_ptr(), torch.get_num_threads()
         call.mean_scale, call.square_scale = 1 - kept[0] ** done, (1 - kept[1] ** done) ** 0.5

@@ -1,5 +1,7 @@
 """Read-out, loss and optimiser of the native library against plain torch in float64; each model's bits are its own."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -110,3 +112,25 @@ def test_gradients_by_hand_are_those_of_autograd(name: str) -> None:
     assert all(torch.equal(*fields) for fields in zip(found_last, last, strict=True))
     for ours, theirs in zip(backward(dy), wanted, strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_gradients_by_hand_follow_weights_that_are_replaced_moved_or_frozen() -> None:
+    layer = GatedRNN(lstm_variants.load("lstm"), 7, 6, models=M, engine="native")
+    x, dy = torch.randn(M, T, B, 7), torch.randn(M, T, B, 6)
+
+    def agrees() -> bool:
+        trained = [p for p in layer.parameters() if p.requires_grad]
+        wanted = torch.autograd.grad((layer(x)[0] * dy).sum(), trained)
+        found = layer.forward_and_backward(x)[2](dy)
+        return len(found) == len(wanted) and all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
+
+    assert agrees()
+    forget = layer.layers[0].get_submodule("forget")
+    forget.h = torch.nn.Parameter(torch.randn(M, 6, 6))
+    assert agrees()
+    forget.x.data = torch.randn(M, 6, 7)
+    assert agrees()
+    forget.b.requires_grad_(False)
+    assert agrees()
+    layer = copy.deepcopy(layer)
+    assert agrees()

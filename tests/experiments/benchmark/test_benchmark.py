@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.benchmark import small_nets
+from experiments.benchmark import gains, small_nets
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers
 from experiments.benchmark.loops import EagerLoop
@@ -86,3 +86,29 @@ def test_small_nets_say_where_a_step_goes(monkeypatch: pytest.MonkeyPatch) -> No
     (line,) = small_nets.measure(rounds=1)
     assert all(line[part] >= 0 for part in (*small_nets.PARTS, "step", "evaluation", "evaluation kernel"))
     assert "| counting |" in small_nets.markdown([line])
+
+
+def test_what_is_gained_stands_on_one_screen() -> None:
+    def row(name: str, variant: str, a: float, engine: str = "auto") -> dict[str, object]:
+        return {
+            "name": name,
+            "variant": variant,
+            "hidden": 64,
+            "models": 8,
+            "engine": engine,
+            "ratios": {"a": {"median": a}},
+        }
+
+    rows = [
+        row("LSTM H=64", "lstm", 2.5),
+        row("mgu", "mgu", 2.0),
+        row("janet", "janet", 3.0),
+        row("slim1", "slim1", 1.5),
+    ]
+    report = {"cases": [*rows, row("reference engine", "lstm", 0.1, "reference")], "study": {"ratio": [4.0]}}
+    assert gains.table(report)[2:] == [
+        "| LSTM H=64, 8 at once | 2.5 |  |  |  |",
+        "| 3 variants, H=64, 8 at once | 2.0 (1.5 to 3.0) |  |  |  |",
+        "| a whole study, command to records | 4.0 times a skilled user's script | | | |",
+    ]
+    assert gains.table({"cases": [], "study": {}}) == []

@@ -10,7 +10,8 @@ import pytest
 from task_list import CASES, IDS, build, equal
 
 from experiments.tasks.base import Batch, Task, within
-from experiments.training.data import TrainingData, counted_places, scored_as_one, side_by_side, split
+from experiments.training.data import TrainingData, part, scored_as_one, side_by_side
+from experiments.training.stacked import StackedBlock
 from experiments.training.streams import generator
 
 B = 3
@@ -59,7 +60,7 @@ def test_a_task_derived_from_one_of_ours_says_itself_that_its_sequences_are_inde
 def test_parts_are_cut_off_at_their_longest_sequence() -> None:
     lengths = np.array([2, 1, 3, 4])
     inputs = np.arange(16).reshape(4, 4)
-    first, second = split(Batch(inputs, inputs, None, lengths), 2)
+    first, second = (part(Batch(inputs, inputs, None, lengths), number, 2) for number in range(2))
     assert first.inputs.tolist() == [[0, 1], [4, 5]]
     assert first.lengths.tolist() == [2, 1]
     assert second.inputs.tolist() == inputs[:, 2:].tolist()
@@ -70,10 +71,37 @@ def test_places_that_count_are_found_model_by_model() -> None:
     batches = [
         Batch(np.zeros(m.shape, int), 10 * n + np.arange(m.size).reshape(m.shape), m) for n, m in enumerate(masks)
     ]
-    found = counted_places(batches)
+    found = StackedBlock(0, dict(enumerate(batches)), 1).step([0, 1], 0)
     assert found.rows.tolist() == [0, 3, 2, 3, 5]
     assert found.first.tolist() == [0, 2, 5]
     assert found.targets.tolist() == [0, 3, 12, 13, 15]
+
+
+@pytest.mark.parametrize(("name", "change"), CASES, ids=IDS)
+def test_stacked_batches_are_the_batches_of_each_seed(name: str, change: Mapping[str, Any], tmp_path: Path) -> None:
+    data = TrainingData(build(name, change, tmp_path), B)
+    for seeds, step in (([0, 1, 2], 0), ([2, 0, 2], 1), ([1], data.steps // 2), ([3, 1], data.steps)):
+        found = data.stacked(seeds, step)
+        batches = [TrainingData(data.task, B).batch(seed, step) for seed in seeds]
+        assert found.inputs.shape[1] == max(len(batch.inputs) for batch in batches)
+        equal_lengths = all(batch.lengths is None and len(batch.inputs) == found.inputs.shape[1] for batch in batches)
+        assert (found.lengths is None) == equal_lengths
+        for model, batch in enumerate(batches):
+            steps, here = len(batch.inputs), slice(found.first[model], found.first[model + 1])
+            lengths = np.full(B, steps) if batch.lengths is None else batch.lengths
+            assert np.array_equal(found.inputs[model, :steps], batch.inputs)
+            assert found.lengths is None or np.array_equal(found.lengths[model], lengths)
+            assert np.array_equal(found.rows[here], np.flatnonzero(batch.counts))
+            assert np.array_equal(found.targets[here], batch.targets[batch.counts])
+            assert found.targets.dtype == batch.targets.dtype
+
+
+def test_a_stack_that_shrinks_goes_on_with_the_data_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = TrainingData(build("adding", {}, tmp_path), B)
+    data.stacked([0, 1, 2], 0)
+    monkeypatch.setattr(type(data.task), "training_block", None)
+    data.keep([1, 2])
+    assert data.stacked([1, 2], 1).inputs.shape[0] == 2
 
 
 def test_batches_scored_as_one_have_all_their_sequences() -> None:
