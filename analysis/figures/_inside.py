@@ -2,6 +2,7 @@
 
 import functools
 import os
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,9 @@ def apart(ax: Axes, steps: int) -> None:
     """Marks on every line so many steps apart, each line's at others: lines on top of each other are told apart."""
     for place, line in enumerate(ax.lines):
         line.set_markevery((place * steps // max(1, len(ax.lines)), steps))
+
+
+def fold_title(ax: Axes) -> None:
+    """Fold the title of a panel whose names take half of a column of a paper."""
+    if narrow(ax):
+        ax.set_title("\n".join(textwrap.wrap(ax.get_title(loc="left"), 24)))

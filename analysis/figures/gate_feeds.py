@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from analysis.figures import _theme
 from analysis.figures._axes import name_rows
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._inside import FEEDS, GATES, looked
+from analysis.figures._inside import FEEDS, GATES, fold_title, looked
 
 LAYOUT = Layout(order=250, part="Looking inside", share_y=True, base=0.85, row=0.24)
 CAPTION = (
@@ -54,6 +54,7 @@ def draw(on: Panel) -> Axes:
             style: Any = {"color": colour, "hatch": hatch, "edgecolor": _theme.INK, "linewidth": 0.4, "height": 0.65}
             ax.barh(range(len(names)), table[feed], left=left, label=FEEDS[feed], gid=feed, **style)
     name_rows(ax, names)
+    fold_title(ax)
     ax.axvline(0, color=_theme.FAINT, linewidth=_theme.THIN)
     ax.set_xlabel("share of the variance")
     ax.legend()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from analysis.figures import _theme
 from analysis.figures._axes import logarithmic, name_rows
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._inside import found, looked
+from analysis.figures._inside import fold_title, found, looked
 from analysis.figures._legends import legend, mark
 
 LAYOUT = Layout(order=230, part="Looking inside", share_y=True, base=0.9, row=0.3)
@@ -52,6 +52,7 @@ def draw(on: Panel) -> Axes:
     ticks = [LEAST, *(10.0**power for power in range(5) if 10.0**power < right / 2), right]
     ax.set_xticks(ticks, ["0", *(f"{tick:g}" for tick in ticks[1:-1]), "∞"])
     name_rows(ax, on.every)
+    fold_title(ax)
     ax.set_xlabel("time constant of a unit (steps)")
     legend(ax, {}, mark("o", "after training"), mark("o", "before training", markerfacecolor="none"))
     return ax

@@ -61,10 +61,8 @@ def test_a_knockout_is_judged_on_what_was_found(tmp_path: Path, capsys: pytest.C
     assert np.allclose(plain["inside.surgery/forget=1/loss"], plain["inside.untouched/loss"])
 
 
-SHORT = {  # the tasks of the study, at the lengths that a test has time for
-    "adding T=50": ["task=adding", "task.length=6"],
-    "continual adding": ["task=continual_adding", "task.length=1", "task.shortest=2", "task.longest=4"],
-    "temporal order": ["task=temporal_order", "task.length=10"],
+SHORT = {  # two tasks of the study, at the lengths that a test has time for
+    "adding T=50": ["task=adding", "task.length=4"],
     "continual Reber": ["task=continual_reber", "task.length=1"],
 }
 
@@ -72,7 +70,7 @@ SHORT = {  # the tasks of the study, at the lengths that a test has time for
 @pytest.mark.slow
 def test_the_study_itself_runs_from_its_grid_to_its_figures(tmp_path: Path) -> None:
     content = yaml.safe_load((CONF / "experiment" / "two_way_knockout.yaml").read_text())
-    content["protocol"] |= {"tasks": SHORT, "grid": {"train.lr": [0.01]}, "tuning_seeds": 5, "confirmation_seeds": 9}
+    content["protocol"] |= {"tasks": SHORT, "grid": {"train.lr": [0.01]}, "tuning_seeds": 5, "confirmation_seeds": 8}
     mine = write_study(tmp_path, yaml.safe_dump({"record": content["record"], "protocol": content["protocol"]}))
     words = ["model.hidden_size=2", "train.steps=2"]
     words = list({word.partition("=")[0]: word for word in (*KEPT, *words)}.values())
@@ -84,14 +82,14 @@ def test_the_study_itself_runs_from_its_grid_to_its_figures(tmp_path: Path) -> N
     assert frozen is not None
     records = load([folder])
     verdicts = judge(records, frozen)
-    assert len(verdicts) == 12  # three gates on four tasks
+    assert len(verdicts) == 6  # three gates on two tasks
     assert {verdict.verdict for verdict in verdicts} <= {"undecided", "reproduced", "refuted"}
-    assert set(records.runs["task"]) == set(SHORT)
+    assert set(records.runs["task.name"]) == {"adding", "continual_reber"}
     drawn = "two_way_knockout,surgery"
     assert report.main([f"study={folder}", f"out={out}", f"figures={drawn}"]) == 0
     rows = pd.read_csv(out / "figures" / "two_way_knockout.csv")
     assert set(rows["touch"]) == {f"surgery/{gate}=1" for gate in ("forget", "input", "output")}
-    assert rows.groupby(["task", "touch"])["seed"].nunique().tolist() == [9] * 12
+    assert rows.groupby(["task", "touch"])["seed"].nunique().tolist() == [8] * 6
 
 
 def test_runs_that_were_not_looked_into_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
