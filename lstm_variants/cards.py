@@ -87,7 +87,7 @@ def marked_difference(before: str, after: str) -> str:
 @torch.no_grad()
 def initial_memory(spec: CellSpec) -> str:
     """The forget gate f at init ``default`` and no input: what a step leaves, f's half-life, its time constant."""
-    layer = GatedRNN(spec, 2, 2, engine="reference", dtype=torch.float64)
+    layer = GatedRNN(spec, 2, 2 * spec.unit_step, engine="reference", dtype=torch.float64)
     for name, tensor in layer.named_parameters():
         if not name.endswith(".b"):
             tensor.zero_()

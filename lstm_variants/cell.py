@@ -135,7 +135,7 @@ class GatedCell(Cell):
 
     def _slot_shapes(self, slot: str, input_size: int, hidden_size: int) -> dict[str, Any]:
         gate = self.spec[slot]
-        rows = 1 if gate.shared else hidden_size
+        rows = gate.rows(hidden_size)
         shapes: dict[str, Any] = {"x": (rows, input_size), "h": (rows, hidden_size), "b": (rows,)}
         shapes = {part: shape for part, shape in shapes.items() if gate.fed_by(part)}
         if gate.peephole:
@@ -169,7 +169,7 @@ class GatedCell(Cell):
             if "c" in w:
                 terms.append(w["c"] * c)
             terms += [F.linear(getattr(state, source), R) for source, R in w.get("gates", {}).items()]
-            return functools.reduce(torch.add, terms)
+            return self._per_unit(slot, functools.reduce(torch.add, terms))
 
         def learned(slot: str, c: Tensor) -> Tensor:
             return ACTIVATIONS[spec[slot].activation].phi(preactivation(slot, c))
@@ -184,6 +184,11 @@ class GatedCell(Cell):
         h = o * ACTIVATIONS[spec.squash].phi(c)
         seen = {"input": i, "forget": f, "output": o}
         return state_type(self.state_fields)(h, c, *(seen[slot] for slot in self.state_fields))
+
+    def _per_unit(self, slot: str, a: Tensor) -> Tensor:
+        """The values of a gate's blocks for their units; one for all units is left to broadcasting."""
+        block = self.spec[slot].block
+        return a if block in (1, "all") else a.unsqueeze(-1).expand(*a.shape, int(block)).flatten(-2)
 
     def _input_and_forget(
         self, preactivation: Callable[..., Tensor], learned: Callable[..., Tensor], c: Tensor, tap: Tap

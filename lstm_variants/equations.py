@@ -89,7 +89,8 @@ class _Renderer:
     def learned(self, slot: str, mark: str = "") -> Equation:
         gate = self.spec[slot]
         value = _apply(gate.activation, _sum(self.preactivation(slot)))
-        remarks = ["one value for all units"] if gate.shared else []
+        near = "" if gate.block == "all" else "neighbouring "
+        remarks = [] if gate.block == 1 else [f"one value for {gate.block} {near}units"]
         if gate.bias == "frozen":
             recurrent = ", b_hz" if slot == "candidate" and self.spec.reset_after else ""
             remarks.append(f"b_{SYMBOLS[slot]}{recurrent} frozen")

@@ -65,6 +65,7 @@ class GatedRNN(nn.Module):
                 raise ValueError(f"{name}={size}: must be 1 or more")
         if models is not None and models < 1:
             raise ValueError(f"models={models}: must be 1 or more, or None")
+        spec.check_hidden_size(hidden_size)
         self.spec, self.cell = spec, make_cell(spec)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.models, self._engine_name = batch_first, models, engine
@@ -110,7 +111,7 @@ class GatedRNN(nn.Module):
         Returns:
             ``{"forget": {"x": (H, I), "h": (H, H), "b": (H,), "c": (H,), ...}, ...}`` with, for a reset gate after
             the product, ``"bh"`` (H,) in the candidate, and for full gate recurrence ``"gates": {slot: (H, H)}``.
-            A frozen bias is there as a buffer; a shared gate has 1 in place of H.
+            A frozen bias is there as a buffer; a gate whose units share values has a row for each value in place of H.
         """
         return self.layers[layer].tree()  # type: ignore[operator, no-any-return]
 
@@ -278,7 +279,7 @@ class GatedRNN(nn.Module):
         return self._engine.run(self.cell, weights, x, state, lengths)
 
     def _draw_noise(self, x: Tensor, lengths: Tensor | None) -> dict[str, Tensor]:
-        """Logistic noise (M, T, B, H), or 1 for H where it is shared, for every gate with a noisy squashing.
+        """Logistic noise (M, T, B, H), or (M, T, B, blocks of units), for every gate with a noisy squashing.
 
         A model draws for its own longest sequence, so that its noise does not depend on its neighbours' padding.
         """
@@ -290,7 +291,7 @@ class GatedRNN(nn.Module):
         noise = {}
         for slot in self.spec.learned:
             if self.spec[slot].activation == "gumbel":
-                width = 1 if self.spec[slot].shared else self.hidden_size
+                width = self.spec[slot].rows(self.hidden_size)
                 noise[slot] = x.new_zeros(models, steps, batch, width)
                 for m, (generator, own) in enumerate(zip(generators, own_steps, strict=True)):
                     noise[slot][m, :own] = torch.from_numpy(generator.logistic(size=(own, batch, width)))

@@ -22,7 +22,7 @@ class Rule:
     """How b, the bias of the gate that decides what is kept, starts.
 
     Attributes:
-        bias: (init, rows, H, generator) -> b (rows,): one for each unit, or one where the gate is shared.
+        bias: (init, rows, H, generator) -> b (rows,): one for each value of the gate, which its units may share.
         reads: which of the settings ``value`` and ``max_lag`` it reads; with another rule they are refused.
     """
 
@@ -187,18 +187,24 @@ def _initial_biases(
     if cell.keep is None:
         return {}
     keep_slot, _ = cell.keep
-    rows = 1 if cell.spec[keep_slot].shared else hidden_size
+    rows = cell.spec[keep_slot].rows(hidden_size)
     b = RULES[init.rule].bias(init, rows, hidden_size, generator)
 
     def start(slot: str, sign: float) -> Floats:
         value = ACTIVATIONS[cell.spec[slot].activation].start(sign * b)
-        shape = shapes[slot]["b"]
-        return np.broadcast_to(value if shape == value.shape else value.mean(), shape).copy()
+        return _for_blocks(value, shapes[slot]["b"][0], hidden_size)
 
     biases = {f"{slot}.b": start(slot, sign) for slot, sign in _biased_gates(cell, init).items()}
     if cell.spec.refine.learned and "b" in shapes["refine"]:  # Gu et al. 2020: the refine gate starts at -b_f
         biases["refine.b"] = start("refine", -1.0)
     return biases
+
+
+def _for_blocks(values: Floats, rows: int, hidden_size: int) -> Floats:
+    """Values of blocks of units as those of other blocks: of each the mean over its units."""
+    if len(values) == rows:
+        return values.copy()
+    return np.asarray(np.repeat(values, hidden_size // len(values)).reshape(rows, -1).mean(axis=1))
 
 
 def _chrono(init: Init, rows: int, hidden_size: int, generator: np.random.Generator) -> Floats:

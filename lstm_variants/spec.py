@@ -10,6 +10,7 @@ The cell that a :class:`CellSpec` describes is written once, in :mod:`lstm_varia
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ CONF = (Path(__file__).parent / "conf").resolve()  # a link to the checkout's co
 COMPLETE_LSTM = CONF / "variant" / "lstm.yaml"
 # What a gate of each kind reads; every other knob must stand at the complete LSTM's value.
 READ_BY_KIND = {
-    "learned": {"kind", "feeds", "peephole", "gates", "activation", "shared", "bias", "position"},
+    "learned": {"kind", "feeds", "peephole", "gates", "activation", "block", "bias", "position"},
     "constant": {"kind", "value"},
     "complement": {"kind", "offset"},
     "same": {"kind", "of", "position"},
@@ -89,7 +90,7 @@ class Gate:
         peephole: adds p * c. Input, forget and reset gate see c[t-1], the output gate sees c[t].
         gates: also sees the previous step's gates (full gate recurrence).
         activation: the squashing, a key of :data:`lstm_variants.activations.ACTIVATIONS`.
-        shared: one value per step for all units.
+        block: how many neighbouring units share one value per step: 1 (each has its own), 2, 3, ..., or ``all``.
         bias: ``learned``, or ``frozen`` at its initial value.
     """
 
@@ -102,13 +103,17 @@ class Gate:
     peephole: bool = False
     gates: bool = False
     activation: str = "sigmoid"
-    shared: bool = False
+    block: int | str = 1
     bias: str = "learned"
 
     @property
     def learned(self) -> bool:
         """Whether the gate has parameters of its own."""
         return self.kind == "learned"
+
+    def rows(self, hidden_size: int) -> int:
+        """How many values the gate has, one for each block of the units."""
+        return 1 if self.block == "all" else math.ceil(hidden_size / int(self.block))
 
     def fed_by(self, source: str) -> bool:
         """Whether ``source`` (x, h or b) enters this gate's own pre-activation."""
@@ -223,6 +228,22 @@ class CellSpec:
         return None
 
     @property
+    def unit_step(self) -> int:
+        """The least number of units that every gate can divide into its blocks; others are multiples of it."""
+        return math.lcm(*(int(self[slot].block) for slot in self.learned if self[slot].block != "all"))
+
+    def check_hidden_size(self, hidden_size: int) -> None:
+        """Refuse a number of units that a gate cannot divide into its blocks.
+
+        Raises:
+            SpecError: naming the key, its value and the number of units.
+        """
+        for slot in self.learned:
+            block = self[slot].block
+            if block != "all" and hidden_size % int(block):
+                raise _refuse(f"{slot}.block", block, f"divides no {hidden_size} units (model.hidden_size)")
+
+    @property
     def linear_recurrence(self) -> bool:
         """Whether c[t] is linear in c[t-1] with coefficients that depend on the input alone."""
         sees_cell = any(self[slot].peephole for slot in ("input", "forget", "reset"))
@@ -251,9 +272,11 @@ def _gate(slot: str, given: Any) -> Gate:
     knobs = {**neutral, **given}
     if "feeds" in given:
         knobs["feeds"] = _feeds(f"{slot}.feeds", given["feeds"])
-    for name in ("peephole", "gates", "shared"):
+    for name in ("peephole", "gates"):
         if name in knobs and not isinstance(knobs[name], bool):
             raise _refuse(f"{slot}.{name}", knobs[name], "legal are true, false")
+    if "block" in knobs:
+        _check_block(f"{slot}.block", knobs["block"])
     kind = knobs.get("kind", "learned")
     _one_of(f"{slot}.kind", kind, KINDS[slot])
     _one_of(f"{slot}.activation", knobs["activation"], ACTIVATIONS)
@@ -268,6 +291,11 @@ def _gate(slot: str, given: Any) -> Gate:
     if kind == "same":
         _one_of(f"{slot}.of", knobs["of"], ("input", "forget"))
     return Gate(**knobs)
+
+
+def _check_block(key: str, value: object) -> None:
+    if value != "all" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise _refuse(key, value, "legal are a whole number of units, 1 or more, and all")
 
 
 def _feeds(key: str, value: object) -> str:
@@ -290,11 +318,10 @@ def _check_combination(spec: CellSpec) -> None:
         if spec[slot].kind == "complement" and not spec[partner].learned:
             raise _refuse(f"{slot}.kind", "complement", f"needs a learned {partner} gate, it is {spec[partner].kind}")
     for slot in spec.learned:
-        if spec[slot].shared and (spec[slot].peephole or spec.seen_gates):
+        block = spec[slot].block
+        if block != 1 and (spec[slot].peephole or spec.seen_gates):
             other = "peephole" if spec[slot].peephole else "gates"
-            raise _refuse(
-                f"{slot}.shared", True, f"one value for all units cannot go with {other}=true, a value per unit"
-            )
+            raise _refuse(f"{slot}.block", block, f"units with one value cannot go with {other}=true, a value per unit")
     if spec.reset.kind != "absent" and "h" not in spec.candidate.feeds:
         raise _refuse("reset.kind", spec.reset.kind, f"resets nothing: no h in candidate.feeds={spec.candidate.feeds}")
     if spec.reset.kind == "same" and not spec[str(spec.reset.of)].learned:

@@ -44,6 +44,11 @@ function combine(f, ...vectors) {
   return Array.from({ length }, (_, j) => f(...vectors.map((vector) => at(vector, j))));
 }
 
+/** The values of a gate's blocks of units, one for each unit; of one block of all units, and of a gate per unit, as they are. */
+function perUnit(block, values) {
+  return block > 1 ? values.flatMap((value) => new Array(block).fill(value)) : values;
+}
+
 const add = (a, b) => a + b;
 const times = (a, b) => a * b;
 
@@ -60,7 +65,7 @@ function step(spec, weights, x, state, touch = UNTOUCHED) {
   const values = {};
   const tap = (slot, value) => (values[slot] = touch.gate(slot, combine((v) => v, value, h.map(() => 0))));
   const phi = (name, a) => combine(ACTIVATIONS[name], a);
-  const term = (slot, source, value) => touch.term(slot, source, value, h.length);
+  const term = (slot, source, value) => touch.term(slot, source, perUnit(spec[slot].block, value), h.length);
   const sum = (terms) => combine((...parts) => parts.reduce(add), ...terms);
 
   function preactivation(slot, cell) {

@@ -47,7 +47,8 @@ function howItArises(net, slot) {
   if (knobs.kind === "constant") return `always ${knobs.value}`;
   if (knobs.kind === "complement") return slot === "input" ? "1 − f" : "1 − i";
   if (knobs.kind === "same") return `is ${SYMBOLS[knobs.of]}`;
-  return knobs.shared ? "one value for all units" : "";
+  if (knobs.block === "all") return "one value for all units";
+  return knobs.block > 1 ? `one value for ${knobs.block} neighbouring units` : "";
 }
 
 /** The controls say what the state says. */

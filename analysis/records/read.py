@@ -51,12 +51,21 @@ def read_content(directory: Path) -> dict[str, Any]:
         raise UnreadableError("run.json is nested too deeply") from None
     _check_version(directory / "run.json", content.get("schema") if isinstance(content, dict) else None)
     check(content)
+    _name_blocks(content)
     return dict(content)
 
 
 def parsed(text: str) -> Any:
     """JSON whose numbers are finite and fit 64 bits; ValueError or RecursionError otherwise."""
     return json.loads(text, parse_constant=no_constant, parse_float=finite, parse_int=whole)
+
+
+def _name_blocks(content: dict[str, Any]) -> None:
+    """Older records say of a gate whether it is `shared`: one value for all units, a block of all, or one for each."""
+    resolved = content["config"].get("resolved") or {}
+    for gate in (resolved.get("variant") or {}).values():
+        if isinstance(gate, dict) and "shared" in gate:
+            gate["block"] = "all" if gate.pop("shared") else 1
 
 
 def _check_version(path: Path, version: object) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +49,9 @@ class Loop:
         self.fed = [k for k in own if "h" in own[k] and not (k == "candidate" and spec.reset.kind != "absent")]
         self.q = spec.reset.kind != "absent" and spec.reset_after
         order = [*self.fed, *(k for k in own if k not in self.fed)]
-        self.widths = {SYMBOLS[k]: 1 if spec[k].shared else hidden for k in order}
+        self.widths = {SYMBOLS[k]: spec[k].rows(hidden) for k in order}
+        blocks = {SYMBOLS[k]: 1 if spec[k].block == "all" else int(spec[k].block) for k in order}
+        self.places = {k: np.repeat(np.arange(self.widths[k]), block) for k, block in blocks.items()}  # of each unit
         self.behind_h = sum(self.widths[SYMBOLS[k]] for k in self.fed)
         columns = sum(self.widths.values())
         self.shapes: dict[str, tuple[int, ...]] = {"W": (inputs, columns), "b": (columns,)}
@@ -79,6 +82,8 @@ class Loop:
         for k, width in self.widths.items():
             source = with_h if first < self.behind_h else projected
             names[f"a_{k}"] = source[:, first : first + width]
+            if 1 < len(self.places[k]) != width:
+                names[f"a_{k}"] = names[f"a_{k}"][:, self.places[k]]
             first += width
         for symbol, code in self.program:
             names[symbol] = eval(code, {}, names)

@@ -15,12 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments import tasks
 from experiments.config.catalogue import check_description, config_file
 from experiments.config.error_messages import explain
-from experiments.config.identity import digest, nested_difference
+from experiments.config.identity import as_hashed, digest, nested_difference
 from experiments.config.job import Job, NotApplicableError, run_id_of
 from experiments.config.schema import ConfigError, Model, Root, refuse
 from experiments.tasks import file_contents
 from experiments.tasks.base import Task
-from lstm_variants import Cell, CellSpec, Init, engines, make_cell
+from lstm_variants import Cell, CellSpec, Init, SpecError, engines, make_cell
 from lstm_variants.catalogue import describe
 from lstm_variants.parameters import RULES
 
@@ -47,6 +47,10 @@ def resolve(config: DictConfig, overrides: Sequence[str] = (), choices: Mapping[
     if root.engine != "auto":
         engines.choose(root.engine, cell, torch.device("cpu" if root.device == "auto" else root.device), torch.float32)
     hidden_size, reference = _hidden_size(root.model, cell, task)
+    try:
+        spec.check_hidden_size(hidden_size)
+    except SpecError as error:
+        raise NotApplicableError(str(error)) from None
     resolved = {key: plain[key] for key in ("variant", "init", "task", "model", "train", "seed")}
     resolved["variant"] = {**{k: getattr(variant, k) for k in ("label", "cite")}, **spec.to_config()}
     resolved["task"] = {"name": name, **plain["task"]}
@@ -143,14 +147,17 @@ def _hidden_size(model: Model, cell: Cell, task: Task) -> tuple[int, int]:
     if model.size == "hidden":
         return model.hidden_size, reference
 
-    def parameters(size: int) -> int:
-        return layer_parameters(cell, task.input_size, size, model.layers)
+    step = cell.spec.unit_step
+
+    def parameters(steps: int) -> int:
+        return layer_parameters(cell, task.input_size, steps * step, model.layers)
 
     widest = 1
     while parameters(widest) < reference and widest < reference:
         widest *= 2
     above = 1 + bisect.bisect_left(range(1, widest), reference, key=parameters)
-    return min((abs(parameters(size) - reference), size) for size in (max(1, above - 1), above))[1], reference
+    nearest = min((abs(parameters(steps) - reference), steps) for steps in (max(1, above - 1), above))[1]
+    return nearest * step, reference
 
 
 def _difference(
@@ -161,7 +168,7 @@ def _difference(
     settings = {f.name: getattr(task, f.name) for f in fields(task)} | {"eval_lengths": list(task.eval_lengths)}
     settings |= data
     return {
-        "variant": spec.difference(),
+        "variant": as_hashed(spec.difference()),
         "init": {k: v for k, v in nested_difference(init, default_init).items() if k != "needs_gate"},
         "task": {"name": task_name, **nested_difference(settings, config_file("task", task_name))},
         "model": nested_difference(plain["model"], config_file("model", "default")),

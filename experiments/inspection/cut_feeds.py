@@ -28,7 +28,7 @@ def cut(subject: Subject, found: Sequence[Trace], slot: str, feed: str, layers: 
             weights = layer.gates(at)[slot]
             _clear(weights, feed)
             mean = terms(subject, found, at, slot)[feed][subject.inside].mean(axis=0)
-            weights["b"] += torch.from_numpy(mean)
+            weights["b"] += torch.from_numpy(mean[:: len(mean) // len(weights["b"])])  # units of a block have one mean
     return measured(replace(subject, layer=layer))
 
 

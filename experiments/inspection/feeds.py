@@ -11,7 +11,7 @@ from experiments.inspection.subject import Subject
 from experiments.inspection.traces import Trace, before, inputs, started
 from experiments.tasks.base import Array
 
-Terms = dict[str, Array]  # x, h, c, gates, b -> (T, B, H), or 1 for H where the gate is shared
+Terms = dict[str, Array]  # x, h, c, gates, b -> (T, B, H), or 1 for H where all units share a value
 
 
 class Feeds(NamedTuple):
@@ -49,7 +49,8 @@ def terms(subject: Subject, found: Sequence[Trace], layer: int, slot: str) -> Te
         made["gates"] = sum((seen[g] @ R.T for g, R in w["gates"].items()), start=np.zeros_like(h))
     if "b" in w:
         made["b"] = np.broadcast_to(w["b"], (*h.shape[:2], len(w["b"])))
-    return made
+    block = spec[slot].block
+    return made if block == "all" else {feed: np.repeat(term, int(block), axis=-1) for feed, term in made.items()}
 
 
 def _arrays(weights: Mapping[str, Any]) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def differences(frozen: FrozenStudy, study: Study) -> dict[str, str]:
     cells = {(cell.task, cell.arm): cell for cell in study.cells}
     for then_cell in frozen.cells:
         cell = cells.get((then_cell.task, then_cell.arm))
-        before = {**frozen.settings, **then_cell.settings}
+        before = with_blocks({**frozen.settings, **then_cell.settings})
         if cell is None:
             pairs.append((f"{then_cell.arm}, {then_cell.task}", "a part of the study", None))
         elif (after := without_new_settings(settings(study, cell), before)) != before:
@@ -196,6 +196,13 @@ def differences(frozen: FrozenStudy, study: Study) -> dict[str, str]:
         elif not same_runs(then_cell, cell):
             pairs.append((f"{then_cell.arm}, {then_cell.task}", then_cell.identity, "other runs"))
     return {key: change for name, old, new in pairs for key, change in apart(name, old, new).items()}
+
+
+def with_blocks(then: Mapping[str, Any]) -> dict[str, Any]:
+    """Frozen settings; older files say of a gate whether it is `shared`, which is its `block`: all units, or one."""
+    now = {key: value for key, value in then.items() if not key.endswith(".shared")}
+    shared = {key: value for key, value in then.items() if key.endswith(".shared")}
+    return {key.replace(".shared", ".block"): "all" if value else 1 for key, value in shared.items()} | now
 
 
 def apart(name: str, then: Any, now: Any) -> dict[str, str]:

@@ -115,7 +115,7 @@ def _describe(spec: CellSpec) -> _Cell:
             peephole=gate.peephole,
             gates=gate.gates,
             activation=_activation(gate.activation),
-            shared=gate.shared,
+            shared=gate.block == "all",
             value=gate.value or 0.0,
             offset=gate.offset,
             **{source: gate.fed_by(source) for source in "xhb"},
@@ -347,6 +347,23 @@ class _Plan:
         self.cell = _describe(spec)
         self.fields = ("h", "c", *spec.seen_gates)
         self.state_at = (0, 1, *(2 + n for n in range(len(spec.seen_gates))))
+        self.blocks = tuple(1 if spec[slot].block == "all" else int(spec[slot].block) for slot in SLOTS)
+
+    def per_unit(self, places: Sequence[tuple[int, int]], weights: Sequence[Tensor]) -> list[Tensor]:
+        """The weights with a row for every unit of a block: the library knows a gate per unit and one for all."""
+        blocks = [self.blocks[slot] for slot, _ in places]
+        return [w if n == 1 else w.repeat_interleave(n, dim=1) for n, w in zip(blocks, weights, strict=True)]
+
+    def per_block(self, places: Sequence[tuple[int, int]], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The gradients on such weights as those on the weights of the blocks."""
+        blocks = [self.blocks[slot] for slot, _ in places]
+        return [g if g is None or n == 1 else _block_sums(g, n) for n, g in zip(blocks, gradients, strict=True)]
+
+
+def _block_sums(gradient: Tensor, block: int) -> Tensor:
+    """The sums over the rows of each block, (M, rows, ...), in one order whatever M."""
+    models, rows, *rest = gradient.shape
+    return functools.reduce(torch.add, gradient.reshape(models, rows // block, block, *rest).unbind(2))
 
 
 @functools.cache
@@ -441,7 +458,7 @@ class Pass:
     ) -> None:
         self.plan, self.places, self.lengths = plan, places, lengths
         self.x, self.rest = _rows(x), [tensor.contiguous() for tensor in rest]
-        state, weights = self.rest[: len(plan.fields)], self.rest[len(plan.fields) :]
+        state, weights = self.rest[: len(plan.fields)], plan.per_unit(places, self.rest[len(plan.fields) :])
         self.y = x.new_empty(*x.shape[:-1], state[0].shape[-1])
         call = _call(plan, places, lengths, self.x, state, weights, self.y)
         self.last, self.planes = _forward(call, state, keep=True)
@@ -452,14 +469,16 @@ class Pass:
         """The gradients of x, the state's fields and the weights, as far as they are needed."""
         assert self.planes is not None
         fields = len(self.plan.fields)
-        call = _call(self.plan, self.places, self.lengths, self.x, self.rest[:fields], self.rest[fields:], self.y)
+        state, weights = self.rest[:fields], self.plan.per_unit(self.places, self.rest[fields:])
+        call = _call(self.plan, self.places, self.lengths, self.x, state, weights, self.y)
         outside = [None if d is None else d.contiguous() for d in dlast]
         for n, field in enumerate(outside):
             call.dlast[n] = None if field is None else field.data_ptr()
         dx = torch.empty(self.x.shape) if needed[0] else None
         dy = None if dy is None else _rows(dy)
         _fill_outside(call, dy, dx, self.planes)
-        gradients = [torch.empty_like(t) if need else None for t, need in zip(self.rest, needed[1:], strict=True)]
+        known = zip([*state, *weights], needed[1:], strict=True)
+        gradients = [torch.empty_like(tensor) if need else None for tensor, need in known]
         for n, gradient in enumerate(gradients):
             if gradient is None:
                 continue
@@ -469,7 +488,7 @@ class Pass:
                 slot, part = self.places[n - fields]
                 call.dweights[slot][part] = gradient.data_ptr()
         library().backward(ctypes.byref(call))
-        return [dx, *gradients]
+        return [dx, *gradients[:fields], *self.plan.per_block(self.places, gradients[fields:])]
 
 
 class _Layer(torch.autograd.Function):
@@ -518,6 +537,25 @@ class _Sequence(NamedTuple):
     planes: _Planes
 
 
+class _Spread:
+    """A weight of blocks of units and its gradient, as the library has them: with a row for every unit."""
+
+    def __init__(self, block: int, weight: Tensor, gradient: Tensor | None) -> None:
+        self.block, self.weight, self.gradient = block, weight.detach(), gradient
+        self.rows = self.weight if block == 1 else self.weight.repeat_interleave(block, dim=1)
+        self.row_gradients = gradient if gradient is None or block == 1 else torch.empty_like(self.rows)
+
+    def spread(self) -> None:
+        """Take over what the weight is now."""
+        if self.block > 1:
+            self.rows.copy_(self.weight.repeat_interleave(self.block, dim=1))
+
+    def gather(self) -> None:
+        """Fill the gradient from those of the rows."""
+        if self.block > 1 and self.gradient is not None and self.row_gradients is not None:
+            self.gradient.copy_(_block_sums(self.row_gradients, self.block))
+
+
 class ByHand:
     """A layer whose gradients are taken by hand, beside autograd; what stays from step to step is prepared once.
 
@@ -530,14 +568,18 @@ class ByHand:
     """
 
     def __init__(self, cell: Cell, weights: Weights) -> None:
-        self._call = _Call(cell=_plan(cell.spec).cell)
+        plan = _plan(cell.spec)
+        self._call = _Call(cell=plan.cell)
+        self._spread: list[_Spread] = []
         self.weights: list[Tensor] = []
         self.gradients: list[Tensor | None] = []
         for slot, part, weight in _leaves(weights):
             assert weight.is_contiguous()
             gradient = torch.empty_like(weight) if weight.requires_grad else None
-            self._call.weights[slot][part] = weight.data_ptr()
-            self._call.dweights[slot][part] = None if gradient is None else gradient.data_ptr()
+            own = _Spread(plan.blocks[slot], weight, gradient)
+            self._call.weights[slot][part] = own.rows.data_ptr()
+            self._call.dweights[slot][part] = None if own.row_gradients is None else own.row_gradients.data_ptr()
+            self._spread.append(own)
             self.weights.append(weight)
             self.gradients.append(gradient)
 
@@ -547,6 +589,8 @@ class ByHand:
         lengths = None if lengths is None else lengths.to(torch.int64).contiguous()
         y = x.new_empty(*x.shape[:-1], fields[0].shape[-1])
         _fill(self._call, lengths, x, fields, y)
+        for own in self._spread:
+            own.spread()
         last, planes = _forward(self._call, fields, keep=True)
         assert planes is not None
         return _Sequence(x, lengths, fields, y, last, planes)
@@ -558,6 +602,8 @@ class ByHand:
         _fill(self._call, sequence.lengths, x, sequence.state, sequence.y)
         _fill_outside(self._call, dy, dx, sequence.planes)
         library().backward(ctypes.byref(self._call))
+        for own in self._spread:
+            own.gather()
         return dx
 
 
@@ -581,6 +627,6 @@ def run(cell: Cell, weights: Weights, x: Tensor, state: State, lengths: Tensor |
     else:
         x, fields = _rows(x), [field.contiguous() for field in state]
         y = x.new_empty(*x.shape[:-1], state[0].shape[-1])
-        held = [tensor.contiguous() for tensor in tensors]
+        held = plan.per_unit(places, [tensor.contiguous() for tensor in tensors])
         last, _ = _forward(_call(plan, places, lengths, x, fields, held, y), fields, keep=False)
     return y, state_type(plan.fields[2:])(*last)

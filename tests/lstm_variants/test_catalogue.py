@@ -25,7 +25,7 @@ VALUES: dict[str, list[Any]] = {
     "peephole": [True, False],
     "gates": [True, False, "yes"],
     "activation": ["sigmoid", "tanh", "identity", "sigmod", 5],
-    "shared": [True, False],
+    "block": [1, 2, "all", 0, "some"],
     "bias": ["learned", "frozen", None],
     "position": ["before", "after"],
     "of": ["input", "forget"],

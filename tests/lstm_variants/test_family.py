@@ -681,8 +681,8 @@ def test_a_stack_draws_each_model_s_noise_from_its_own_generator():
         stack(x)
 
 
-def test_the_noise_of_a_shared_gate_is_shared():
-    layer = layer_of(CellSpec.from_config(merge(load("forget_gumbel"), {"forget": {"shared": True}})))
+def test_the_noise_of_a_gate_of_one_value_is_one_noise():
+    layer = layer_of(CellSpec.from_config(merge(load("forget_gumbel"), {"forget": {"block": "all"}})))
     layer.noise = keyed(1, 2)
     forget = layer.trace(inputs())[2]["forget"]
     same_bits(forget, forget[..., :1].expand(-1, -1, H))

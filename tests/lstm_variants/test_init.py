@@ -269,7 +269,7 @@ def test_a_gate_without_a_bias_is_skipped_and_noted():
     assert (only_forget.gates()["forget"]["b"] > 0).all()
 
 
-def test_a_shared_gate_has_one_bias_and_the_input_gate_its_mean():
+def test_a_gate_of_one_value_has_one_bias_and_the_input_gate_its_mean():
     tensors = arrays(started("scalar_forget", scheme("chrono")))
     assert tensors["forget.b"].shape == (1,)
     np.testing.assert_array_equal(tensors["input.b"], np.full(8, -tensors["forget.b"][0]))

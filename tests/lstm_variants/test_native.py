@@ -182,7 +182,8 @@ def test_any_legal_spec(spec: CellSpec, sizes: tuple[int, int, int, int], ragged
     more room, and a wrong term is off by far more. Small sizes keep a spec that grows without bound finite."""
     if spec.noisy:
         return
-    runs = [three(spec, seed + 100 * k, 2, *sizes, ragged=ragged) for k in range(4)]
+    *others, units = sizes
+    runs = [three(spec, seed + 100 * k, 2, *others, units * spec.unit_step, ragged=ragged) for k in range(4)]
     if spec.squash == "binary":  # a cell that float64 rounds to 0 is 1e-34 in the library, past the threshold at 0
         runs = [run for run in runs if (run[0]["last c"] != 0).all()]
     for exact, theirs, ours in runs:

@@ -353,8 +353,8 @@ def test_previous_gates_are_the_effective_ones():
     np.testing.assert_allclose(generic(config, gates, x)[2]["forget"][1], expected, rtol=1e-12)
 
 
-def test_a_shared_gate_is_one_with_equal_rows():
-    config = merge(load("lstm"), {slot: {"shared": True} for slot in ("input", "output")})
+def test_a_gate_of_one_value_is_one_with_equal_rows():
+    config = merge(load("lstm"), {slot: {"block": "all"} for slot in ("input", "output")})
     gates, x = problem(config)
     full = {slot: dict(parts) for slot, parts in gates.items()}
     for slot in ("input", "output"):
@@ -366,7 +366,7 @@ UNDEFINED = [
     {"input": {"kind": "complement"}, "forget": {"kind": "complement"}},
     {"input": {"kind": "complement", "offset": 1.0}, "forget": {"kind": "constant", "value": 0.9}},
     {"normalise": True, "refine": {"kind": "learned"}},
-    {"forget": {"shared": True, "peephole": True}},
+    {"forget": {"block": 2, "peephole": True}},
     {"output": {"peephole": True}, "reset": {"kind": "same", "of": "output"}},
 ]
 

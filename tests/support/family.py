@@ -180,7 +180,9 @@ def compute(
     for x_t in x:
         scope = {**FUNCTIONS, **names, **{f"{k}_before": value for k, value in before.items()}, "x": x_t.T}
         for equation in equations:
-            value = eval(as_python(equation.text), {"__builtins__": {}}, scope)
+            value = np.asarray(eval(as_python(equation.text), {"__builtins__": {}}, scope))
+            if value.ndim and 1 < len(value) < units:  # a value for each block of neighbouring units
+                value = np.repeat(value, units // len(value), axis=0)
             value = clamp(equation.symbol, np.array(np.broadcast_to(value, (units, batch)), dtype=np.float64))
             scope[as_python(equation.symbol)] = value
         before = {symbol: scope[symbol] for symbol in before}
@@ -205,8 +207,8 @@ def _learned(draw: st.DrawFn, *knobs: str, seen: bool = False, activation: str |
         gate["peephole"] = draw(st.booleans())
     if "gates" in knobs:
         gate["gates"] = seen and draw(st.booleans())
-    if "shared" in knobs:
-        gate["shared"] = not seen and not gate.get("peephole") and draw(st.booleans())
+    if "block" in knobs:
+        gate["block"] = 1 if seen or gate.get("peephole") else draw(st.sampled_from((1, 1, 2, H, "all")))
     return gate
 
 
@@ -221,7 +223,7 @@ def legal_configs(draw: st.DrawFn) -> dict[str, Any]:
     if (changed == "refine" and f != "learned") or (changed == "normalise" and (i, f) != ("learned", "learned")):
         changed = "plain"
     seen = changed == "plain" and draw(st.booleans())
-    every = ("peephole", "gates", "shared")
+    every = ("peephole", "gates", "block")
 
     def gate(kind: str, activation: str | None = None) -> dict[str, Any]:
         if kind == "learned":
@@ -238,14 +240,14 @@ def legal_configs(draw: st.DrawFn) -> dict[str, Any]:
     if changed == "normalise":
         config["normalise"] = True
     if changed == "refine":
-        config["refine"] = {"kind": "learned", **draw(_learned("shared"))}
+        config["refine"] = {"kind": "learned", **draw(_learned("block"))}
     tied = [{"kind": "same", "of": slot} for slot in ("input", "forget") if config[slot]["kind"] == "learned"]
     resets = [{"kind": "absent"}, {"kind": "learned"}, *(tied if changed == "plain" else [])]
     reset = draw(st.sampled_from(resets if "h" in config["candidate"]["feeds"] else resets[:1]))
     if reset["kind"] != "absent":
         reset["position"] = draw(st.sampled_from(("before", "after")))
     if reset["kind"] == "learned":
-        reset.update(draw(_learned("peephole", "shared", seen=seen)))
+        reset.update(draw(_learned("peephole", "block", seen=seen)))
     return {**config, "reset": reset}
 
 

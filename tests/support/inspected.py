@@ -25,10 +25,10 @@ def filled(spec: CellSpec, task: Task, layers: int = 1, hidden: int = H, seed: i
     return layer
 
 
-def looked_at(variant: str = "lstm", task: Task | None = None, layers: int = 1, **options: Any) -> Subject:
+def looked_at(variant: str | CellSpec = "lstm", task: Task | None = None, layers: int = 1, **options: Any) -> Subject:
     """A variant with random weights on a task's evaluation set; a carried state is random too."""
     task = task or task_of("adding", length=9)
-    layer = filled(load(variant), task, layers, **options)
+    layer = filled(load(variant) if isinstance(variant, str) else variant, task, layers, **options)
     rng = torch.Generator().manual_seed(1)
     readout = (
         torch.randn(task.output_size, layer.hidden_size, generator=rng, dtype=torch.float64),

@@ -627,15 +627,15 @@ def undefined(config: Config) -> str | None:
             return "an offset needs the pre-activation of a learned gate"
     if config["normalise"] and config["refine"]["kind"] == "learned":
         return "the order of normalising and refining"
-    if any(config[slot].get("shared") and config[slot].get("peephole") for slot in (*FED_BACK, "reset")):
-        return "a peephole of a shared gate"
+    if any(config[slot].get("block", 1) != 1 and config[slot].get("peephole") for slot in (*FED_BACK, "reset")):
+        return "a peephole of a gate whose units share a value"
     if config["reset"]["kind"] == "same" and config["reset"]["of"] == "output" and config["output"]["peephole"]:
         return "a reset gate that waits for c[t]"
     return None
 
 
 def affine(knobs: Config, gate: Mapping[str, Any], x: Array, h: Array) -> Array:
-    """The terms of W x + U h' + b that `feeds` names."""
+    """The terms of W x + U h' + b that `feeds` names; a row for each block of units stands for all of them."""
     a = np.zeros((len(x), 1))
     if "x" in knobs["feeds"]:
         a = a + x @ gate["x"].T
@@ -643,7 +643,8 @@ def affine(knobs: Config, gate: Mapping[str, Any], x: Array, h: Array) -> Array:
         a = a + h @ gate["h"].T
     if "b" in knobs["feeds"]:
         a = a + gate["b"]
-    return a
+    block = knobs.get("block", 1)
+    return a if block == "all" else np.repeat(a, block, axis=1)
 
 
 def before_peephole(config: Config, gates: Gates, slot: str, x: Array, state: State) -> Array:
@@ -761,7 +762,8 @@ def gated_shapes(config: Config, I: int, H: int) -> dict[str, dict[str, Any]]:
         knobs = config[slot]
         if not learned(config, slot):
             continue
-        rows = 1 if knobs.get("shared") else H
+        block = knobs.get("block", 1)
+        rows = 1 if block == "all" else H // block
         terms = {"x": (rows, I), "h": (rows, H), "b": (rows,)}
         out[slot] = {part: shape for part, shape in terms.items() if part in knobs["feeds"]}
         if knobs.get("peephole"):

@@ -26,7 +26,8 @@ MORE = {  # knobs that no file in conf/variant turns
         f"feeds {feeds}": {slot: {"feeds": feeds} for slot in ("input", "forget", "candidate", "output")}
         for feeds in ("x", "h", "b", "xh", "xb", "hb")
     },
-    "shared gates": {slot: {"shared": True} for slot in ("input", "forget", "output")},
+    "gates of one value": {slot: {"block": "all"} for slot in ("input", "forget", "output")},
+    "gates of blocks": {"input": {"block": 2}, "forget": {"block": H}, "reset": {"kind": "learned", "block": 2}},
     "reset of forget": {"reset": {"kind": "same", "of": "forget"}},
     "reset before with peephole": {"reset": {"kind": "learned", "position": "before", "peephole": True}},
     "complement with offset": {"forget": {"kind": "complement", "offset": -0.7}},

@@ -23,7 +23,7 @@ SWEEP = [
 ]
 VALUES = {  # what a sweep may say of a key: numbers, texts, null, lists, mappings, files, what is computed from others
     "variant": ["lstm", "gru", "no_forget_gate", "NFG", "minlstm"],
-    "variant.forget": ["{activation: relu}", "{shared: true}", "{kind: constant, value: .9}", "{bias: frozen}", "{}"],
+    "variant.forget": ["{activation: relu}", "{block: all}", "{kind: constant, value: .9}", "{bias: frozen}", "{}"],
     "variant.forget.kind": ["learned", "constant", "complement"],
     "variant.forget.value": [".5", "1", "null", "'.5'"],
     "variant.forget.activation": ["tanh", "relu"],
@@ -104,7 +104,7 @@ def test_a_composed_job_is_the_job_composed_alone() -> None:
 @pytest.mark.parametrize(
     ("axis", "names"),
     [
-        ("variant.forget={activation: relu},{shared: true}", ["forget_relu", "scalar_forget"]),
+        ("variant.forget={activation: relu},{block: all}", ["forget_relu", "scalar_forget"]),
         ("variant.forget={kind: constant, value: 0.9},{kind: complement}", ["constant_forget", "coupled_gates"]),
         ("variant.forget={bias: frozen},{}", ["fixed_forget_bias", "lstm"]),
     ],

@@ -73,6 +73,7 @@ def test_identities_stay() -> None:
     assert job("variant=gru", "seed=0").run_id == "adding-gru-s0-f1c85913"
     changed = job("variant=CIFG", "seed=1", "train.lr=.01", "task.length=50", "init=zero_bias")
     assert changed.run_id == "adding-coupled_gates-s1-310b4ff0"
+    assert job("variant=scalar_forget", "seed=0").run_id == "adding-scalar_forget-s0-65785f82"  # of before `block`
 
 
 def test_equal_parameters_pick_the_nearest_hidden_size() -> None:
@@ -83,6 +84,20 @@ def test_equal_parameters_pick_the_nearest_hidden_size() -> None:
         abs(count(h) - made.reference_parameters) for h in range(1, 100)
     )
     assert job("variant=lstm", "model.size=parameters").hidden_size == 32
+
+
+def test_equal_parameters_pick_a_size_that_the_blocks_divide() -> None:
+    made = job("variant.forget.block=5", "variant.output.block=3", "model.size=parameters")
+    count = lambda h: make_cell(made.variant.spec).parameter_count(made.task.input_size, h)  # noqa: E731
+    assert made.hidden_size == min(range(15, 100, 15), key=lambda h: abs(count(h) - made.reference_parameters))
+
+
+def test_units_that_a_block_does_not_divide_are_not_applicable() -> None:
+    assert job("variant.forget.block=4", "model.hidden_size=12").hidden_size == 12
+    with pytest.raises(
+        NotApplicableError, match=r"\Avariant.forget.block=5: divides no 12 units \(model.hidden_size\)\Z"
+    ):
+        job("variant.forget.block=5", "model.hidden_size=12")
 
 
 def test_load_spec_works_inside_a_running_hydra_application() -> None:

@@ -142,7 +142,7 @@ def test_what_would_not_arrive_is_refused_by_name(
 
 
 def test_a_sweep_trains_what_its_rows_say(away: Path) -> None:
-    axes = {"variant.forget": [{"activation": "relu"}, {"shared": True}], "train.lr": np.array([1e-3, 1e-1])}
+    axes = {"variant.forget": [{"activation": "relu"}, {"block": "all"}], "train.lr": np.array([1e-3, 1e-1])}
     frame = experiments.sweep(axes, **TINY, train=STEPS, study=Path("é ${seed}"))
     assert len(frame["run_id"].unique()) == 4
     for row in frame.to_dict("records"):

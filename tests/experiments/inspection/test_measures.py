@@ -19,6 +19,7 @@ from experiments.inspection.surgery import KINDS, by_unit, measured, replacing, 
 from experiments.inspection.time_constants import time_constants
 from experiments.inspection.traces import gates, hidden, started, traces
 from experiments.inspection.weighted_sum import weighted_sum
+from lstm_variants import CellSpec
 from lstm_variants.activations import ACTIVATIONS
 
 PLAIN = [name for name in VARIANTS if SPECS[name].cell == "gated"]
@@ -99,6 +100,23 @@ def test_surgery_on_one_unit_is_a_clamp_of_it(variant: str) -> None:
             with net.layer.clamp(slot, float(value), units=[1]):
                 touched = measured(net)["loss"]
             assert lost[KINDS.index(kind), 1] == pytest.approx(touched - measured(net)["loss"], abs=1e-12)
+
+
+@pytest.mark.parametrize("block", [2, 3, 6, "all"])
+def test_units_of_a_block_are_fed_by_the_terms_of_the_block(block: int | str) -> None:
+    net = looked_at(CellSpec.from_config({"forget": {"block": block}}), hidden=6)
+    found = traces(net)
+    made = terms(net, found, 0, "forget")
+    a = np.broadcast_to(sum(made.values(), start=np.zeros(())), found[0]["forget"].shape)
+    assert 1 / (1 + np.exp(-a)) == pytest.approx(found[0]["forget"], abs=1e-12)
+    with torch.no_grad():
+        gate = net.layer.gates()["forget"]
+        mean = made["h"][net.inside].mean(axis=0)
+        before, lost = measured(net), cut(net, found, "forget", "h", [0])
+        gate["h"].zero_()
+        gate["b"] += torch.from_numpy(mean.reshape(len(gate["b"]), -1)[:, 0])
+    assert lost == pytest.approx(measured(net), abs=1e-12)
+    assert lost != before
 
 
 def test_surgery_on_all_units_is_a_clamp_of_the_gate() -> None:
