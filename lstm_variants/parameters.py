@@ -22,11 +22,12 @@ class Rule:
     """How b, the bias of the gate that decides what is kept, starts.
 
     Attributes:
-        bias: (init, rows, H, generator) -> b (rows,): one for each value of the gate, which its units may share.
+        bias: (init, rows, H, generator) -> b (rows,): one for each value of the gate, which its units may share. None:
+            this gate is no exception, every bias and matrix is drawn as the weights are.
         reads: which of the settings ``value`` and ``max_lag`` it reads; with another rule they are refused.
     """
 
-    bias: Callable[[Init, int, int, np.random.Generator], Floats]
+    bias: Callable[[Init, int, int, np.random.Generator], Floats] | None
     reads: tuple[str, ...] = ()
 
 
@@ -41,7 +42,9 @@ class Init:
     Attributes:
         rule: ``constant``: b = value. ``chrono``: b = log U[1, max_lag - 1] per unit, and -b for the input gate
             (Tallec & Ollivier 2018: the time constant 1 + e^b is uniform on [2, max_lag]). ``uniform_gate``:
-            sigmoid(b) ~ U[1/H, 1 - 1/H] (Gu et al. 2020).
+            sigmoid(b) ~ U[1/H, 1 - 1/H] (Gu et al. 2020). ``torch``: all that the cell has is drawn as in torch.nn.LSTM
+            and torch.nn.GRU: weights uniform as above, previous-gate matrices too, a bias as the sum of two such draws,
+            since torch has two biases a gate; of one draw where the cell itself has two.
         value: b of the constant rule.
         max_lag: the longest lag in steps, of the chrono rule.
         recurrent: ``uniform``, or ``orthogonal`` per gate.
@@ -105,7 +108,7 @@ DEFAULT_INIT = Init(rule="constant", value=1.0, max_lag=None, recurrent="uniform
 
 def _wanted_gates(cell: Cell, init: Init) -> dict[str, float]:
     """Slots whose bias the scheme sets, with the sign of b."""
-    if cell.keep is None:
+    if cell.keep is None or RULES[init.rule].bias is None:
         return {}
     slot, sign = cell.keep
     wanted = {slot: sign}
@@ -169,8 +172,13 @@ def initial_values(cell: Cell, shapes: Shapes, hidden_size: int, init: Init, gen
     bound = 1 / math.sqrt(hidden_size)
     values: dict[str, Floats] = {}
     for path, shape in leaves(shapes):
-        part = path.split(".")[1]
-        if part in ("b", "bh", "gates"):
+        slot, part = path.split(".")[:2]
+        if RULES[init.rule].bias is None and part in ("b", "bh"):
+            draws = (
+                1 if "bh" in shapes[slot] else 2
+            )  # torch adds two biases, which is one here where nothing parts them
+            values[path] = sum((generator.uniform(-bound, bound, shape) for _ in range(draws)), np.zeros(shape))
+        elif RULES[init.rule].bias is not None and part in ("b", "bh", "gates"):
             values[path] = np.zeros(shape)
         elif part == "h" and init.recurrent != "uniform" and shape[0] == shape[1]:
             values[path] = RECURRENT[init.recurrent](shape[0], generator)
@@ -184,11 +192,12 @@ def initial_values(cell: Cell, shapes: Shapes, hidden_size: int, init: Init, gen
 def _initial_biases(
     cell: Cell, shapes: Shapes, hidden_size: int, init: Init, generator: np.random.Generator
 ) -> dict[str, Floats]:
-    if cell.keep is None:
+    rule = RULES[init.rule].bias
+    if cell.keep is None or rule is None:
         return {}
     keep_slot, _ = cell.keep
     rows = cell.spec[keep_slot].rows(hidden_size)
-    b = RULES[init.rule].bias(init, rows, hidden_size, generator)
+    b = rule(init, rows, hidden_size, generator)
 
     def start(slot: str, sign: float) -> Floats:
         value = ACTIVATIONS[cell.spec[slot].activation].start(sign * b)
@@ -231,6 +240,7 @@ RULES: dict[str, Rule] = {
     "constant": Rule(lambda init, rows, hidden_size, generator: np.full(rows, init.value), ("value",)),
     "chrono": Rule(_chrono, ("max_lag",)),
     "uniform_gate": Rule(_uniform_gate),
+    "torch": Rule(None),
 }
 RECURRENT: dict[str, Callable[[int, np.random.Generator], Floats]] = {"uniform": _uniform, "orthogonal": _orthogonal}
 
@@ -244,6 +254,8 @@ def check_rule(rule: object) -> Rule:
     if not isinstance(rule, Rule) or not {*rule.reads} <= {"value", "max_lag"}:
         raise ValueError('Rule(bias, reads) is needed; reads: any of "value", "max_lag"')
     init = replace(DEFAULT_INIT, max_lag=10)
+    if rule.bias is None:
+        return rule
     _check("bias", np.asarray(rule.bias(init, 3, 3, np.random.default_rng(0))), (3,))
     return rule
 

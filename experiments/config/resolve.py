@@ -126,6 +126,7 @@ def initial_values(config: Mapping[str, Any], task: Task, cell: Cell, hidden_siz
     init = Init.from_config(given)
     default = config_file("init", "default")
     starts_a_gate = (init.rule, init.value) != (default["rule"], default["value"])
+    starts_a_gate = starts_a_gate and RULES[init.rule].bias is not None
     init = replace(init, needs_gate=init.needs_gate or starts_a_gate)
     if reason := init.not_applicable(cell, hidden_size):
         raise NotApplicableError(reason)

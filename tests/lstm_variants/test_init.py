@@ -62,7 +62,7 @@ def test_a_scheme_applies_or_is_refused(name, init):
     layer = layer_of(name, H=8)
     before = {path: tensor.clone() for path, tensor in layer.state_dict().items()}
     one = scheme(init)
-    assert one.needs_gate or init in ("default", "orthogonal")
+    assert one.needs_gate or init in ("default", "orthogonal", "torch")
     if one.needs_gate and name in NO_GATE:
         assert "none to set" in one.not_applicable(layer.cell, 8)
         with pytest.raises(ValueError, match="sets the bias of a forget gate and this variant has none"):
@@ -73,6 +73,36 @@ def test_a_scheme_applies_or_is_refused(name, init):
         layer.reset_parameters(one, np.random.default_rng(0))
         assert all(torch.isfinite(tensor).all() for tensor in layer.state_dict().values())
         assert not any(torch.equal(tensor, before[path]) for path, tensor in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_init_torch_is_the_distribution_of_torch(name):
+    """Of every part: the support, the moments, and the whole distribution, from 40 layers each."""
+    ours, theirs = {}, {}
+    copy = layer_of(name, I=3, H=16)
+    for seed in range(40):
+        torch.manual_seed(seed)
+        copy.load_torch_({"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[name](3, 16))
+        for found, layer in ((theirs, copy), (ours, started(name, scheme("torch"), seed=seed, H=16, I=3))):
+            for path, array in arrays(layer).items():
+                found.setdefault(path, []).append(array.copy())
+    for path, drawn in ours.items():
+        mine, other = np.ravel(drawn), np.ravel(theirs[path])
+        draws = 2 if path.endswith(".b") and (name, path) != ("gru", "candidate.b") else 1
+        assert 0.8 * draws / 4 < np.abs(mine).max() <= draws / 4
+        assert abs(mine.mean()) < 5 * mine.std() / len(mine) ** 0.5
+        assert mine.var() == pytest.approx(draws / 48, rel=0.2)
+        assert stats.ks_2samp(mine, other).pvalue > 1e-4, path
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_init_torch_draws_all_that_a_variant_has(name):
+    first, again, other = (arrays(started(name, scheme("torch"), seed=seed)) for seed in (0, 0, 1))
+    for path, array in first.items():
+        assert np.unique(array).size == array.size, path
+        assert (array == again[path]).all()
+        assert not np.isin(array, other[path]).any(), path
+    assert scheme("torch").notes(layer_of(name).cell) == []
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -183,7 +213,7 @@ def test_chrono_sets_the_input_gate_too(name):
         assert "input.b" not in own or keeper(name)[0] == "input" or not own["input.b"].any()
 
 
-@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("init", sorted({*INITS} - {"torch"}))
 def test_the_refine_gate_starts_at_minus_b_f(init):
     tensors = arrays(started("refine_gate", scheme(init)))
     np.testing.assert_array_equal(tensors["refine.b"], -tensors["forget.b"])

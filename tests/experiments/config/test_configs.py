@@ -10,6 +10,7 @@ from experiments.config.compose import compose, load_spec
 from experiments.config.extensions import use_extensions
 from experiments.config.job import NotApplicableError
 from experiments.config.resolve import resolve
+from experiments.config.schema import ConfigError
 from experiments.sweep.launcher import register
 from lstm_variants import CellSpec, make_cell
 from lstm_variants.spec import CONF
@@ -90,6 +91,13 @@ def test_equal_parameters_pick_a_size_that_the_blocks_divide() -> None:
     made = job("variant.forget.block=5", "variant.output.block=3", "model.size=parameters")
     count = lambda h: make_cell(made.variant.spec).parameter_count(made.task.input_size, h)  # noqa: E731
     assert made.hidden_size == min(range(15, 100, 15), key=lambda h: abs(count(h) - made.reference_parameters))
+
+
+def test_init_torch_is_for_every_variant() -> None:
+    assert job("init=torch", "variant=no_forget_gate").init.rule == "torch"
+    assert job("init=torch").arm != job().arm
+    with pytest.raises(ConfigError, match=r"init.value=2.*: has no meaning with init.rule=torch"):
+        job("init=torch", "init.value=2")
 
 
 def test_units_that_a_block_does_not_divide_are_not_applicable() -> None:
