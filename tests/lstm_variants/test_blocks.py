@@ -84,9 +84,14 @@ def test_the_native_engine_has_the_same_blocks(gates, block):
         close(native(x.float())[0], exact(x)[0])
     for (name, mine), theirs in zip(native.named_parameters(), exact.parameters(), strict=True):
         close(mine.grad, theirs.grad, name)
-    y, _, backward = native.forward_and_backward(x.float())
-    for by_hand, parameter in zip(backward(2 * y.detach()), native.parameters(), strict=True):
-        assert torch.equal(by_hand, parameter.grad)
+    for _ in range(2):  # by hand too, and after the weights have changed where they lie
+        y, _, backward = native.forward_and_backward(x.float())
+        for by_hand, parameter in zip(backward(2 * y.detach()), native.parameters(), strict=True):
+            assert torch.equal(by_hand, parameter.grad)
+        with torch.no_grad():
+            for parameter in native.parameters():
+                parameter.mul_(0.5).grad = None
+        native(x.float())[0].square().sum().backward()
 
 
 def close(mine, theirs, name=None):
