@@ -63,6 +63,14 @@ def test_every_replication_of_ours_composes(name: str, tmp_path: Path) -> None:
     assert {cell.arm for cell in study.cells} == arms
 
 
+def test_the_counting_protocol_is_that_of_the_paper(tmp_path: Path) -> None:
+    job = composed("suzgun2019", tmp_path).cells[1].jobs([0], "confirm", {})[0]
+    task, train = job.resolved["task"], job.train
+    assert (task["letters"], task["length"], task["alpha"], task["beta"], task["strings"]) == (3, 50, 0.25, 0.25, 1000)
+    assert (task["start"], task["squared"], job.task.loss_kind, job.task.metric) == (False, True, "sigmoid_mse", "e1")
+    assert (train.steps, train.batch_size, train.optimizer, train.lr, train.clip) == (150_000, 1, "rmsprop", 0.01, None)
+
+
 def test_the_variants_of_the_odyssey_have_the_peepholes_of_theirs(tmp_path: Path) -> None:
     arms = {cell.arm: cell.jobs([0], "confirm", {})[0] for cell in composed("odyssey_adding", tmp_path).cells}
     assert arms["V"].variant.name == "peephole"
