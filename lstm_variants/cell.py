@@ -37,6 +37,11 @@ def state_type(extra: tuple[str, ...]) -> type[State]:
     return cast(type[State], namedtuple("State", ("h", "c", *extra))) if extra else State
 
 
+def phi(activation: str) -> Callable[[Tensor], Tensor]:
+    """A squashing by its name."""
+    return ACTIVATIONS[activation].phi
+
+
 def no_tap(slot: str, value: Tensor) -> Tensor:
     """Leave the gate value as it is."""
     return value
@@ -126,6 +131,17 @@ class GatedCell(Cell):
         super().__init__(spec)
         self.slots = tuple(slot for slot in SLOTS if spec[slot].kind != "absent")
 
+    def step(self, weights: Weights, inputs: Mapping[str, Tensor], state: State, tap: Tap) -> State:
+        gates = _Gates(self.spec, weights, inputs, state, tap)
+        i, f = gates.input_and_forget()
+        r = gates.reset(i, f)
+        z = gates.candidate(r)
+        c = f * state.c + i * z
+        o = gates.output(c)
+        h = o * phi(self.spec.squash)(c)
+        seen = {"input": i, "forget": f, "output": o}
+        return state_type(self.state_fields)(h, c, *(seen[slot] for slot in self.state_fields))
+
     @property
     def state_fields(self) -> tuple[str, ...]:
         return self.spec.seen_gates
@@ -158,70 +174,84 @@ class GatedCell(Cell):
                 projected[slot] = w["b"].expand(*x.shape[:-1], -1)
         return projected
 
-    def step(self, weights: Weights, inputs: Mapping[str, Tensor], state: State, tap: Tap) -> State:
-        spec = self.spec
+    def equations(self) -> list[Equation]:
+        return gated_equations(self.spec)
 
-        def preactivation(slot: str, c: Tensor) -> Tensor:
-            w = weights[slot]
-            terms = [inputs[slot]] if slot in inputs else []
-            if "h" in w:
-                terms.append(F.linear(state.h, w["h"]))
-            if "c" in w:
-                terms.append(w["c"] * c)
-            terms += [F.linear(getattr(state, source), R) for source, R in w.get("gates", {}).items()]
-            return self._per_unit(slot, functools.reduce(torch.add, terms))
 
-        def learned(slot: str, c: Tensor) -> Tensor:
-            return ACTIVATIONS[spec[slot].activation].phi(preactivation(slot, c))
+class _Gates:
+    """The gates of one step: what the knobs of a spec make of the input, the state before it and the weights."""
 
-        i, f = self._input_and_forget(preactivation, learned, state.c, tap)
-        r = None
-        if spec.reset.kind != "absent":
-            r = tap("reset", {"input": i, "forget": f}[spec.reset.of] if spec.reset.of else learned("reset", state.c))
-        z = tap("candidate", self._candidate(weights["candidate"], inputs.get("candidate"), state.h, r))
-        c = f * state.c + i * z
-        o = tap("output", learned("output", c) if spec.output.learned else c.new_tensor(spec.output.value))
-        h = o * ACTIVATIONS[spec.squash].phi(c)
-        seen = {"input": i, "forget": f, "output": o}
-        return state_type(self.state_fields)(h, c, *(seen[slot] for slot in self.state_fields))
+    def __init__(self, spec: CellSpec, weights: Weights, inputs: Mapping[str, Tensor], state: State, tap: Tap) -> None:
+        self.spec, self.weights, self.inputs, self.state, self.tap = spec, weights, inputs, state, tap
+
+    def preactivation(self, slot: str, c: Tensor) -> Tensor:
+        """a = W x + b + U h[t-1] + p * c + R gates[t-1], the terms that there are."""
+        w = self.weights[slot]
+        terms = [self.inputs[slot]] if slot in self.inputs else []  # W x + b, of all steps at once
+        if "h" in w:
+            terms.append(F.linear(self.state.h, w["h"]))
+        if "c" in w:
+            terms.append(w["c"] * c)
+        terms += [F.linear(getattr(self.state, source), R) for source, R in w.get("gates", {}).items()]
+        return self._per_unit(slot, functools.reduce(torch.add, terms))
 
     def _per_unit(self, slot: str, a: Tensor) -> Tensor:
         """The values of a gate's blocks for their units; one for all units is left to broadcasting."""
         block = self.spec[slot].block
         return a if block in (1, "all") else a.unsqueeze(-1).expand(*a.shape, int(block)).flatten(-2)
 
-    def _input_and_forget(
-        self, preactivation: Callable[..., Tensor], learned: Callable[..., Tensor], c: Tensor, tap: Tap
-    ) -> tuple[Tensor, Tensor]:
-        spec = self.spec
-        if spec.normalise:  # f / (f + i) = sigmoid(log f - log i), without dividing small by small
-            log_ratio = F.logsigmoid(preactivation("forget", c)) - F.logsigmoid(preactivation("input", c))
-            f = tap("forget", torch.sigmoid(log_ratio))
-            return tap("input", torch.sigmoid(-log_ratio)), f
+    def learned(self, slot: str, c: Tensor) -> Tensor:
+        """phi(a)."""
+        return phi(self.spec[slot].activation)(self.preactivation(slot, c))
 
-        def gate(slot: str) -> Tensor:
-            if spec[slot].kind == "constant":
-                return tap(slot, c.new_tensor(spec[slot].value))
-            value = learned(slot, c)
-            if slot == "forget" and spec.refine.learned:
-                v = tap("refine", learned("refine", c))
-                value = 2 * v * value + (1 - 2 * v) * value**2
-            return tap(slot, value)
+    def input_and_forget(self) -> tuple[Tensor, Tensor]:
+        """i and f: each by itself, one as 1 minus the other, or both divided by their sum."""
+        if self.spec.normalise:
+            return self._normalised()
+        if self.spec.input.kind == "complement":
+            f = self._gate("forget")
+            return self._complement("input", "forget", f), f
+        i = self._gate("input")
+        if self.spec.forget.kind == "complement":
+            return i, self._complement("forget", "input", i)
+        return i, self._gate("forget")
 
-        def complement(slot: str, partner: str, partner_value: Tensor) -> Tensor:
-            if offset := spec[slot].offset:
-                phi = ACTIVATIONS[spec[partner].activation].phi
-                partner_value = phi(preactivation(partner, c) - offset)
-            return tap(slot, 1 - partner_value)
+    def _gate(self, slot: str) -> Tensor:
+        """A gate by itself: constant, or learned and, of the forget gate, refined."""
+        c = self.state.c
+        if self.spec[slot].kind == "constant":
+            return self.tap(slot, c.new_tensor(self.spec[slot].value))
+        value = self.learned(slot, c)
+        if slot == "forget" and self.spec.refine.learned:
+            v = self.tap("refine", self.learned("refine", c))
+            value = 2 * v * value + (1 - 2 * v) * value**2
+        return self.tap(slot, value)
 
-        if spec.input.kind == "complement":
-            f = gate("forget")
-            return complement("input", "forget", f), f
-        i = gate("input")
-        return i, complement("forget", "input", i) if spec.forget.kind == "complement" else gate("forget")
+    def _complement(self, slot: str, partner: str, value: Tensor) -> Tensor:
+        """1 minus the partner; with an offset 1 - phi(a - offset), a the partner's."""
+        if offset := self.spec[slot].offset:
+            value = phi(self.spec[partner].activation)(self.preactivation(partner, self.state.c) - offset)
+        return self.tap(slot, 1 - value)
 
-    def _candidate(self, w: Mapping[str, Tensor], projected: Tensor | None, h: Tensor, r: Tensor | None) -> Tensor:
-        terms = [] if projected is None else [projected]
+    def _normalised(self) -> tuple[Tensor, Tensor]:
+        """f / (f + i) = sigmoid(log f - log i), without dividing small by small."""
+        c = self.state.c
+        log_ratio = F.logsigmoid(self.preactivation("forget", c)) - F.logsigmoid(self.preactivation("input", c))
+        f = self.tap("forget", torch.sigmoid(log_ratio))
+        return self.tap("input", torch.sigmoid(-log_ratio)), f
+
+    def reset(self, i: Tensor, f: Tensor) -> Tensor | None:
+        """r: a gate of its own, or equal to i or f; None without one."""
+        reset = self.spec.reset
+        if reset.kind == "absent":
+            return None
+        r = {"input": i, "forget": f}[reset.of] if reset.of else self.learned("reset", self.state.c)
+        return self.tap("reset", r)
+
+    def candidate(self, r: Tensor | None) -> Tensor:
+        """z = phi(W x + b + U h[t-1]); with a reset gate r * (U h[t-1] + b_h) or U (r * h[t-1])."""
+        w, h = self.weights["candidate"], self.state.h
+        terms = [self.inputs["candidate"]] if "candidate" in self.inputs else []
         if "h" in w:
             if r is None:
                 terms.append(F.linear(h, w["h"]))
@@ -229,7 +259,9 @@ class GatedCell(Cell):
                 terms.append(r * F.linear(h, w["h"], w.get("bh")))
             else:
                 terms.append(F.linear(r * h, w["h"]))
-        return ACTIVATIONS[self.spec.candidate.activation].phi(functools.reduce(torch.add, terms))
+        return self.tap("candidate", phi(self.spec.candidate.activation)(functools.reduce(torch.add, terms)))
 
-    def equations(self) -> list[Equation]:
-        return gated_equations(self.spec)
+    def output(self, c: Tensor) -> Tensor:
+        """o, which sees the new cell c through its peephole."""
+        output = self.spec.output
+        return self.tap("output", self.learned("output", c) if output.learned else c.new_tensor(output.value))
