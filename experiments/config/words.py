@@ -155,7 +155,8 @@ def check_size(override: Override) -> None:
     value = override.value()
     for one in value.list if isinstance(value, ChoiceSweep) else [value]:
         if isinstance(one, int) and not -(2**63) <= one < 2**63:
-            raise ConfigError(f"{override.key_or_group}={str(one)[:20]}...: whole numbers have 64 bits")
+            given = str(one) if len(str(one)) <= 24 else f"{str(one)[:20]}..."
+            raise ConfigError(f"{override.key_or_group}={given}: a whole number is from {-(2**63)} to {2**63 - 1}")
 
 
 def overlap(first: str, second: str) -> bool:
