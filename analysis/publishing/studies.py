@@ -40,6 +40,11 @@ class Judged:
         return overall([verdict for _, verdict in self.pairs])
 
     @property
+    def standing(self) -> str:
+        """How a sentence says that it is open: undecided, or not tested yet."""
+        return "not tested yet" if self.verdict == "not run" else "undecided"
+
+    @property
     def size(self) -> str:
         """The estimate of the one comparison."""
         return self._only.size

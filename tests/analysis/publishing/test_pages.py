@@ -189,7 +189,8 @@ def test_the_pages_of_this_project_are_those_of_its_archives(name):
     assert (ROOT / "docs" / f"{name}.md").read_text() == made.text, f"run make {name}"
     image = pytest.importorskip("PIL.Image")
     for path, picture in made.pictures.chosen.items():
-        said = image.open(ROOT / "docs" / path).info["Description"]
+        with image.open(ROOT / "docs" / path) as drawn:
+            said = drawn.info["Description"]
         assert said == f"numbers {picture.digest}", f"docs/{path} shows other numbers: run make {name}"
     shown = {path.name for path in (ROOT / "docs" / name).glob("*.png")}
     assert shown == {Path(path).name for path in made.pictures.chosen}
