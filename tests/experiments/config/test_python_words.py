@@ -161,7 +161,9 @@ def test_a_text_of_a_number_stays_a_text() -> None:
     "settings", [{"train.lr": 10**400}, {"train.clip": -(2**64)}, {"init": {"value": 10**30}}, {"seed": 2**63}]
 )
 def test_a_number_too_large_is_refused_by_name(settings: dict[str, Any]) -> None:
-    told = rf"\A{next(iter(flatten(settings)))}=.*: a whole number is from -9223372036854775808 to 9223372036854775807\Z"
+    told = (
+        rf"\A{next(iter(flatten(settings)))}=.*: a whole number is from -9223372036854775808 to 9223372036854775807\Z"
+    )
     with pytest.raises(ConfigError, match=told):
         experiments.run(**TINY, **settings)
     ((key, value),) = flatten(settings).items()
