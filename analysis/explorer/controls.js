@@ -28,7 +28,7 @@ function surgeryControls(net, slot) {
   };
   box.append(element("div", { class: "row" },
     choice("units", "units", [["all", "all units"], ["picked", "the picked unit"]]),
-    choice("steps", "steps", [["every", "every step"], ["marked", "the marked step"]])));
+    choice("steps", "steps", [["every", "every step"], ["marked", "the picked step"]])));
   const terms = termsOf(net, slot).map((source) => {
     const on = element("input", { type: "checkbox", value: source, checked: "checked", class: "term" });
     on.addEventListener("change", () => {

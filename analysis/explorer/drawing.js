@@ -1,6 +1,6 @@
 "use strict";
 /* Pictures over the steps of a sequence, one below the other on the same steps. `view` says how: {steps, cell, marked}:
-   the number of steps, the width of one in pixels, the marked step. */
+   the number of steps, the width of one in pixels, the picked step. */
 
 const GUTTER = 30; // pixels for the names of rows
 const INK = "#222222";

@@ -60,7 +60,7 @@ function showEditing(sequence) {
   place.replaceChildren(...distinct(rows), numbers, element("span", { class: "faint" }, follows));
 }
 
-/** A box for each number of the marked step. */
+/** A box for each number of the picked step. */
 function numberBoxes(sequence) {
   const box = (part, j, name) => {
     const input = element("input", { type: "number", step: "any", value: String(short5(sequence[part][state.step][j])) });

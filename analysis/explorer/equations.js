@@ -57,7 +57,7 @@ function equationLines(net, surgery) {
 
 /** Which units and steps a surgery is about, where not all. */
 function where(own) {
-  return (own.units === "picked" ? " for the picked unit" : "") + (own.steps === "marked" ? " at the marked step" : "");
+  return (own.units === "picked" ? " for the picked unit" : "") + (own.steps === "marked" ? " at the picked step" : "");
 }
 
 /** An element with attributes and content. */

@@ -34,14 +34,17 @@ function short3(value) {
   return Math.abs(value) < 0.01 && value !== 0 ? value.toPrecision(2) : value.toFixed(3);
 }
 
-/** "4 of 5", of the steps that the task calls due. */
+/** The steps whose answer had to be remembered, as far as the task says. */
+const dueSteps = (sequence) => (sequence.events.due || []).filter((t) => sequence.counts[t]);
+
+/** "4 of 5", of these steps. */
 function dueRight(sequence, made) {
-  const due = (sequence.events.due || []).filter((t) => sequence.counts[t]);
+  const due = dueSteps(sequence);
   if (!due.length || task().loss !== "cross_entropy") return "";
   return `${due.filter((t) => extreme(made.outputs[t], 1) === sequence.targets[t]).length} of ${due.length}`;
 }
 
-/** The marked step and the picked unit in words and numbers. */
+/** The picked step and the picked unit in words and numbers. */
 function showReading({ sequence, now }) {
   const { step: t, unit } = state;
   const { alphabet, target_alphabet, loss } = task();

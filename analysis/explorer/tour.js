@@ -8,11 +8,18 @@ function teacher(nets, net) {
   return keeps(net) ? net : nets.find(keeps) || nets.find((one) => one.spec.forget.kind !== "constant") || net;
 }
 
-/** The loss of a net under some surgery, on a sequence. */
-function lossUnder(net, sequence, start, surgery, unit = 0, marked = 0) {
+/** The loss of a net under some surgery at each step of a sequence, and over all of them. */
+function lossesUnder(net, sequence, start, surgery, marked = 0) {
   const task = CONTENT.tasks[net.task];
-  const made = run(net, vectors(sequence.inputs, task.input_size), start, touching(surgery, unit, marked));
-  return meanLoss(lossByStep(task.loss, made.outputs, sequence));
+  const made = run(net, vectors(sequence.inputs, task.input_size), start, touching(surgery, 0, marked));
+  return lossByStep(task.loss, made.outputs, sequence);
+}
+const lossUnder = (...under) => meanLoss(lossesUnder(...under));
+
+/** The steps whose answer had to be remembered, where the task says which; else all that count. */
+function remembered(sequence) {
+  const due = dueSteps(sequence);
+  return due.length ? due : sequence.counts.flatMap((counts, t) => (counts ? [t] : []));
 }
 
 /** The places of the largest (sign 1) or smallest (sign -1) number. */
@@ -28,18 +35,19 @@ function answer(task, output) {
   return output.flatMap((value, j) => (value > 0 ? [letter(j)] : [])).join(" ") || "nothing";
 }
 
-/** The later step at which the loss rises most under some surgery, and what the net says there: why it hurts. */
+/** The later step to be remembered at which the loss rises most under some surgery, and what the net says there. */
 function whereItHurts(net, sequence, start, surgery, marked) {
   const task = CONTENT.tasks[net.task];
   const made = [() => UNTOUCHED, touching(surgery, 0, marked)].map((touchAt) => run(net, vectors(sequence.inputs, task.input_size), start, touchAt));
+  const places = new Set(remembered(sequence));
   const [before, now] = made.map(({ outputs }) => lossByStep(task.loss, outputs, sequence));
-  const at = extreme(now.map((loss, t) => (loss === null || t < marked ? -Infinity : loss - before[t])), 1);
+  const at = extreme(now.map((loss, t) => (places.has(t) && t >= marked ? loss - before[t] : -Infinity)), 1);
   if (now[at] === null || !(now[at] > before[at])) return "";
   const [said, says] = made.map(({ outputs }) => answer(task, outputs[at]));
   const due = task.loss === "mse" ? answer(task, sequence.targets[at]) : task.loss === "bce" ? "" : answer(task, oneHot(sequence.targets[at], task.output_size));
   const what = said === says ? `it says ${says} as before, but is less sure` : `it says ${says} now, and said ${said} before`;
-  return `It hurts most at step ${at + 1}${due && `, where ${due} is due`}: ${what}. What tells it had been held since before `
-    + `step ${marked + 1}, and is gone.`;
+  return `It hurts most at step ${at + 1}${due && `, where ${due} is due`}: ${what}. What it says there `
+    + `rested on what c held from before step ${marked + 1}, and that is wiped.`;
 }
 
 const TOUR = [
@@ -53,9 +61,10 @@ const TOUR = [
       return {
         step: marked,
         unit: extreme(values.forget[marked], -1),
-        text: `Each row of the map c is one number of the cell state, each column a step; f multiplies it row by row, and `
-          + `what is dark in f is let go. At the marked step f is darkest: ${low} of ${net.keeps[0].length} numbers keep less `
-          + `than half of what they held, the others keep more.`,
+        text: `The memory is c, the cell state: in its picture below, each row is one number (a unit), each column a step. At `
+          + `every step the forget gate f multiplies it row by row, and what is dark in the picture of f is let go. At the `
+          + `picked step f is darkest: ${low} of ${net.keeps[0].length} numbers keep less than half of what they held, the `
+          + `others keep more.`,
       };
     },
   },
@@ -64,14 +73,17 @@ const TOUR = [
     state: ({ net, sequence, start, loss }) => {
       const surgery = { forget: fixedAt(0, { steps: "marked" }) };
       const every = Math.max(1, Math.ceil(sequence.inputs.length / 60));
-      const losses = sequence.inputs.map((_, t) => (t % every ? -1 : lossUnder(net, sequence, start, surgery, 0, t)));
-      const marked = extreme(losses, 1);
+      const costAt = (losses) => mean(remembered(sequence).map((place) => losses[place]));
+      const wiped = (t) => lossesUnder(net, sequence, start, surgery, t);
+      const costs = sequence.inputs.map((_, t) => (t % every ? -1 : costAt(wiped(t))));
+      const marked = extreme(costs, 1);
       return {
         step: marked,
         surgery,
-        text: `f is now 0 for all units at one step only, the marked one (step ${marked + 1}): the whole memory is wiped there, `
-          + `where it costs most, and the loss goes from ${short(loss)} to ${short(losses[marked])}. `
-          + `${whereItHurts(net, sequence, start, surgery, marked)} Move the marked step with the slider or the arrow keys: `
+        text: `f is now 0 for all units at one step only, step ${marked + 1}, the picked one: the whole memory is wiped there, `
+          + `where it costs most${dueSteps(sequence).length ? " of what had to be remembered" : ""}, and the loss goes from `
+          + `${short3(loss)} to ${short3(meanLoss(wiped(marked)))}. `
+          + `${whereItHurts(net, sequence, start, surgery, marked)} Move the picked step with the slider or the arrow keys: `
           + `where does forgetting cost nothing?`,
       };
     },
@@ -85,7 +97,7 @@ const TOUR = [
       return {
         surgery: { forget: fixedAt(tried[best]) },
         text: `One number, ${short(tried[best])}, stands in for f at all steps and for all units; it is the best of 21 tried, `
-          + `and the loss is ${short(losses[best])}, with its own f ${short(loss)}. A sigmoid gives each unit its own share `
+          + `and the loss is ${short3(losses[best])}, with its own f ${short3(loss)}. A sigmoid gives each unit its own share `
           + `between 0 (let go) and 1 (keep), anew at every step: try the slider at both ends.`,
       };
     },
@@ -97,16 +109,17 @@ const TOUR = [
       const terms = termsOf(net, slot);
       const losses = terms.map((source) => lossUnder(net, sequence, start, { [slot]: { ...OWN, off: [source] } }));
       const worst = extreme(losses, 1);
-      const costs = terms.map((source, j) => `${TERM_NAMES[source]} ${short(losses[j] - loss)}`).join(", ");
+      const signed = (change) => `${change < 0 ? "−" : "+"}${short3(Math.abs(change))}`;
+      const costs = terms.map((source, j) => `${TERM_NAMES[source]} ${signed(losses[j] - loss)}`).join(", ");
       return {
         surgery: { [slot]: { ...OWN, off: [terms[worst]] } },
-        text: `The ${slot} gate adds up its terms and squashes the sum; taken out of this trained net, each costs: ${costs} `
-          + `(of loss). Struck out now: ${TERM_NAMES[terms[worst]]}; a net trained without it might have found another way.`,
+        text: `The ${slot} gate adds up its terms and squashes the sum. Taken out of this trained net, one at a time, they `
+          + `change the loss by: ${costs}. Taken out now: ${TERM_NAMES[terms[worst]]}; a net trained without it might have found another way.`,
       };
     },
   },
   {
-    title: "When it is not needed",
+    title: "Without a forget gate",
     state: ({ net, nets, sequence, loss }) => {
       const without = nets.find((one) => one.task === net.task && one.sequences === net.sequences
         && one.spec.forget.kind === "constant" && one.spec.forget.value === 1);
@@ -117,11 +130,13 @@ const TOUR = [
             + `far c goes, and whether the loss minds: a task that ends by itself needs no forgetting.`,
         };
       const alone = lossUnder(without, sequence, startOf(without, state.sequence), {});
+      const costs = alone > 1.1 * loss
+        ? "The loss is larger here; on a task that ends by itself, or where the other gates do the work, it need not be."
+        : "Here that costs nothing: the task ends by itself, or the other gates do the work.";
       return {
         net: without,
-        text: `This net was trained without a forget gate (f = 1): its loss here is ${short(alone)}, that of the net with `
-          + `one ${short(loss)}. Nothing is ever let go and c can only be added to; where the task ends by itself, or the `
-          + `other gates can do the work, that costs nothing.`,
+        text: `This net was trained without a forget gate (f = 1): nothing is ever let go, and c can only be added to. Its `
+          + `loss here is ${short3(alone)}, that of the net with one ${short3(loss)}. ${costs}`,
       };
     },
   },
