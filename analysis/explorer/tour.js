@@ -72,7 +72,7 @@ const TOUR = [
     title: "Forget at the wrong place",
     state: ({ net, sequence, start, loss }) => {
       const surgery = { forget: fixedAt(0, { steps: "marked" }) };
-      const every = Math.max(1, Math.ceil(sequence.inputs.length / 60));
+      const every = Math.max(1, Math.ceil(sequence.inputs.length / 100));
       const costAt = (losses) => mean(remembered(sequence).map((place) => losses[place]));
       const wiped = (t) => lossesUnder(net, sequence, start, surgery, t);
       const costs = sequence.inputs.map((_, t) => (t % every ? -1 : costAt(wiped(t))));
@@ -80,11 +80,10 @@ const TOUR = [
       return {
         step: marked,
         surgery,
-        text: `f is now 0 for all units at one step only, step ${marked + 1}, the picked one: the whole memory is wiped there, `
-          + `where it costs most${dueSteps(sequence).length ? " of what had to be remembered" : ""}, and the loss goes from `
-          + `${short3(loss)} to ${short3(meanLoss(wiped(marked)))}. `
-          + `${whereItHurts(net, sequence, start, surgery, marked)} Move the picked step with the slider or the arrow keys: `
-          + `where does forgetting cost nothing?`,
+        text: `f is fixed at 0 for all units, at the picked step only: there the whole memory is wiped. At step ${marked + 1} that `
+          + `costs most${dueSteps(sequence).length ? " of what had to be remembered" : ""}: the loss goes from ${short3(loss)} to `
+          + `${short3(meanLoss(wiped(marked)))}. ${whereItHurts(net, sequence, start, surgery, marked)} `
+          + `Move the picked step with the slider or the arrow keys: where does forgetting cost nothing?`,
       };
     },
   },

@@ -258,7 +258,7 @@ def test_the_tour_prepares_a_state_for_each_of_its_five_steps(made, tmp_path):
     assert "no forget gate" in found["seen"][4]["pressed"]
     why = r"It hurts most at step (\d+), where \w is due: it says \w (now, and said \w before|as before, but is less)"
     (later,) = (int(match[1]) for match in [re.search(why, texts[1])])
-    assert later >= int(re.search(r"one step only, step (\d+)", texts[1])[1])
+    assert later >= int(re.search(r"At step (\d+) that costs most", texts[1])[1])
     assert "It hurts most at step" in found["linked"]["tour"]
     assert found["due"], "the task says what had to be remembered"
     assert later - 1 in found["due"]
