@@ -18,6 +18,7 @@ from analysis.records.load import load
 from experiments import push, status
 from experiments.config.schema import ConfigError
 from experiments.studies.standing import look
+from experiments.tracking import from_records
 
 TINY = {"task": "adding", "task.length": 10, "model.hidden_size": 4, "record.wandb.mode": "disabled"}
 TINY |= {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}}
@@ -182,7 +183,7 @@ def test_copies_and_links_count_once_in_every_command(copied, fast, capsys):
 
 
 def test_a_study_said_twice_is_pushed_once(copied, capsys, monkeypatch):
-    monkeypatch.setattr(push, "replayed", lambda *_: True)
+    monkeypatch.setattr(from_records, "replayed", lambda *_: True)
     monkeypatch.setattr(push, "aggregated", lambda *_: True)
     assert push.main([f"study={','.join(ways(copied))}", "mode=offline"]) == 0
     out = capsys.readouterr().out

@@ -130,6 +130,7 @@ def check_changes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 SMALLER = {  # what makes a study tiny beside TINY
     "forget_bias_start": ["train.steps=0"],
+    "gate_vector": ["model.hidden_size=12"],
     "learning_rate": ["protocol.factors={train.lr:[.01,.1],model.hidden_size:[2,3],train.batch_size:[2,4]}"],
     "learning_rate_search": [
         "protocol.search={model.hidden_size:{low:2,high:3},train.batch_size:{low:2,high:3}}",

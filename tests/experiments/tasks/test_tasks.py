@@ -262,7 +262,7 @@ def test_an_unknown_task_or_a_missing_setting_is_named() -> None:
 
 
 def test_what_the_command_line_says_is_taken_as_meant() -> None:
-    task = load_task("adding", {"length": 30, "eval_lengths": [50, 60], "layout": 1997})
+    task = load_task("adding", {"length": 30, "eval_lengths": [50, 60], "layout": 1997, "values": "0..1"})
     assert (task.eval_lengths, task.metric) == ((50, 60), "within_.04")
 
 
