@@ -18,7 +18,8 @@ function surgeryControls(net, slot) {
     const fixed = element("input", { type: "checkbox", class: "fixed" });
     const value = element("input", { type: "range", class: "value", min: "0", max: "1", step: "0.01", value: "1", "aria-label": `value of the ${name}` });
     fixed.addEventListener("change", () => set({ value: fixed.checked ? value.valueAsNumber : null }));
-    value.addEventListener("input", () => set({ value: value.valueAsNumber }));
+    for (const event of ["input", "click"]) // a click where the slider stands already moves nothing, and fixes the gate too
+      value.addEventListener(event, () => set({ value: value.valueAsNumber }));
     box.append(element("div", { class: "row" }, element("label", {}, fixed, "fix at"), value, element("output", {}, "own")));
   }
   const choice = (key, title, options) => {

@@ -175,6 +175,7 @@ def test_each_control_does_what_it_says_and_the_address_keeps_it(made, tmp_path)
       tick(gate("candidate", ".term[value=b]")); seen.cuts = look();
       const kept = look(); await go("#"); seen.gone = look();
       await go(kept.address); seen.kept = [kept, look()];
+      press("Undo all changes"); gate("forget", ".value").click(); seen.clicked = look();
       press("Undo all changes"); seen.undone = look();
       key("ArrowRight"); seen.right = look(); key("ArrowDown"); seen.down = look();
       put(find("#edit input"), "BTBTXSETE"); seen.typed = look();
@@ -197,6 +198,7 @@ def test_each_control_does_what_it_says_and_the_address_keeps_it(made, tmp_path)
     assert {"Uf ht−1", "bz"} <= set(seen["cuts"]["touched"])
     kept, again = seen["kept"]
     assert kept == again != seen["gone"]
+    assert "forget=1_all_every" in seen["clicked"]["address"]
     assert seen["right"]["reading"] != seen["undone"]["reading"] != seen["down"]["reading"] != seen["right"]["reading"]
     assert "inputs=BTBTXSETE" in seen["typed"]["address"]
     assert "of 9:" in seen["typed"]["reading"]
