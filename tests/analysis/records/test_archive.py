@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import planted_inside
 import pytest
 from planted_studies import SEEDS, made, put
 from records import TASKS, noise, record, write, write_frozen, write_study
@@ -15,7 +16,7 @@ from records import TASKS, noise, record, write, write_frozen, write_study
 from analysis import figures, report, runs, workspace
 from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError
-from analysis.records import archive, inside
+from analysis.records import archive
 from analysis.records.load import Records, load
 from analysis.records.read import Curves
 from experiments import status
@@ -302,9 +303,6 @@ def look_inside(run: Path) -> None:
     names = ("untouched", "surgery/forget=1", "surgery/forget=1/cost", "cut/forget/x", "cut/forget/x/cost", "half_lag")
     names += ("feeds/forget/x", "feeds/forget/h", "feeds/forget/level/x", "surgery/forget=1/loss", "mean/forget")
     numbers = {name: noise(name, run.name) for name in names} | {"surgery/forget=0": 0.5, "surgery/forget=0/cost": None}
-    known = {key: content[key] for key in inside.WHO}
-    text = json.dumps({"schema": 1, **known, "numbers": numbers, "lacks": [], "findings": []})
-    (run / inside.JSON).write_text(text)
     rng = np.random.default_rng(len(run.name) + content["seed"])
     units = [f"time_constant/{when}/steps" for when in ("trained", "untrained")]
     units += [f"saturation/{gate}/{side}" for gate in ("forget", "input", "output") for side in ("shut", "open")]
@@ -313,8 +311,8 @@ def look_inside(run: Path) -> None:
     arrays |= {f"layer0/around/start/{gate}": rng.random((21, 5)) for gate in ("forget", "input")}
     arrays |= {"layer0/unit_surgery/forget": rng.random((4, 5)), "layer0/weight_by_lag": rng.random((60, 5))}
     arrays |= {"inside": np.ones((60, 4), bool), "event/start": rng.random((60, 4)) < 0.1}
-    arrays |= {"input/symbol": np.array(["T", "P"])[rng.integers(0, 2, (60, 4))], "weights/b": rng.random(5)}
-    (run / inside.NPZ).write_bytes(inside.packed(arrays))
+    arrays |= {"input/symbol": np.array(["T", "P"])[rng.integers(0, 2, (60, 4))]}
+    planted_inside.plant(run, numbers, arrays)
 
 
 def test_what_figures_draw_of_the_inside_of_nets_is_the_same_from_an_archive(tmp_path, capsys):
@@ -343,7 +341,12 @@ def test_of_each_variant_on_each_task_one_net_is_kept_step_by_step(tmp_path):
     assert traced == {run.name for run in study.iterdir() if "-s1-" in run.name}
     shape = {name: values.shape for name, values in archive.read_inside(kept)[min(traced)].arrays.items()}
     assert shape["layer0/trace/forget"] == (48, 1, 5)
-    assert not {"layer0/trace/hidden", "layer0/weight_by_lag", "layer0/unit_surgery/forget", "weights/b"} & set(shape)
+    assert not {
+        "layer0/trace/hidden",
+        "layer0/weight_by_lag",
+        "layer0/unit_surgery/forget",
+        "weights/readout_bias",
+    } & set(shape)
 
 
 def test_claims_about_the_inside_of_nets_are_judged_from_an_archive(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import planted_inside
 import pytest
 import records
 from omegaconf import MISSING
@@ -20,7 +21,7 @@ from omegaconf import MISSING
 from analysis import runs
 from analysis.common.command_line import about, command, parse
 from analysis.pages import listings, tables
-from analysis.records import arms, cache, counted_runs, inside
+from analysis.records import arms, cache, counted_runs
 from analysis.records.load import Records, load
 
 
@@ -218,12 +219,7 @@ def test_records_from_the_cache_are_those_that_were_read(tmp_path, monkeypatch):
 def test_a_changed_record_is_read_again_and_only_that(study, name, keep_time, monkeypatch):
     records.write_study(study, seeds=2)
     looked_into = min(study.glob("*/run.json")).parent
-    record = json.loads((looked_into / "run.json").read_text())
-    content = {key: record.get(key) for key in inside.WHO} | {
-        "schema": inside.SCHEMA,
-        "numbers": {"mean/forget": 0.125},
-    }
-    (looked_into / inside.JSON).write_text(json.dumps(content))
+    planted_inside.plant(looked_into, {"mean/forget": 0.125})
     settle(study)
     before = load([study])
     changed = looked_into / name

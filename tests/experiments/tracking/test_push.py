@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import planted_inside
 import pytest
 import records
 from fake_wandb import FakeServer, numbers
 
 from analysis import runs
-from analysis.records import inside, wandb_source
+from analysis.records import wandb_source
 from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments import push
@@ -88,9 +89,7 @@ def test_what_is_found_inside_a_run_later_joins_its_summary(study: Path, capsys:
     assert push.main([f"study={study}"]) == 0
     folder = next(iter(study.glob("adding-lstm-s0-*")))
     record = json.loads((folder / "run.json").read_text())
-    who = {key: record[key] for key in inside.WHO}
-    found = {"numbers": {"surgery/forget=1/cost": 0.25, "half_lag": None}, "lacks": [], "findings": []}
-    (folder / inside.JSON).write_text(json.dumps({"schema": inside.SCHEMA, **who, **found}))
+    planted_inside.plant(folder, {"surgery/forget=1/cost": 0.25, "half_lag": None})
     capsys.readouterr()
     assert push.main([f"study={study}"]) == 0
     assert "2 of them made now" in capsys.readouterr().out  # the run and its arm
