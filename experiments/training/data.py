@@ -33,6 +33,17 @@ def _says_so_itself(kind: type[Task]) -> bool:
     return kind.__module__.startswith(OURS) == says.__module__.startswith(OURS)
 
 
+def _draw(task: Task, random: np.random.Generator, sequences: int) -> Batch:
+    """A block's sequences: from ``training_block``, unless the task derives from the one whose it is and has changed
+    what that stands for."""
+
+    def defined(name: str) -> int:
+        return next(at for at, base in enumerate(type(task).__mro__) if name in vars(base))
+
+    changed = defined("training_block") > min(defined("sample"), defined("training_batch"))
+    return task.training_batch(random, sequences) if changed else task.training_block(random, sequences)
+
+
 class TrainingData:
     """The training batches of the runs of a stack, a pure function of task, batch size, seed and step.
 
@@ -66,7 +77,7 @@ class TrainingData:
             sequences = self.steps * self.batch_size
             drawn = self.task.in_order(number * sequences, sequences)
             if drawn is None:
-                drawn = self.task.training_block(generator(seed, "train", number), sequences)
+                drawn = _draw(self.task, generator(seed, "train", number), sequences)
             known = self._drawn[seed] = number, drawn
         return known[1]
 

@@ -57,6 +57,23 @@ def test_a_task_derived_from_one_of_ours_says_itself_that_its_sequences_are_inde
     assert TrainingData(saying(**settings), B).steps == TrainingData(ours, B).steps
 
 
+@pytest.mark.parametrize("independent", [False, True])
+@pytest.mark.parametrize("changed", ["sample", "training_batch"])
+def test_a_task_derived_from_one_of_ours_trains_on_what_it_draws_itself(
+    changed: str, independent: bool, tmp_path: Path
+) -> None:
+    ours = build("continual_reber", {}, tmp_path)
+    assert "training_block" in vars(type(ours))  # it has a way of its own to draw a block
+
+    def marked(self: Task, *said: Any) -> Batch:
+        batch: Batch = getattr(super(own, self), changed)(*said)
+        return batch._replace(inputs=np.full_like(batch.inputs, 3))
+
+    own = type("Own", (type(ours),), {changed: marked, "independent": independent})
+    data = TrainingData(own(**{field.name: getattr(ours, field.name) for field in fields(ours)}), B)
+    assert (data.batch(5, 7).inputs == 3).all()
+
+
 def test_parts_are_cut_off_at_their_longest_sequence() -> None:
     lengths = np.array([2, 1, 3, 4])
     inputs = np.arange(16).reshape(4, 4)
