@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from analysis.claims.study_json import FrozenStudy
+from analysis.arms import counted_runs
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.common.command_line import CommandError, about, command
-from analysis.records import counted_runs
 from analysis.records.load import Records, load
 from analysis.wandb_views import panels
 from analysis.wandb_views.report import report

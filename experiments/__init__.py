@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.api import LoadedRun
     from experiments.sweep.run_stack import Run
-    from lstm_variants.user_folders import Folders
+    from lstm_variants.extensions.user_folders import Folders
 
 
 class CallableModule(types.ModuleType):

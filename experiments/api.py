@@ -18,7 +18,7 @@ from analysis.records.read import UnreadableError, read_curves
 from experiments import tasks
 from experiments.config.catalogue import completed
 from experiments.config.compose import Composer, compose
-from experiments.config.extensions import rewritten, use_extensions
+from experiments.config.extensions_option import rewritten, use_extensions
 from experiments.config.job import Job, NotApplicableError, distinct, split_of
 from experiments.config.python_values import axis, words
 from experiments.config.schema import LARGEST_SWEEP, ConfigError, Train, refuse
@@ -26,7 +26,7 @@ from experiments.inspection import files
 from experiments.inspection.subject import OneModel
 from experiments.store.files import read_tensors
 from experiments.store.lookup import find, place, read
-from experiments.store.made_by import source_files
+from experiments.store.versions_and_sources import source_files
 from experiments.store.what_is_left import refuse_stale
 from experiments.sweep.run_all import run_all
 from experiments.sweep.run_stack import Run
@@ -34,8 +34,8 @@ from experiments.tasks import file_contents
 from experiments.tasks.base import Task, TaskError
 from experiments.training import evaluation, torch_defaults
 from lstm_variants import CellSpec, GatedRNN, SpecError, State
+from lstm_variants.extensions.user_folders import Folders
 from lstm_variants.spec import flatten
-from lstm_variants.user_folders import Folders
 
 IN_MEMORY = "study=null"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import MISSING
 
-from analysis.claims.study_json import FrozenStudy
+from analysis.arms.counted_runs import scored
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.common.command_line import about, command
 from analysis.pages.listings import counts
 from analysis.records import archive
-from analysis.records.counted_runs import scored
 from analysis.records.load import directories, load
 
 

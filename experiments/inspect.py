@@ -29,7 +29,7 @@ from experiments.store.locks import lock
 from experiments.store.lookup import read
 from experiments.tasks.base import TaskError
 from lstm_variants import SpecError
-from lstm_variants.user_folders import ExtensionError
+from lstm_variants.extensions.user_folders import ExtensionError
 
 WORKERS = 4  # processes at most; each needs some 300 MB
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from analysis.claims.study_json import FrozenStudy, UnreadableStudyError
+from analysis.arms import counted_runs
+from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command, one_line
-from analysis.records import archive, counted_runs
+from analysis.records import archive
 from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments.config.schema import ConfigError, wandb_mode

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from analysis.claims.study_json import FrozenStudy
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.common import terminal
 from analysis.common.command_line import CommandError, about, command
 from analysis.pages.build import Request, build
@@ -27,7 +27,7 @@ from analysis.replications.published import Replication
 from analysis.replications.published_verdicts import CellVerdict
 from experiments.config import words
 from experiments.config.error_messages import explain
-from experiments.config.extensions import use_extensions_of, used_extensions
+from experiments.config.extensions_option import use_extensions_of, used_extensions
 from experiments.config.schema import ConfigError
 from experiments.store.what_is_left import refuse_stale, standing
 from experiments.studies.freezing import freeze

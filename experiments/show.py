@@ -16,11 +16,11 @@ from analysis.common.command_line import CommandError, about, command
 from experiments import tasks
 from experiments.config.catalogue import config_file, names
 from experiments.config.compose import compose
-from experiments.config.extensions import use_extensions
+from experiments.config.extensions_option import use_extensions
 from experiments.config.resolve import resolve
 from experiments.tasks.base import Task
 from lstm_variants.cards import card, difference, family_table
-from lstm_variants.catalogue import describe, load
+from lstm_variants.catalogue.variants import describe, load
 
 
 @dataclass

@@ -28,7 +28,7 @@ from analysis.records.load import load
 from experiments.config import words
 from experiments.config.compose import compose
 from experiments.config.error_messages import explain
-from experiments.config.extensions import use_extensions_of, used_extensions
+from experiments.config.extensions_option import use_extensions_of, used_extensions
 from experiments.config.job import Job
 from experiments.config.schema import ConfigError
 from experiments.store.what_is_left import refuse_stale, standing

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import torch
 
-from lstm_variants.catalogue import Variant, variants
+from lstm_variants.catalogue.variants import Variant, variants
 from lstm_variants.cell import Cell
 from lstm_variants.cells import make_cell
 from lstm_variants.layer import GatedRNN

@@ -41,5 +41,5 @@ def full(request: pytest.FixtureRequest) -> bool:
 def _no_folders_of_ones_own() -> Iterator[None]:
     """What a test makes known of a user's own is not known to the next one."""
     yield
-    if (extensions := sys.modules.get("lstm_variants.extensions")) and extensions.user_folders.folders():
+    if (extensions := sys.modules.get("lstm_variants.extensions.registration")) and extensions.user_folders.folders():
         extensions.use([])

@@ -19,7 +19,14 @@ ROOT = Path(__file__).parents[1]
 PROJECT = ("lstm_variants", "experiments", "analysis", "gates")
 FILES = sorted(path for package in PROJECT for path in (ROOT / package).rglob("*.py"))
 
-READING = ["analysis.common", "analysis.records", "analysis.statistics", "analysis.claims", "analysis.replications"]
+READING = [
+    "analysis.common",
+    "analysis.arms",
+    "analysis.records",
+    "analysis.statistics",
+    "analysis.claims",
+    "analysis.replications",
+]
 SHOWING = [
     *READING,
     "analysis.figures",
@@ -28,7 +35,7 @@ SHOWING = [
     "analysis.wandb_views",
     "analysis.publishing",
 ]
-FAMILY = ["lstm_variants", "lstm_variants.cells", "lstm_variants.engines"]
+FAMILY = ["lstm_variants", *(f"lstm_variants.{name}" for name in ("catalogue", "cells", "engines", "extensions"))]
 MAKING = ["tasks", "config", "training", "store", "inspection", "tracking", "sweep", "studies"]
 MAKING = [f"experiments.{name}" for name in MAKING]
 
@@ -39,18 +46,20 @@ def below(package: str, order: list[str]) -> set[str]:
 
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "lstm_variants": {"lstm_variants.cells", "lstm_variants.engines"},
-    "lstm_variants.cells": {"lstm_variants", "lstm_variants.engines"},
+    "lstm_variants": set(FAMILY[1:]),
+    "lstm_variants.catalogue": {"lstm_variants", "lstm_variants.extensions"},
+    "lstm_variants.extensions": {"lstm_variants"},
+    "lstm_variants.cells": {"lstm_variants", "lstm_variants.engines", "lstm_variants.extensions"},
     "lstm_variants.engines": {"lstm_variants"},
     **{package: below(package, SHOWING) for package in SHOWING},
     "analysis": set(SHOWING),
     "experiments.tasks": {*FAMILY},
     "experiments.config": {*FAMILY, "experiments.tasks"},
     "experiments.training": {*FAMILY, *below("experiments.training", MAKING)},
-    "experiments.store": {*FAMILY, *READING[:2], *below("experiments.store", MAKING)},
-    "experiments.inspection": {*FAMILY, *READING[:2], *below("experiments.inspection", MAKING)},
+    "experiments.store": {*FAMILY, *READING[:3], *below("experiments.store", MAKING)},
+    "experiments.inspection": {*FAMILY, *READING[:3], *below("experiments.inspection", MAKING)},
     "experiments.tracking": {*FAMILY, *below("analysis.explorer", SHOWING), *below("experiments.tracking", MAKING)},
-    "experiments.sweep": {*FAMILY, *READING[:2], *below("experiments.sweep", MAKING)},
+    "experiments.sweep": {*FAMILY, *READING[:3], *below("experiments.sweep", MAKING)},
     "experiments.studies": {*FAMILY, *READING, *below("experiments.studies", MAKING)},
     "experiments.benchmark": {*FAMILY, "analysis.common", *MAKING},
     "experiments": {*FAMILY, *SHOWING, *MAKING, "experiments.benchmark"},
@@ -60,12 +69,10 @@ ALLOWED_ALONE = {("experiments.sweep", "experiments")}  # the package has the na
 
 BESIDE = 12  # modules of a package
 MORE_BESIDE = {  # where one file is one thing, and a reader looks for it by name
-    "lstm_variants": "what stands alone finds its own files",
     "experiments": "a file a command",
     "experiments.tasks": "a file a task",
     "experiments.inspection": "a file a measure",
     "analysis.figures": "a file a figure",
-    "analysis.records": "a file a form of records: a run's, a cache, an archive, wandb's, frames",
 }
 CONSOLE = "gates.__main__"  # the console script `gates`: it runs the commands by their names
 SCRIPTS = {"experiments.benchmark.users_script"}  # run as a process, and imported to say where it is

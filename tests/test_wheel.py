@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.store import environment
+from experiments.store import machine_and_commit
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("lstm_variants", "experiments", "analysis", "gates")
@@ -72,7 +72,7 @@ def test_an_installation_inside_somebody_s_repository_has_no_commit(
     for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "theirs"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "b" / "environment.py").touch()
-    assert environment._commit()[0] is not None
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "a" / "b" / "environment.py"))
-    assert environment._commit() == (None, None)
+    (tmp_path / "a" / "b" / "machine_and_commit.py").touch()
+    assert machine_and_commit._commit()[0] is not None
+    monkeypatch.setattr(machine_and_commit, "__file__", str(tmp_path / "a" / "b" / "machine_and_commit.py"))
+    assert machine_and_commit._commit() == (None, None)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.claims.claim import Comparison
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.claims.gathering import tasks_of
-from analysis.claims.study_json import FrozenStudy
 
 
 def settings(study: FrozenStudy, comparison: Comparison, choice: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
+from analysis.claims.frozen_study import CHOICES, FrozenStudy
 from analysis.claims.gathering import tasks_of
-from analysis.claims.study_json import CHOICES, FrozenStudy
 
 OF_RUNS = ("score", "loss", "steps", "solved", "memory")  # metrics that say how well a run did
 STEPS, STOPS = "claim.steps", "config.resolved.train.stop_at_solved"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.arms import counted_runs, order
 from analysis.claims import measures
 from analysis.claims.claim import EQUIVALENT, Claim, Comparison
 from analysis.claims.comparing import by_equivalence, by_sign
 from analysis.claims.finding import Finding, NotRunError
 from analysis.claims.gathering import measurable
-from analysis.records import counted_runs, order
 from analysis.statistics import estimates, many_comparisons, signed_rank
 from analysis.statistics.outcomes import Outcomes, outcomes
 

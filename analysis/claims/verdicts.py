@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.arms import counted_runs
 from analysis.claims import choices
 from analysis.claims.choices import edges
 from analysis.claims.claim import Claim, Comparison, comparisons
 from analysis.claims.comparing import decide
 from analysis.claims.finding import Finding, NotRunError
+from analysis.claims.frozen_study import CHOICES, OWN, SHARED, FrozenStudy
 from analysis.claims.gathering import Arms, gathered
 from analysis.claims.margins import SMALLEST, scale, smallest, supported
-from analysis.claims.study_json import CHOICES, OWN, SHARED, FrozenStudy
-from analysis.records import counted_runs
 from analysis.records.load import Records
 from analysis.statistics import many_comparisons
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from analysis.arms import counted_runs
 from analysis.common.command_line import CommandError, about, command
 from analysis.common.terminal import as_typed
 from analysis.explorer.page import page
-from analysis.records import archive, counted_runs
+from analysis.records import archive
 from analysis.records.load import load
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.records import order
-from analysis.records.counted_runs import reported
+from analysis.arms import order
+from analysis.arms.counted_runs import reported
 from analysis.records.inside import FOLDER, NPZ, arrays_of, described
 from analysis.records.load import Records
 from analysis.records.read import read_content

@@ -17,6 +17,7 @@ names below are for pages, notebooks and figures of your own.
 May import: analysis.common to replications.
 """
 
+from analysis.arms.counted_runs import scored
 from analysis.figures._discovery import discover, failures_named, ours, question, use_extensions
 from analysis.figures._figure import Drawing, Layout, Panel
 from analysis.figures._panel import draw
@@ -33,7 +34,6 @@ from analysis.figures._theme import (
     shades,
     styles,
 )
-from analysis.records.counted_runs import scored
 
 __all__ = [
     "COLUMN",

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs, order
 from analysis.figures import _theme
-from analysis.records import archive, counted_runs, inside, order
+from analysis.records import archive, inside
 
 GATES = {"forget": "forget gate f", "input": "input gate i", "output": "output gate o"}
 GATES |= {"reset": "reset gate r", "refine": "refine gate v"}

@@ -10,11 +10,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.figures import _theme
 from analysis.figures._axes import logarithmic, reference, scale, shown
 from analysis.figures._figure import Panel
 from analysis.figures._legends import legend
-from analysis.records import counted_runs
 
 
 def lines(on: Panel, rows: pd.DataFrame, x: str, y: str, **how: Any) -> None:

@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs, order
 from analysis.figures import _theme
 from analysis.figures._figure import Drawing, Panel
 from analysis.figures._text import folded
-from analysis.records import counted_runs, order
 
 
 def draw(

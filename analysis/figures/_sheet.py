@@ -13,12 +13,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from analysis.arms import counted_runs, order
 from analysis.figures import _theme
 from analysis.figures._axes import SHORTCUT
 from analysis.figures._figure import Drawing
 from analysis.figures._panel import draw
 from analysis.figures._text import folded, plain
-from analysis.records import counted_runs, order
 
 MANY = 8
 FEW = 2  # rows of the complete LSTM up to which it stands in every panel

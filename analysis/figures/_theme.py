@@ -23,7 +23,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from analysis.records import order
+from analysis.arms import order
 
 COLUMN = 3.35  # inches: one column of a paper
 PAGE = 6.9  # inches: both columns

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.figures._bars import shares
 from analysis.figures._figure import Layout, Panel
-from analysis.records import counted_runs
 from analysis.statistics import grids
 from analysis.statistics.aggregates import anova
 from analysis.statistics.many_comparisons import holm

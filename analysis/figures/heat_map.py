@@ -9,11 +9,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from analysis.arms.arms import natural
 from analysis.claims.effects import against_baseline
 from analysis.figures import _theme
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._text import folded
-from analysis.records.arms import natural
 from analysis.statistics.many_comparisons import seeds_needed, too_few_seeds
 
 LAYOUT = Layout(order=10, base=1.2, row=0.26)

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.figures._bars import shares
 from analysis.figures._figure import Layout, Panel
-from analysis.records import counted_runs
 from analysis.statistics import grids
 from analysis.statistics.aggregates import ENOUGH_FIT, ENOUGH_RUNS, importance
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.claims.effects import opposites
 from analysis.figures import _theme
 from analysis.figures._axes import name_rows
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted_runs
 from analysis.statistics.aggregates import probability_of_improvement
 
 LAYOUT = Layout(order=30, base=0.7, row=0.24)

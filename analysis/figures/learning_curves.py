@@ -3,12 +3,12 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.figures import _theme
 from analysis.figures._axes import LEVELS, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import lines, points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted_runs
 from analysis.records.archive import POINTS
 
 LAYOUT = Layout(order=40, together=1)

@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import arms, counted_runs
 from analysis.claims.claimed_runs import about_steps
 from analysis.claims.measures import OF_STEPS
 from analysis.figures._axes import logarithmic, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import medians
 from analysis.figures._legends import legend, mark
-from analysis.records import arms, counted_runs
 
 LAYOUT = Layout(order=80, together=8)
 CAPTION = (

@@ -3,12 +3,12 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.figures import _theme
 from analysis.figures._axes import LEVELS, logarithmic, reference, scale
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import medians
 from analysis.figures._legends import legend
-from analysis.records import counted_runs
 
 LAYOUT = Layout(order=70, together=8)
 CAPTION = (

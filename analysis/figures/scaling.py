@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import arms, counted_runs
 from analysis.claims.measures import OF_STEPS
 from analysis.figures import _theme
 from analysis.figures._axes import logarithmic
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import medians
 from analysis.figures._legends import legend
-from analysis.records import arms, counted_runs
 
 LAYOUT = Layout(order=68, together=8)
 CAPTION = (

@@ -3,12 +3,12 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import counted_runs
 from analysis.figures import _theme
 from analysis.figures._axes import LEVELS, name_rows, reference, scale, shown
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import points
 from analysis.figures._legends import legend, mark
-from analysis.records import counted_runs
 from analysis.statistics.estimates import ENOUGH, median_interval
 
 LAYOUT = Layout(order=20, share_y=True, base=0.75, row=0.27)

@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from analysis.arms import counted_runs
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._layers import lines
 from analysis.figures._legends import legend
-from analysis.records import counted_runs
 from analysis.statistics.solving import unsolved_curve
 
 LAYOUT = Layout(order=50, together=8, share_y=True)

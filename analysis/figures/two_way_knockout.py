@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.arms import order
 from analysis.figures import _theme
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._inside import GATES, looked
 from analysis.figures._layers import points
 from analysis.figures._legends import legend
-from analysis.records import order
 
 LAYOUT = Layout(order=270, part="Looking inside", base=2.8, together=8)
 CAPTION = (

@@ -12,8 +12,9 @@ import jinja2
 import pandas as pd
 
 from analysis import figures
+from analysis.arms import counted_runs
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.study_json import FILE, FrozenStudy, UnreadableStudyError
+from analysis.claims.frozen_study import FILE, FrozenStudy, UnreadableStudyError
 from analysis.claims.verdicts import Verdict, judge, table
 from analysis.common import escaping
 from analysis.common.command_line import CommandError
@@ -27,7 +28,6 @@ from analysis.pages.figure_files import drawings, refuse_unknown
 from analysis.pages.macros import key, macros
 from analysis.pages.provenance import explain
 from analysis.pages.report_folder import refuse_foreign, write
-from analysis.records import counted_runs
 from analysis.records.archive import is_archive
 from analysis.records.load import Records, Skipped, load
 from analysis.replications import published_verdicts

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.arms import arms
 from analysis.common.command_line import CommandError, nearest
-from analysis.records import arms
 from analysis.records.load import Records
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from analysis import figures
+from analysis.arms import counted_runs, order
 from analysis.claims.finding import written
 from analysis.claims.verdicts import Verdict, overall
 from analysis.common.escaping import tidy
 from analysis.pages import tables
 from analysis.pages.formats import markdown, text
 from analysis.pages.listings import counts, listings
-from analysis.records import counted_runs, order
 from analysis.records.load import Records
 from analysis.replications import published_verdicts
 from analysis.replications.published_verdicts import CellVerdict

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import figures
+from analysis.arms import counted_runs, order
 from analysis.common import resources
 from analysis.common.command_line import CommandError, nearest
 from analysis.figures import Drawing
 from analysis.pages.formats import write_csv
-from analysis.records import counted_runs, order
 from analysis.records.load import Records
 
 MANY = 2000  # runs from which on figures are drawn in several processes

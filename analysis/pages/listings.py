@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.arms import arms, order
+from analysis.arms.counted_runs import current, reported, scored, stale
 from analysis.common.escaping import tidy
 from analysis.pages import tables
 from analysis.pages.formats import texts
-from analysis.records import arms, order
-from analysis.records.counted_runs import current, reported, scored, stale
 from analysis.records.load import Records
 from analysis.records.schema import STATUSES
 

@@ -15,16 +15,16 @@ import pandas as pd
 from tabulate import tabulate
 
 from analysis import figures
+from analysis.arms import counted_runs
 from analysis.claims.claim import comparisons
 from analysis.claims.finding import written
+from analysis.claims.frozen_study import CHOICES, FILE, FrozenStudy
 from analysis.claims.gathering import identities
-from analysis.claims.study_json import CHOICES, FILE, FrozenStudy
 from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError, nearest
 from analysis.pages import tables
 from analysis.pages.formats import text, texts
 from analysis.pages.macros import numbered
-from analysis.records import counted_runs
 from analysis.records.load import Records
 
 Cell = tuple[str, str]  # (task, name)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.arms import counted_runs, order
 from analysis.claims.claimed_runs import about_steps
 from analysis.claims.measures import OF_STEPS, budget, steps_to_solve
 from analysis.pages.formats import number
-from analysis.records import counted_runs, order
 from analysis.statistics.estimates import ENOUGH, median_interval
 
 KEYS = {

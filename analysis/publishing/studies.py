@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.arms import counted_runs
 from analysis.claims import seeds
 from analysis.claims.claim import Comparison, comparisons
 from analysis.claims.finding import written
-from analysis.claims.study_json import OWN, SHARED, FrozenStudy
+from analysis.claims.frozen_study import OWN, SHARED, FrozenStudy
 from analysis.claims.verdicts import Verdict, judge, overall
 from analysis.common.command_line import CommandError, nearest
 from analysis.pages.build import Gathered, Request, gather
 from analysis.pages.listings import counts
-from analysis.records import archive, counted_runs
+from analysis.records import archive
 from analysis.statistics.estimates import median_interval
 
 

@@ -1,4 +1,4 @@
-"""From run directories, or what wandb has of them, to tidy frames: reading, checking, naming and ordering runs.
+"""From run directories, or what wandb has of them, to tidy frames: reading and checking.
 
-May import: analysis.common.
+May import: analysis.common to arms.
 """

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.records import arms
+from analysis.arms import arms
 from analysis.records.read import Curves
 
 NUMBERS = ["task.length", "task.chance", "task.solved", "parameters.layer", "parameters.total"]

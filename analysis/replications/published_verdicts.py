@@ -21,13 +21,13 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import ttest_ind_from_stats
 
+from analysis.arms import counted_runs
 from analysis.claims import measures
 from analysis.claims.claim import Claim, comparisons
 from analysis.claims.comparing import decide, power
 from analysis.claims.finding import Finding, NotRunError, written
+from analysis.claims.frozen_study import SHARED, FrozenStudy
 from analysis.claims.gathering import gathered, measurable, values
-from analysis.claims.study_json import SHARED, FrozenStudy
-from analysis.records import counted_runs
 from analysis.records.load import Records
 from analysis.replications.published import Cell, Replication
 from analysis.statistics import many_comparisons, rank_sum, signed_rank

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.records import counted_runs
+from analysis.arms import counted_runs
 from analysis.records.load import Records
 from analysis.statistics import estimates
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.records import arms
+from analysis.arms import arms
 from analysis.statistics.outcomes import Array
 
 FEEDS = ".feeds"

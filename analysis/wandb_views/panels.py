@@ -7,8 +7,8 @@ at most 1,000 runs and draws a sample of 100 of a group. "Single runs" draws the
 import warnings
 from typing import Any
 
+from analysis.arms import arms, counted_runs
 from analysis.common.command_line import CommandError
-from analysis.records import arms, counted_runs
 from analysis.records.load import Records
 from analysis.statistics import arm_curves
 

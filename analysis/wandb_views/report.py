@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.arms import counted_runs
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.study_json import FrozenStudy
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.claims.verdicts import Verdict, judge
 from analysis.common.escaping import in_markdown
 from analysis.pages import contents, tables
 from analysis.pages.formats import markdown
 from analysis.pages.listings import counts
-from analysis.records import counted_runs
 from analysis.records.load import Records
 from analysis.wandb_views import panels
 

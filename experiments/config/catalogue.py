@@ -9,8 +9,9 @@ from typing import Any
 
 from experiments import tasks
 from experiments.config.schema import refuse
-from lstm_variants import config_files, user_folders
-from lstm_variants.catalogue import unknown_variant
+from lstm_variants import config_files
+from lstm_variants.catalogue.variants import unknown_variant
+from lstm_variants.extensions import user_folders
 from lstm_variants.hints import OF_FILES, nearest
 from lstm_variants.spec import DESCRIPTION
 

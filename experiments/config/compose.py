@@ -19,7 +19,7 @@ from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError, refuse
 from lstm_variants import CellSpec
-from lstm_variants.catalogue import aliases
+from lstm_variants.catalogue.variants import aliases
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

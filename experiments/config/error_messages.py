@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from experiments.config.catalogue import GROUPS, not_there
 from experiments.config.hydra_setup import loader
 from experiments.config.identity import nested_difference
-from lstm_variants import user_folders
+from lstm_variants.extensions import user_folders
 from lstm_variants.hints import nearest
 from lstm_variants.spec import DESCRIPTION, complete_lstm
 

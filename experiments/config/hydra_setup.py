@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from experiments.config.schema import LARGEST_STACK, Root
-from lstm_variants import user_folders
+from lstm_variants.extensions import user_folders
 from lstm_variants.spec import CONF
 
 HELP = """\

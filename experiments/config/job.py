@@ -11,7 +11,7 @@ from experiments.config.identity import digest, run_name
 from experiments.config.schema import ConfigError, Model, Record, Train, refuse
 from experiments.tasks.base import Task
 from lstm_variants import Init
-from lstm_variants.catalogue import Variant
+from lstm_variants.catalogue.variants import Variant
 
 
 class NotApplicableError(ConfigError):

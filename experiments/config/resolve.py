@@ -21,7 +21,7 @@ from experiments.config.schema import ConfigError, Model, Root, refuse
 from experiments.tasks import file_contents
 from experiments.tasks.base import Task
 from lstm_variants import Cell, CellSpec, Init, SpecError, engines, make_cell
-from lstm_variants.catalogue import describe
+from lstm_variants.catalogue.variants import describe
 from lstm_variants.parameters import RULES
 
 

@@ -11,7 +11,7 @@ from analysis.records.read import UnreadableError, read_content
 from experiments.config.job import Job
 from experiments.config.schema import ConfigError
 from experiments.store.files import read_tensors, refuse_archive
-from experiments.store.made_by import semantics
+from experiments.store.versions_and_sources import semantics
 from lstm_variants.spec import flatten
 
 CHECKPOINT = "checkpoint.pt"

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from analysis.records import schema
-from experiments.config.extensions import used_extensions
+from experiments.config.extensions_option import used_extensions
 from experiments.config.identity import folder_name
 from experiments.config.job import Job
 from experiments.config.resolve import layer_parameters
-from experiments.store.made_by import semantics, sources
+from experiments.store.versions_and_sources import semantics, sources
 from lstm_variants import make_cell
 
 CARRIED = "carried from batch to batch, its gradient cut between them"

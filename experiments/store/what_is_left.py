@@ -9,7 +9,7 @@ from analysis.records.code_versions import outdated
 from experiments.config.job import Job, split_of
 from experiments.config.schema import ConfigError
 from experiments.store.lookup import find, other_settings
-from experiments.store.made_by import semantics
+from experiments.store.versions_and_sources import semantics
 from experiments.training.streams import generator
 
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from analysis.claims.study_json import CHOICES, FILE, KEPT, FrozenCell, FrozenStudy, Predecessor, digest
+from analysis.claims.frozen_study import CHOICES, FILE, KEPT, FrozenCell, FrozenStudy, Predecessor, digest
 from analysis.common.command_line import CommandError
 from analysis.replications.published import PROSE
 from experiments.config.catalogue import completed
 from experiments.store.files import atomic, storing, write_json
-from experiments.store.made_by import semantics
+from experiments.store.versions_and_sources import semantics
 from experiments.studies.cells import StudyCell
 from experiments.studies.study import Study
 from experiments.studies.tuning import chosen_cells

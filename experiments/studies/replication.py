@@ -11,8 +11,8 @@ from experiments.config import python_values, words
 from experiments.config.catalogue import config_file, names
 from experiments.config.schema import ConfigError, refuse
 from experiments.studies.cells import StudyCell, key_of
-from experiments.studies.differences import check_differences, check_overrides
 from experiments.studies.protocol import FIRST_TUNING_SEED, Protocol
+from experiments.studies.protocol_checks import check_differences, check_overrides
 from experiments.studies.study import Study, cells_of
 
 GROUP = "replication"

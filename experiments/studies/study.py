@@ -18,9 +18,9 @@ from experiments.config.job import NotApplicableError
 from experiments.config.schema import ConfigError, refuse
 from experiments.studies.cells import StudyCell, key_of
 from experiments.studies.decidable import check
-from experiments.studies.differences import check_arms_differ, check_differences, check_overrides
 from experiments.studies.effect_scale import check_scales
 from experiments.studies.protocol import Protocol
+from experiments.studies.protocol_checks import check_arms_differ, check_differences, check_overrides
 from experiments.training.streams import generator
 
 

@@ -21,7 +21,7 @@ from analysis.common.terminal import as_typed, say
 from experiments.config import words
 from experiments.config.compose import expand_aliases
 from experiments.config.error_messages import explain
-from experiments.config.extensions import use_extensions_of
+from experiments.config.extensions_option import use_extensions_of
 from experiments.config.hydra_setup import HELP, register_schema
 from experiments.config.job import stored
 from experiments.config.resolve import resolve

@@ -17,10 +17,10 @@ from analysis.common import resources
 from experiments.config.job import Job
 from experiments.config.schema import ConfigError
 from experiments.inspection import files
-from experiments.store.environment import machine
 from experiments.store.files import StorageError, storing
 from experiments.store.locks import lock
 from experiments.store.lookup import read_checkpoint
+from experiments.store.machine_and_commit import machine
 from experiments.store.new_record import network
 from experiments.store.record import RunRecord, fail
 from experiments.store.what_is_left import standing

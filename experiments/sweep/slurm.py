@@ -28,7 +28,7 @@ from typing import Any
 from tqdm import tqdm
 
 from analysis.common.terminal import as_typed
-from experiments.config.extensions import used_extensions
+from experiments.config.extensions_option import used_extensions
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.locks import lock

@@ -8,7 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from experiments.config.extensions import use_extensions
+from experiments.config.extensions_option import use_extensions
 from experiments.sweep.plan import make_plan
 from experiments.sweep.run_stack import InterruptedRunError
 from experiments.sweep.slurm_queue import ask

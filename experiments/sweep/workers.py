@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from analysis.common import resources, terminal
-from experiments.config.extensions import use_extensions, used_extensions
+from experiments.config.extensions_option import use_extensions, used_extensions
 from experiments.config.job import Job
 from experiments.sweep import signals
 from experiments.sweep.run_stack import Event, InterruptedRunError, Run, execute, failed

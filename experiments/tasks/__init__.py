@@ -14,10 +14,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from experiments.tasks._files import file_contents as file_contents  # for those above
+from experiments.tasks._file_contents import file_contents as file_contents
 from experiments.tasks._sharing import shared
 from experiments.tasks.base import LOSSES, Task, TaskError
-from lstm_variants import user_folders, user_modules
+from lstm_variants.extensions import user_folders, user_modules
 from lstm_variants.hints import OF_FILES, nearest
 
 PARTS = (

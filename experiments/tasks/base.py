@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.tasks import _example, _files
+from experiments.tasks import _example, _file_contents
 from experiments.tasks._batch import (
     LOSSES,
     YES_OR_NO,
@@ -172,7 +172,7 @@ class Task:
 
         Unless a task says otherwise: what the settings ``path`` and ``..._path`` name, of a folder every file in it.
         """
-        return _files.named_by(vars(self))
+        return _file_contents.named_by(vars(self))
 
     def is_solved(self, metrics: Mapping[str, float]) -> bool:
         """Whether these metrics reach the threshold."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from analysis.statistics.arm_curves import ArmCurve
 from experiments.config.identity import slug
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import runs
 
 AGGREGATE = "aggregate"

@@ -15,7 +15,7 @@ from analysis.records.read import read_curves
 from analysis.statistics.arm_curves import ArmCurve
 from experiments.store.locks import lock
 from experiments.tracking import aggregates, pictures
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import runs as wandb_runs
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from experiments.config.job import Job
 from experiments.config.schema import wandb_mode
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import failures, pictures, runs
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analysis.common.command_line import CommandError
 from experiments.tracking import aggregates, failures, wandb_variables
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import runs as wandb_runs
 
 AT_ONCE = 500  # runs that one call of wandb sync is given

@@ -1,6 +1,6 @@
 """Cells outside the gate algebra, one file each, behind the same interface; found by name, nothing to register.
 
-May import: lstm_variants, lstm_variants.engines.
+May import: lstm_variants, lstm_variants.engines, lstm_variants.extensions.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from lstm_variants import user_folders, user_modules
 from lstm_variants.cell import Cell, GatedCell
 from lstm_variants.cells._probe import FaultError, shown
+from lstm_variants.extensions import user_folders, user_modules
+from lstm_variants.extensions.user_folders import ExtensionError
 from lstm_variants.spec import CellSpec, SpecError, flatten
-from lstm_variants.user_folders import ExtensionError
 
 
 def make_cell(spec: CellSpec) -> Cell:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import lstm_variants
 from experiments.config.compose import load_spec
-from lstm_variants import ExtensionError, SpecError, config_files, extensions, load, variants
-from lstm_variants.catalogue import aliases, describe
-from lstm_variants.changes import nested
+from lstm_variants import ExtensionError, SpecError, config_files, load, variants
+from lstm_variants.catalogue.changes import nested
+from lstm_variants.catalogue.variants import aliases, describe
+from lstm_variants.extensions import registration
 from lstm_variants.spec import FEEDS, KINDS, SLOTS, complete_lstm
 
 ROOT = Path(__file__).parents[2]
@@ -152,13 +153,13 @@ def write(folder: Path, **files: str) -> Path:
 
 def test_a_folder_of_the_user_s_is_one_word_away(tmp_path: Path) -> None:
     mine = "defaults: [gru, _self_]\nreset: {feeds: xb}\ninput: {offset: 1e-1}\n"
-    extensions.use(write(tmp_path, mine=mine, first="defaults: [_self_, gru]\nsquash: tanh\n"))
+    registration.use(write(tmp_path, mine=mine, first="defaults: [_self_, gru]\nsquash: tanh\n"))
     assert load("mine") == load("gru", "reset.feeds=xb", "input.offset=.1") == load_spec("mine")
     assert load("first") == load("gru") == load_spec("first")
     write(tmp_path, mine="defaults: [gru]\nreset: {feeds: x}\n")
-    extensions.use(None)
+    registration.use(None)
     assert load("mine") == load("gru", "reset.feeds=x") == load_spec("mine")
-    extensions.use([])
+    registration.use([])
     with pytest.raises(SpecError, match="variant=mine"):
         load("mine")
 
@@ -176,7 +177,7 @@ def test_a_folder_of_the_user_s_is_one_word_away(tmp_path: Path) -> None:
 )
 def test_a_file_of_the_user_s_that_makes_no_variant_is_named(tmp_path: Path, content: str, message: str) -> None:
     def both() -> None:
-        extensions.use(write(tmp_path, mine=content, other="defaults: [mine]\n"))
+        registration.use(write(tmp_path, mine=content, other="defaults: [mine]\n"))
         variants()
 
     with pytest.raises((ExtensionError, SpecError), match=r"\A[^\n]*\Z") as refused:

@@ -31,7 +31,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import shapes
 
-from lstm_variants import CellSpec, SpecError, extensions, make_cell
+from lstm_variants import CellSpec, SpecError, make_cell
+from lstm_variants.extensions import registration
 from lstm_variants.spec import FEEDS, READ_BY_KIND, complete_lstm, flatten
 
 random = settings(max_examples=25, deadline=None, derandomize=True)
@@ -288,9 +289,9 @@ def extension(tmp_path):
     """A folder with a cell of the user's own."""
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "fading.py").write_text(OWN_FILE)
-    extensions.use([tmp_path])
+    registration.use([tmp_path])
     yield {"cell": "fading", "forget": {"kind": "constant", "value": 0.75}}
-    extensions.use([])
+    registration.use([])
 
 
 def test_a_user_s_cell_is_found_and_computes_its_equation(extension):

@@ -7,8 +7,8 @@ from analysis.records import wandb_source
 from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
-from experiments.store.made_by import semantics
-from experiments.tracking import content as wandb_content
+from experiments.store.versions_and_sources import semantics
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import runs as wandb_runs
 
 SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from analysis import figures
+from analysis.arms import counted_runs, order
 from analysis.figures import (
     _theme,
     factors,
@@ -29,7 +30,6 @@ from analysis.figures import (
     seconds,
     solve_curves,
 )
-from analysis.records import counted_runs, order
 from analysis.records.load import Records, load
 from analysis.statistics.many_comparisons import holm
 from analysis.statistics.signed_rank import paired_difference

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from analysis import figures, report, runs
+from analysis.arms import arms
 from analysis.common import escaping
 from analysis.figures import _text, scores, solve_curves
 from analysis.pages import formats, macros, tables
-from analysis.records import arms
 from analysis.records.load import load
 
 HOSTILE = [

@@ -11,14 +11,15 @@ from task_list import build, defaults
 
 import experiments
 from analysis import report, runs, workspace
-from analysis.records import code_versions, counted_runs, wandb_source
+from analysis.arms import counted_runs
+from analysis.records import code_versions, wandb_source
 from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments import api, push, status, study
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.store.made_by import semantics
+from experiments.store.versions_and_sources import semantics
 from experiments.store.what_is_left import done, standing
 from experiments.studies.standing import look
 from experiments.sweep.plan import make_plan

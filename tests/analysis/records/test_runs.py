@@ -19,9 +19,10 @@ import records
 from omegaconf import MISSING
 
 from analysis import runs
+from analysis.arms import arms, counted_runs
 from analysis.common.command_line import about, command, parse
 from analysis.pages import listings, tables
-from analysis.records import arms, cache, counted_runs
+from analysis.records import cache
 from analysis.records.load import Records, load
 
 

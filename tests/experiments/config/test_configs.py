@@ -7,7 +7,7 @@ from hydra import initialize_config_dir
 
 from experiments.config.catalogue import names
 from experiments.config.compose import compose, load_spec
-from experiments.config.extensions import use_extensions
+from experiments.config.extensions_option import use_extensions
 from experiments.config.job import NotApplicableError
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError

@@ -15,13 +15,13 @@ from experiments import show
 from experiments.api import load_run
 from experiments.config.catalogue import names
 from experiments.config.compose import compose
-from experiments.config.extensions import use_extensions, use_extensions_of, used_extensions
+from experiments.config.extensions_option import use_extensions, use_extensions_of, used_extensions
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.store.made_by import semantics
+from experiments.store.versions_and_sources import semantics
 from experiments.sweep.plan import make_plan
 from lstm_variants import GatedRNN, make_cell
-from lstm_variants.catalogue import variants
+from lstm_variants.catalogue.variants import variants
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs" / "extension"

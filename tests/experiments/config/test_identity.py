@@ -16,7 +16,7 @@ import torch
 from task_list import write_arrays
 
 import experiments
-from analysis.records import counted_runs
+from analysis.arms import counted_runs
 from analysis.records.load import load
 from experiments import api
 from experiments.config.compose import compose
@@ -26,7 +26,7 @@ from experiments.config.schema import ConfigError
 from experiments.store.what_is_left import refuse_stale, standing
 from experiments.sweep.run_all import run_all
 from experiments.sweep.run_stack import Run
-from experiments.tasks._files import file_contents, named_by
+from experiments.tasks._file_contents import file_contents, named_by
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}
 TINY |= {"record.wandb.mode": "disabled"}

@@ -11,7 +11,7 @@ from small_study import TINY, write_study
 from analysis import report
 from analysis.claims import measures
 from analysis.claims.claim import Claim
-from analysis.claims.study_json import FrozenStudy
+from analysis.claims.frozen_study import FrozenStudy
 from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError
 from analysis.records.load import load

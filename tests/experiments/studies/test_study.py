@@ -11,7 +11,7 @@ from small_study import MINE, TINY, confirmations, write_study
 
 from analysis.claims import verdicts as claims
 from analysis.claims.claim import comparisons
-from analysis.claims.study_json import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
+from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from analysis.statistics import aggregates
@@ -19,7 +19,7 @@ from analysis.statistics.many_comparisons import seeds_needed
 from experiments import study
 from experiments.config.catalogue import names
 from experiments.config.compose import compose
-from experiments.config.extensions import use_extensions
+from experiments.config.extensions_option import use_extensions
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.studies import freezing

@@ -9,7 +9,7 @@ import torch
 
 import experiments
 from analysis import report
-from analysis.records import counted_runs
+from analysis.arms import counted_runs
 from analysis.records.load import load
 from analysis.records.read import UnreadableError, read_curves
 from analysis.statistics import arm_curves

@@ -17,7 +17,7 @@ import pytest
 from sweeps import LONGER, NO_MIRROR, QUICK, ROOT, SIZES, holder, jobs, outcome
 
 from experiments.config.compose import compose
-from experiments.config.extensions import use_extensions
+from experiments.config.extensions_option import use_extensions
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.store.files import StorageError

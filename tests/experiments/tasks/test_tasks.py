@@ -13,7 +13,7 @@ import pytest
 import torch
 from task_list import CARRIED, CASES, CONF, IDS, REAL, SYNTHETIC, TASKS, WRITERS, build, defaults, equal
 
-from experiments.config.extensions import use_extensions
+from experiments.config.extensions_option import use_extensions
 from experiments.tasks import load_task, task_names
 from experiments.tasks.base import Batch, Scores, Task, TaskError, joined
 from experiments.training.streams import generator

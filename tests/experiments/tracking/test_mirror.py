@@ -20,7 +20,7 @@ from experiments.config.job import Job
 from experiments.store.new_record import network
 from experiments.store.record import RunRecord
 from experiments.sweep.run_all import run_all
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import failures, live
 from experiments.tracking import runs as wandb_runs
 

@@ -22,7 +22,7 @@ from analysis.statistics import arm_curves
 from experiments import push
 from experiments.store.locks import lock
 from experiments.tracking import aggregates, failures
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import runs as wandb_runs
 
 

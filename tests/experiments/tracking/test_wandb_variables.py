@@ -13,7 +13,7 @@ from experiments.config.schema import ConfigError, wandb_mode
 from experiments.push import main as push
 from experiments.store.what_is_left import standing
 from experiments.sweep.run_all import run_all
-from experiments.tracking import content as wandb_content
+from experiments.tracking import config_and_summary as wandb_content
 from experiments.tracking import live, wandb_variables
 from experiments.tracking import runs as wandb_runs
 

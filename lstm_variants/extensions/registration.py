@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lstm_variants import config_files, user_folders
+from lstm_variants import config_files
 from lstm_variants.activations import ACTIVATIONS, check_activation
+from lstm_variants.extensions import user_folders
+from lstm_variants.extensions.user_folders import KINDS, ExtensionError, Folders
+from lstm_variants.extensions.user_modules import load, package_of, reason
 from lstm_variants.parameters import RECURRENT, RULES, check_recurrent, check_rule
 from lstm_variants.spec import CONF
-from lstm_variants.user_folders import KINDS, ExtensionError, Folders
-from lstm_variants.user_modules import load, package_of, reason
 
 WANTED: dict[str, dict[str, Callable[[object], object]]] = {
     "activations": {"ACTIVATION": check_activation},
@@ -22,7 +23,7 @@ WANTED: dict[str, dict[str, Callable[[object], object]]] = {
 }
 TABLES: dict[str, dict[str, Any]] = {"ACTIVATION": ACTIVATIONS, "RULE": RULES, "RECURRENT": RECURRENT}
 OURS = {
-    *(f"cells/{path.name}" for path in (Path(__file__).parent / "cells").glob("*.py")),
+    *(f"cells/{path.name}" for path in (Path(__file__).parents[1] / "cells").glob("*.py")),
     "cells/gated.py",
     *(f"activations/{name}.py" for name in ACTIVATIONS),
     *(f"inits/{name}.py" for name in (*RULES, *RECURRENT)),

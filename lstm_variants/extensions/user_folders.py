@@ -32,7 +32,7 @@ def generation() -> int:
 
 
 def set_used(used: Sequence[Path], changed: bool) -> None:
-    """Use these folders from now on; :func:`lstm_variants.extensions.use` has checked them."""
+    """Use these folders from now on; :func:`lstm_variants.extensions.registration.use` has checked them."""
     global _folders, _generation
     _folders, _generation = tuple(used), _generation + changed
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from analysis.records.code_versions import Version, today
 from experiments.config.job import Job
-from lstm_variants import CellSpec, user_folders
+from lstm_variants import CellSpec
+from lstm_variants.extensions import user_folders
 
 
 def semantics(job: Job) -> dict[str, Version]:

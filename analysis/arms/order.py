@@ -9,7 +9,7 @@ from zlib import crc32
 
 import pandas as pd
 
-from analysis.records.arms import natural
+from analysis.arms.arms import natural
 
 BASELINE = "lstm"
 FAMILIES = [

@@ -13,8 +13,8 @@ from typing import Any
 
 from experiments.config.schema import refuse
 from experiments.config.words import parse, quote
-from lstm_variants import extensions, user_folders
-from lstm_variants.user_folders import Folders
+from lstm_variants.extensions import registration, user_folders
+from lstm_variants.extensions.user_folders import Folders
 
 KEY = "extensions="
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def use_extensions(folders: Folders | None) -> None:
     Raises:
         ConfigError, ExtensionError: naming the folder or file and what is wrong with it.
     """
-    extensions.use(_listed(folders), TAKEN)
+    registration.use(_listed(folders), TAKEN)
 
 
 def _listed(folders: Any) -> Any:

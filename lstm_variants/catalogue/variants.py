@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_variants import config_files, user_folders
-from lstm_variants.changes import nested
+from lstm_variants import config_files
+from lstm_variants.catalogue.changes import nested
+from lstm_variants.extensions import user_folders
 from lstm_variants.hints import OF_FILES, nearest
 from lstm_variants.spec import DESCRIPTION, CellSpec, SpecError
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lstm_variants.user_folders import ExtensionError
+from lstm_variants.extensions.user_folders import ExtensionError
 
 _read: dict[str, tuple[Path, bytes | None]] = {}  # module -> its file, and the content that was read
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.arms import counted_runs
 from analysis.common.escaping import tidy
-from analysis.records import counted_runs
 
 RESOLVED = "config.resolved."
 TASK = f"{RESOLVED}task."
