@@ -25,6 +25,7 @@ def defaults() -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices=[]))  # building a layer draws from the global generator
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         stack.enter_context(_on_cpu())
+        stack.enter_context(_any_algorithm())
         stack.enter_context(_full_precision())
         stack.enter_context(_switches())
         yield
@@ -34,6 +35,20 @@ def _on_cpu() -> contextlib.AbstractContextManager[object]:
     """Tensors are made on the CPU unless a device is named; costs time at every call, so only where it is needed."""
     elsewhere = torch.get_default_device().type != "cpu"
     return torch.device("cpu") if elsewhere else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _any_algorithm() -> Iterator[None]:
+    """No algorithm is ruled out as not deterministic; the switch loads torch's compiler, so only where it is needed."""
+    if not torch.are_deterministic_algorithms_enabled():
+        yield
+        return
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(True, warn_only=warn_only)
 
 
 @contextlib.contextmanager
@@ -59,18 +74,14 @@ def _full_precision() -> Iterator[None]:
 def _switches() -> Iterator[None]:
     """What torch keeps in global switches."""
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     flushes, mkldnn = _flushes(), torch.backends.mkldnn.enabled
     torch.set_default_dtype(torch.float32)
-    torch.use_deterministic_algorithms(False)
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
     try:
         yield
     finally:
         torch.set_default_dtype(dtype)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         torch.set_flush_denormal(flushes)
         torch.backends.mkldnn.enabled = mkldnn  # as it was
         torch.set_num_threads(threads)

@@ -27,6 +27,7 @@ from experiments.store.what_is_left import refuse_stale, standing
 from experiments.sweep.run_all import run_all
 from experiments.sweep.run_stack import Run
 from experiments.tasks._file_contents import file_contents, named_by
+from experiments.training import torch_defaults
 
 TINY = {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}, "model": {"hidden_size": 4}}
 TINY |= {"record.wandb.mode": "disabled"}
@@ -188,6 +189,7 @@ def test_a_run_is_the_same_whatever_the_process_has_set(name: str, undisturbed: 
         state = torch.get_rng_state() if name == "seed" else None
         made = small()
         assert (torch.get_default_dtype(), torch.get_num_threads()) == (dtype, threads)
+        assert torch.are_deterministic_algorithms_enabled() == (name == "deterministic")
         if state is not None:
             assert torch.equal(torch.get_rng_state(), state), "a caller's random numbers are its own"
     assert made.rows == undisturbed.rows
@@ -195,6 +197,12 @@ def test_a_run_is_the_same_whatever_the_process_has_set(name: str, undisturbed: 
     assert made.record["data_digest"] == undisturbed.record["data_digest"]
     for key, value in (made.weights or {}).items():
         assert torch.equal(value, (undisturbed.weights or {})[key])
+
+
+def test_torch_s_compiler_is_not_loaded_for_a_switch_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", None)  # two seconds the first time that it is called
+    with torch_defaults.defaults():
+        assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize("context", [torch.device("meta"), torch.inference_mode(), nullcontext()])
