@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lstm_variants import engines
 from lstm_variants.cell import State, Tap, no_tap, state_type
 from lstm_variants.cells import make_cell
+from lstm_variants.dropout import Dropout
 from lstm_variants.engines import native, reference
 from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, leaves, make_parameters, torch_weights
 from lstm_variants.spec import CellSpec
@@ -74,6 +75,7 @@ class GatedRNN(nn.Module):
             for layer in range(num_layers)
         )
         self.noise: Generators | None = None  # set by a training loop; without it a noisy squashing is deterministic
+        self.dropout: Dropout | None = None  # likewise; without it nothing is dropped
         self._taps: dict[int, list[Tap]] = defaultdict(list)
         self._by_hand: tuple[list[tuple[int, int, bool]], list[native.ByHand], list[Tensor]] | None = None
         self._choose_engine()
@@ -186,6 +188,7 @@ class GatedRNN(nn.Module):
         y, states = steps_first, []
         for layer, own in enumerate(self._layer_states(steps_first, state)):
             y, last = self._run_layer(layer, y, own, lengths)
+            y = y if self.dropout is None else y * self.dropout.factors(y, lengths)
             states.append(last)
         stacked = type(states[0])(*(torch.stack(field, dim=1) for field in zip(*states, strict=True)))
         y = y.movedim(1, 2) if self.batch_first else y
@@ -203,15 +206,19 @@ class GatedRNN(nn.Module):
         """
         x = self._checked_input(x)
         layers, order = self._prepared()
-        sequences, y = [], x
+        sequences, factors, y = [], [], x
         for layer, own in zip(layers, self._layer_states(x, state), strict=True):
             sequences.append(layer.forward(y, own, lengths))
             y = sequences[-1].y
+            if self.dropout is not None:
+                factors.append(self.dropout.factors(y, lengths))
+                y = y * factors[-1]
         fields = zip(*(done.last for done in sequences), strict=True)
         last = state_type(self.cell.state_fields)(*(torch.stack(field, dim=1) for field in fields))
 
         def backward(dy: Tensor) -> list[Tensor]:
             for number in reversed(range(len(layers))):
+                dy = dy * factors[number] if factors else dy
                 dx = layers[number].backward(sequences[number], dy, needs_dx=number > 0)
                 dy = dy if dx is None else dx
             return order

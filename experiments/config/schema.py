@@ -48,12 +48,15 @@ class Model:
     hidden_size: int = MISSING
     layers: int = MISSING
     size: str = MISSING
+    dropout: float = MISSING
 
     def check(self) -> None:
         """Refuse what is out of range, by name."""
         _at_least("model.hidden_size", self.hidden_size, 1)
         _at_least("model.layers", self.layers, 1)
         _one_of("model.size", self.size, ("hidden", "parameters"))
+        if not 0 <= self.dropout < 1:
+            raise refuse("model.dropout", self.dropout, "a share from 0 to below 1 is needed")
 
 
 @dataclass

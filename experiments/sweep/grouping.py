@@ -16,7 +16,7 @@ def structure(job: Job) -> tuple[Any, ...]:
     """What two runs must have in common to share a stack: all but seed, initial values and a few numbers."""
     train = tuple(sorted(vars(replace(job.train, **NUMBERS)).items()))  # type: ignore[arg-type]
     data = (job.task_name, job.task, tuple(sorted(job.contents.items())))
-    shape = (job.variant.spec, *data, job.hidden_size, job.model.layers)
+    shape = (job.variant.spec, *data, job.hidden_size, job.model.layers, job.model.dropout)
     return (*shape, train, job.engine, job.device, job.threads, str(job.study), job.phase)
 
 

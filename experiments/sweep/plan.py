@@ -110,9 +110,10 @@ def _fitting(job: Job, memory: float) -> float:
 
 
 def _bytes(job: Job) -> int:
-    """What training takes: about 12 planes of T x B x H a layer."""
+    """What training takes: about 12 planes of T x B x H a layer, with dropout two more."""
     steps, batch = max(job.task.lag, job.task.length), job.train.batch_size
-    floats = steps * batch * (12 * job.hidden_size * job.model.layers + job.task.input_size + job.task.output_size)
+    planes = 14 if job.model.dropout else 12
+    floats = steps * batch * (planes * job.hidden_size * job.model.layers + job.task.input_size + job.task.output_size)
     return 4 * floats
 
 

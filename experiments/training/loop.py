@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from experiments.training.network import Network
 from experiments.training.optimiser import Optimiser
 from experiments.training.streams import generator
 from lstm_variants import State
+from lstm_variants.dropout import Dropout
 
 DIGESTED_BATCHES = 3  # training batches in the data digest
 
@@ -138,15 +140,28 @@ class Training:
 
     def step(self, step: int) -> None:
         """Train every model on its batch of this step; those whose loss or gradient is not finite leave."""
-        layer, state = self.network.layer, self.state if self.task.carry else None
+        state = self.state if self.task.carry else None
         data = StepData(self.data, [self.jobs[model].seed for model in self.alive], step)
-        layer.noise = [generator(self.jobs[m].seed, "noise", step) for m in self.alive] if layer.spec.noisy else None
-        losses, found, last = gradients(self.network, self.task, data, state, self._go_on)
-        layer.noise = None
+        with self._noise(step):
+            losses, found, last = gradients(self.network, self.task, data, state, self._go_on)
         norms = self.optimiser.step(found)
         self.state = last if self.task.carry else None
         self.done = step + 1
         self._note(losses.tolist(), norms.tolist())
+
+    @contextlib.contextmanager
+    def _noise(self, step: int) -> Iterator[None]:
+        """Inside this context the network has the noise of a training step, of every model its own."""
+        layer, dropout = self.network.layer, self.jobs[0].model.dropout
+        layer.noise = self._generators("noise", step) if layer.spec.noisy else None
+        layer.dropout = Dropout(dropout, self._generators("dropout", step)) if dropout else None
+        try:
+            yield
+        finally:
+            layer.noise = layer.dropout = None
+
+    def _generators(self, stream: str, step: int) -> list[np.random.Generator]:
+        return [generator(self.jobs[model].seed, stream, step) for model in self.alive]
 
     def _note(self, losses: Sequence[float], norms: Sequence[float]) -> None:
         """Keep each model's loss and gradient norm of the step that is done."""

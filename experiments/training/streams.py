@@ -16,7 +16,7 @@ def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
 
     Args:
         seed: the run's seed.
-        stream: a name such as ``init``, ``train``, ``evaluation/100`` or ``noise``.
+        stream: a name such as ``init``, ``train``, ``evaluation/100``, ``noise`` or ``dropout``.
         step: the training step, counted from 0.
     """
     key = int.from_bytes(hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=16).digest(), "little")

@@ -80,6 +80,39 @@ def test_a_run_has_the_same_bits_alone_and_stacked(engine: str, task: list[str])
         assert bits(other_order, len(jobs) - 1 - m) == alone
 
 
+@pytest.mark.parametrize("engine", ["reference", "auto"])
+@pytest.mark.parametrize("task", [["task=continual_reber"], ["task=counting"], [*ADDING, "variant=forget_gumbel"]])
+def test_dropout_is_the_run_s_own_alone_and_stacked_and_after_an_interruption(engine: str, task: list[str]) -> None:
+    said = [*task, f"engine={engine}", "model.layers=2", "model.dropout=.4", "train.steps=5"]
+    jobs = [job(*said, f"seed={seed}") for seed in range(3)]
+    whole = [bits(trained(one), 0) for one in jobs]
+    kept: dict[int, dict[str, Any]] = {}
+    cut = Training(jobs)
+    cut.on_checkpoint = kept.__setitem__
+    cut.on_step = lambda step, loss: setattr(cut, "stopping", 15 if step == 3 else 0)
+    cut.run()
+    resumed = Training([jobs[2], jobs[0]], [kept[2], kept[0]])
+    resumed.run()
+    assert [bits(resumed, 0), bits(resumed, 1)] == [whole[2], whole[0]]
+    together = trained(*jobs)
+    assert [bits(together, m) for m in range(3)] == whole
+    assert whole[0] != bits(trained(job(*said, "model.dropout=0")), 0)
+
+
+def test_nothing_is_dropped_in_evaluation() -> None:
+    training = Training([job(*ADDING, "model.dropout=.5")])
+    plain = Training([job(*ADDING)])
+    for each in (training, plain):
+        each.evaluate(0)
+    assert training.models[0].rows == plain.models[0].rows
+    training.step(0)
+    assert training.network.layer.dropout is None
+
+
+def test_no_dropout_is_a_run_of_before() -> None:
+    assert job(*ADDING, "model.dropout=0").run_id == job(*ADDING).run_id != job(*ADDING, "model.dropout=.1").run_id
+
+
 def test_a_neighbour_that_diverges_changes_nothing() -> None:
     sound = [job(f"seed={s}", *ADDING, "train.optimizer=sgd") for s in range(2)]
     wild = job("seed=0", *ADDING, "train.optimizer=sgd", "train.lr=1e38", "train.clip=null")
