@@ -6,6 +6,7 @@ A person may close them (``2>&-``), fill the disk that they go to, or have seen 
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import re
@@ -68,7 +69,11 @@ def as_typed(text: str) -> str:
 
 
 def finished(program: str, status: int = 0) -> int:
-    """The exit status once all that was printed has gone out: 2 if it cannot. A reader who has left is no error."""
+    """The exit status once all that was printed has gone out: 2 if it cannot. A reader who has left is no error.
+
+    To be called last: what Python has made is no longer looked through at its end, which took half a second with torch.
+    """
+    gc.freeze()
     lost = None
     try:
         sys.stdout.flush()

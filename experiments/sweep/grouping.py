@@ -41,6 +41,19 @@ def stacks(jobs: Sequence[Job], steps: Mapping[str, int], largest: int, workers:
     return sorted(parts, key=_work, reverse=True)
 
 
+def balanced(parts: Sequence[list[Job]], workers: int) -> list[list[Job]]:
+    """The same stacks for workers that would not all have one at the end: the last ones are cut, for all to share.
+
+    Seven equal stacks take two workers as long as eight; with the last one in halves, as long as seven and a half.
+    """
+    last = len(parts) % workers
+    if len(parts) < workers or not last:
+        return list(parts)
+    cuts = workers // last
+    halves = [group[at::cuts] for group in parts[-last:] for at in range(min(cuts, len(group)))]
+    return [*parts[:-last], *halves]
+
+
 def _work(group: Sequence[Job]) -> int:
     """A stack's work, up to a factor that all stacks share."""
     job = group[0]

@@ -14,7 +14,7 @@ from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.lookup import read_checkpoint
 from experiments.store.what_is_left import standing
-from experiments.sweep.grouping import stacks
+from experiments.sweep.grouping import balanced, stacks
 from experiments.sweep.workers import number_of_workers
 from lstm_variants import make_cell
 from lstm_variants.engines import native
@@ -101,6 +101,8 @@ def make_plan(
     size = min([largest, *(max(1, int(min(largest, _fitting(job, memory)))) for job in todo)])
     steps = {job.run_id: checkpoint["step"] for job in todo if (checkpoint := read_checkpoint(job))}
     groups = stacks(todo, steps, size, workers)
+    if here:
+        groups = balanced(groups, workers)
     return Plan(standings, [_with_threads(group, workers) for group in groups], workers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -20,6 +21,7 @@ from experiments.config.extensions_option import use_extensions, used_extensions
 from experiments.config.job import Job
 from experiments.sweep import signals
 from experiments.sweep.run_stack import Event, InterruptedRunError, Run, execute, failed
+from experiments.tracking import runs as wandb_runs
 from experiments.training.allocator import keep_freed_memory
 
 Stack = Sequence[Job]
@@ -211,6 +213,18 @@ def _serve(pipe: Connection, extensions: list[str]) -> None:
                 send("runs", interrupted.runs)
             except Exception as error:
                 send("error", error)
+    _end()
+
+
+def _end() -> None:
+    """End at once: to take down an interpreter that has imported torch takes most of a second."""
+    wandb_runs.wait()
+    wandb_runs.settle()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
 
 
 def _end_with_parent() -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from experiments.tasks.base import Array
 
 INNER = (("T1", "P2"), ("S1", "X3"), ("T2", "V4"), ("X2", "S5"), ("P3", "V5"), ("E6",))
+TOGETHER = 8  # steps of a walk whose branches are drawn at once
 Edges = dict[str, list[tuple[str, str]]]
 
 
@@ -103,9 +104,11 @@ class Grammar:
                 self._next[numbers[state], branch] = numbers[following]
                 self._legal[numbers[state], alphabet.index(symbol)] = True
         self._legal[self.end] = self._legal[0]
-        leads_to = self._next.ravel()  # by edge
-        self._ends, self._legal_after = leads_to == self.end, self._legal[leads_to]
-        self._goes_to = np.where(self._ends, 0, 2 * leads_to)  # the next string begins where one ends
+        padded = np.pad(self._legal, [(0, 0), (0, -len(alphabet) % 8)])
+        self._legal_rows = padded.view(np.int64)  # by state, to be copied in pieces of 8 bytes
+        self._leads_to = self._next.ravel()  # by edge
+        self._ends, self._legal_after = self._leads_to == self.end, self._legal[self._leads_to]
+        self._goes_to = np.where(self._ends, 0, 2 * self._leads_to)  # the next string begins where one ends
 
     def strings(self, generator: np.random.Generator, count: int, shortest: int = 0) -> Strings:
         """Draw strings of at least ``shortest`` symbols, many in step."""
@@ -122,10 +125,11 @@ class Grammar:
     def streams(self, generator: np.random.Generator, count: int, strings: int) -> Streams:
         """Draw streams of several strings each, end to end, all streams in step."""
         edges = np.zeros((0, count), dtype=np.int64)  # 2 * state + branch
+        at = np.zeros(count, dtype=np.int64)
         ended = np.zeros(count, dtype=np.int64)  # strings of each stream, the symbol after the last one drawn as well
         while (ended < strings).any():
             drawn = generator.integers(0, 2, (16 * strings + 32, count), dtype=np.uint8).astype(np.int64)
-            self._follow(drawn, edges)
+            at = _follow(drawn, at, self._goes_to)
             edges = np.concatenate([edges, drawn]) if len(edges) else drawn
             ends = self._ends.take(edges[:-1])
             ended = ends.sum(axis=0)
@@ -139,23 +143,38 @@ class Grammar:
         """(..., V), true for the symbols that may follow an edge; where a string ends, those that may start one."""
         return self._legal_after[edges]
 
-    def _follow(self, branches: Array, before: Array) -> None:
-        """Turn branches (T, N) into edges in place, from the start or where the edges before have led."""
-        at = self._goes_to[before[-1]] if len(before) else 0
-        for step in branches:
-            step += at
-            at = self._goes_to.take(step)
-
     def _walk(self, generator: np.random.Generator, count: int) -> Strings:
-        state, leads_to = np.zeros(count, dtype=np.int64), self._next.ravel()
-        edges = []  # 2 * state + branch
-        while (state != self.end).any():
-            edges.append(2 * state + generator.integers(0, 2, count))
-            state = leads_to.take(edges[-1])
-        walked = np.stack(edges)
-        after = leads_to.take(walked)
+        edges = []
+        at, goes_to, last = np.zeros(count, dtype=np.int64), 2 * self._leads_to, 2 * self.end
+        while (at != last).any():
+            before = generator.bit_generator.state
+            drawn = generator.integers(0, 2, (TOGETHER, count))
+            at = _follow(drawn, at, goes_to)
+            edges.append(drawn)
+        walked = np.concatenate(edges)
+        after = self._leads_to.take(walked)
         lengths = 1 + (after != self.end).sum(axis=0)
-        return Strings(self._emit.ravel().take(walked), self._legal.take(after, axis=0), lengths)
+        longest = int(lengths.max())
+        generator.bit_generator.state = before  # steps that no string needs are not drawn
+        generator.integers(0, 2, (longest - len(walked) + TOGETHER, count))
+        legal = self._legal_rows.take(after[:longest], axis=0).view(bool)[..., : self._legal.shape[1]]
+        return Strings(self._emit.ravel().take(walked[:longest]), legal, lengths)
+
+
+def _follow(branches: Array, at: Array, goes_to: Array) -> Array:
+    """Turn branches (T, N) into edges in place.
+
+    Args:
+        at: (N,) the first edge from the state where each begins.
+        goes_to: by edge, the first edge from the state that it leads to.
+
+    Returns:
+        (N,) the first edge from the state where each ends.
+    """
+    for step in branches:
+        step += at
+        at = goes_to.take(step)
+    return at
 
 
 def legal_above(outputs: Tensor, legal: Array) -> Array:

@@ -22,12 +22,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.tasks.base import Array, Batch, Task, joined, within
+from experiments.tasks.base import Array, Batch, Task, within
 
 ALPHABET = string.digits + string.ascii_lowercase + "+-=."
 CODES = np.zeros(128, dtype=np.int64)  # byte -> symbol
 CODES[[ord(character) for character in ALPHABET]] = np.arange(len(ALPHABET))
 ANOTHER_LETTER = 0.48
+POWERS = 10 ** np.arange(18)
+LOWEST = np.where(POWERS > 10, POWERS // 10, 0)  # by the number of its digits; 0 has one
 MEASURED = 20_000  # problems in whose answers the pairs of characters are counted
 
 
@@ -56,8 +58,9 @@ class Arithmetic(Task):
     @cached_property
     def frequencies(self) -> Array:
         """How often each symbol (column) comes next where each (row) is seen, in an answer with the ``=`` before it."""
-        _, answers = _problems(np.random.Generator(np.random.Philox(0)), MEASURED, self.length)
-        symbols = CODES[np.frombuffer("=".join(["", *answers]).encode(), dtype=np.uint8)]
+        problems = _problems(np.random.Generator(np.random.Philox(0)), MEASURED, self.length)
+        answers = "".join(problem[problem.index("=") :] for problem in problems)
+        symbols = CODES[np.frombuffer(answers.encode(), dtype=np.uint8)]
         inside = symbols[:-1] != ALPHABET.index(".")
         counts = np.zeros((len(ALPHABET), len(ALPHABET)))
         np.add.at(counts, (symbols[:-1][inside], symbols[1:][inside]), 1)
@@ -74,15 +77,14 @@ class Arithmetic(Task):
         return float(self.frequencies.max(axis=1).sum())
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
-        questions, answers = _problems(generator, batch_size, length)
-        symbols, totals = _with_letters(generator, questions, answers)
+        symbols, totals, answers = _with_letters(generator, _problems(generator, batch_size, length))
         lengths = totals - 1
         steps = len(symbols) - 1
-        asked = lengths - [len(answer) for answer in answers]  # steps before the one that reads "="
         inside = within(lengths, steps)
-        mask = inside & ~within(asked, steps)
+        mask = inside & ~within(lengths - answers, steps)  # from the step on that reads "="
         inputs = np.zeros((*mask.shape, self.input_size), dtype=np.float32)
-        np.put_along_axis(inputs, symbols[:-1, :, None], inside[..., None], axis=-1)
+        places = np.flatnonzero(inside)
+        inputs.put(places * self.input_size + symbols[:-1].take(places), 1)
         inputs[..., -1] = mask
         return Batch(inputs, symbols[1:], mask, lengths)
 
@@ -97,29 +99,33 @@ class Arithmetic(Task):
         return {"input": [ALPHABET[symbol] for symbol in inputs[:, :-1].argmax(axis=1)]}
 
 
-def _problems(generator: np.random.Generator, count: int, digits: int) -> tuple[list[str], list[str]]:
-    """Questions such as ``-44-38`` and answers such as ``-82.``."""
+def _problems(generator: np.random.Generator, count: int, digits: int) -> list[str]:
+    """Such as ``-44-38=-82.``."""
     a, b = (_numbers(generator, count, digits) for _ in "AB")
     a = np.where(generator.integers(0, 2, count), -a, a)
     minus = generator.integers(0, 2, count).astype(bool)
-    results = np.where(minus, a - b, a + b)
-    questions = [f"{x}{'-' if m else '+'}{y}" for x, m, y in zip(a.tolist(), minus, b.tolist(), strict=True)]
-    return questions, [f"{result}." for result in results.tolist()]
+    numbers = (a, minus, b, np.where(minus, a - b, a + b))
+    return [f"{x}{'-' if m else '+'}{y}={z}." for x, m, y, z in zip(*(n.tolist() for n in numbers), strict=True)]
 
 
 def _numbers(generator: np.random.Generator, count: int, digits: int) -> Array:
     own = generator.integers(1, digits + 1, count)
-    return generator.integers(np.where(own > 1, 10 ** (own - 1), 0), 10**own)
+    return generator.integers(LOWEST.take(own), POWERS.take(own))
 
 
-def _with_letters(generator: np.random.Generator, questions: list[str], answers: list[str]) -> tuple[Array, Array]:
-    """The whole sequences (T, B), each character of a question followed by its letters, and their lengths."""
-    texts = np.array([f"{q}={a}" for q, a in zip(questions, answers, strict=True)], dtype=np.bytes_)
-    characters = texts.view(np.uint8).reshape(len(texts), -1)
+def _with_letters(generator: np.random.Generator, problems: list[str]) -> tuple[Array, Array, Array]:
+    """The whole sequences (T, B), each character of a question followed by its letters, their lengths, and how many
+    characters are the answer's."""
+    characters = np.array(problems, dtype=np.bytes_).view(np.uint8).reshape(len(problems), -1)
+    places, there = np.arange(characters.shape[1]), characters > 0
+    asked = (characters == ord("=")).argmax(axis=1)
     letters = generator.geometric(1 - ANOTHER_LETTER, characters.shape) - 1
-    letters[np.arange(characters.shape[1]) >= np.array([[len(question)] for question in questions])] = 0
+    letters *= places < asked[:, None]
     pieces = generator.integers(10, 36, (*characters.shape, 1 + int(letters.max())))
-    pieces[..., 0] = CODES[characters]
-    lengths = np.where(characters > 0, 1 + letters, 0)
-    flat = pieces.reshape(-1, pieces.shape[-1])
-    return joined(flat, lengths.ravel(), len(texts)), lengths.sum(axis=1)
+    pieces[..., 0] = CODES.take(characters)
+    pieces_there = (1 + letters) * there
+    flat = pieces[np.arange(pieces.shape[-1]) < pieces_there[..., None]]
+    lengths = pieces_there.sum(axis=1)
+    whole = np.zeros((len(problems), int(lengths.max())), dtype=np.int64)
+    whole[within(lengths, whole.shape[1]).T] = flat
+    return np.ascontiguousarray(whole.T), lengths, there.sum(axis=1) - asked - 1
