@@ -21,11 +21,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.tasks.base import Array, Batch, Task, joined, within
+from experiments.tasks.base import Array, Batch, Task, within
 
 ALPHABET = string.ascii_lowercase + "</>"
-CODES = np.zeros(128, dtype=np.int64)  # byte -> symbol
-CODES[[ord(character) for character in ALPHABET]] = np.arange(len(ALPHABET))
+OPEN, SLASH, CLOSE = (ALPHABET.index(character) for character in "</>")
+LETTER = len(ALPHABET)  # where one is still to be put
 CLOSING_FROM = 50  # the action from which on all close
 ACTIONS = 2 * CLOSING_FROM + 1  # more than any document has
 
@@ -52,29 +52,60 @@ class Xml(Task):
         return {"tag opens": begins & ~closes, "tag closes": begins & closes, "tag ends": ends}
 
     def sample(self, generator: np.random.Generator, batch_size: int, length: int) -> Batch:
-        texts = [_document(generator) for _ in range(batch_size * length)]
-        lengths = np.array([len(text) for text in texts])
-        documents = np.array(texts, dtype=np.bytes_).view(np.uint8).reshape(len(texts), -1)
-        inputs = CODES[joined(documents, lengths, batch_size)]
+        text, lengths = _written(*_drawn(generator, batch_size * length))
         totals = lengths.reshape(batch_size, length).sum(axis=1)
-        targets = np.roll(inputs, -1, axis=0)
-        targets[totals - 1, np.arange(batch_size)] = ALPHABET.index("<")  # the next document's first character
-        return Batch(inputs, targets, within(totals, len(inputs)), totals)
+        mask = within(totals, int(totals.max()))
+        streams = np.zeros(mask.shape[::-1], dtype=np.uint8)
+        streams[mask.T] = text
+        inputs = streams.T.astype(np.int64, order="C")
+        targets = np.concatenate([inputs[1:], inputs[:1]])
+        targets[totals - 1, np.arange(batch_size)] = OPEN  # the next document's first character
+        return Batch(inputs, targets, mask, totals)
 
 
-def _document(generator: np.random.Generator) -> str:
-    closes = generator.random(ACTIONS) < 0.5
-    closes[0], closes[CLOSING_FROM - 1 :] = False, True
-    ends = [0, *generator.integers(2, 11, CLOSING_FROM).cumsum().tolist()]  # of the words
-    letters = generator.integers(97, 123, ends[-1], dtype=np.uint8).tobytes().decode()
-    parts: list[str] = []
-    stack: list[str] = []
-    for action, close in enumerate(closes.tolist()):
-        if not close:
-            stack.append(letters[ends[action] : ends[action + 1]])
-            parts.append(f"<{stack[-1]}>")
-        elif stack:
-            parts.append(f"</{stack.pop()}>")
-        else:
-            break
-    return "".join(parts)
+def _drawn(generator: np.random.Generator, count: int) -> tuple[Array, Array, Array]:
+    """What documents are made from, one document after another.
+
+    Returns:
+        Whether each action closes a tag (N, ACTIONS), the lengths of the words (N, CLOSING_FROM), and the letters of
+        all words of all documents.
+    """
+    closes = np.empty((count, ACTIONS))
+    words = np.empty((count, CLOSING_FROM), dtype=np.int64)
+    letters = []
+    for close, word in zip(closes, words, strict=True):
+        generator.random(out=close)
+        word[:] = generator.integers(2, 11, CLOSING_FROM)
+        letters.append(generator.integers(0, 26, int(np.add.reduce(word)), dtype=np.uint8))
+    closing = closes < 0.5
+    closing[:, 0], closing[:, CLOSING_FROM - 1 :] = False, True
+    return closing, words, np.concatenate(letters)
+
+
+def _tags(closes: Array) -> tuple[Array, Array, Array]:
+    """The tags of all documents, in order: which document, which of its actions, the place of the tag that opens it."""
+    depths = (1 - 2 * closes).cumsum(axis=1)  # open tags after each action
+    stops = (depths < 0).argmax(axis=1)  # nothing is left to close
+    document, action = np.nonzero(np.arange(ACTIONS) < stops[:, None])
+    depth = (depths + closes)[document, action]
+    pairs = np.argsort(document * ACTIONS + depth, kind="stable").reshape(-1, 2)  # of equal depth, one after another
+    opened = np.empty_like(document)
+    opened[pairs] = pairs[:, :1]
+    return document, action, opened
+
+
+def _written(closes: Array, words: Array, letters: Array) -> tuple[Array, Array]:
+    """The symbols of all documents, end to end, and how many each has."""
+    document, action, opened = _tags(closes)
+    closing = closes[document, action]
+    word = document[opened] * CLOSING_FROM + action[opened]
+    sizes = words.ravel()[word]
+    lengths = sizes + 2 + closing
+    ends = lengths.cumsum()
+    starts = ends - lengths
+    text = np.full(ends[-1], LETTER, dtype=np.uint8)
+    text[starts], text[starts[closing] + 1], text[ends - 1] = OPEN, SLASH, CLOSE
+    before = words.cumsum()[word] - sizes  # letters of all words before
+    places = np.repeat(before - (sizes.cumsum() - sizes), sizes)
+    text[text == LETTER] = letters.take(places + np.arange(len(places)))
+    return text, np.bincount(document, lengths).astype(np.int64)
