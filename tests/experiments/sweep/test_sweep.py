@@ -21,7 +21,8 @@ from analysis.records.load import load
 from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 from experiments.store.what_is_left import standing
-from experiments.sweep.grouping import stacks
+from experiments.sweep.grouping import balanced, stacks
+from experiments.sweep.plan import make_plan
 from experiments.sweep.run_all import run_all
 
 
@@ -106,6 +107,18 @@ def test_stacks_hold_one_structure_and_feed_all_workers(tmp_path: Path) -> None:
     assert sorted(job.run_id for group in groups for job in group) == sorted(job.run_id for job in many)
     assert all(len({job.variant.name for job in group}) == 1 and len(group) <= 4 for group in groups)
     assert len(stacks(many[:5], {}, largest=16, workers=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "workers", "sizes"), [(7, 2, [4] * 6 + [2] * 2), (8, 2, [4] * 8), (4, 3, [4, 4, 4, 2, 1, 1])]
+)
+def test_the_last_stacks_are_shared_by_all_workers(tmp_path: Path, parts: int, workers: int, sizes: list[int]) -> None:
+    (job,) = jobs(tmp_path, variants=["lstm"], seeds=1)
+    groups = [[job.with_seed(4 * part + one, None) for one in range(4)] for part in range(parts)]
+    cut = balanced(groups, workers)
+    assert [len(group) for group in cut] == sizes
+    assert sorted(job.seed for group in cut for job in group) == list(range(4 * parts))
+    assert [len(group) for group in make_plan([job for group in groups for job in group], workers, 4).groups] == sizes
 
 
 def test_a_loaded_run_computes_what_the_trained_one_did(tmp_path: Path) -> None:
