@@ -2,7 +2,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity code_versions sharing
-HOSTILE += extensions frozen_study verdicts terminal resources wandb_variables workers faults
+HOSTILE += extensions frozen_study_file verdicts terminal resources wandb_variables workers faults
 
 .PHONY: help setup demo findings answer test check changed torture hostile learnable lint format
 

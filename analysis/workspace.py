@@ -14,10 +14,10 @@ from typing import Any
 from omegaconf import MISSING
 
 from analysis.arms import counted_runs
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.common.command_line import CommandError, about, command
 from analysis.records.load import Records, load
-from analysis.wandb_views import panels
+from analysis.wandb_views import panels, run_table
 from analysis.wandb_views.report import report
 
 
@@ -47,7 +47,7 @@ def view(records: Records, project: str, entity: str) -> Any:
         name=f"{project}: what the gates do",
         sections=sections,
         runset_settings=ws.RunsetSettings(
-            pinned_columns=panels.columns(records),
+            pinned_columns=run_table.columns(records),
             filters=f"Metric('JobType') != '{panels.SUPERSEDED}'",
             order=[
                 ws.Ordering(ws.Metric("JobType"))

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import MISSING
 
-from analysis.arms.counted_runs import scored
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.common.command_line import about, command
 from analysis.pages.listings import counts
-from analysis.records import archive
+from analysis.records import archive, archived_inside
 from analysis.records.load import directories, load
 
 
@@ -40,7 +38,9 @@ def keep(options: Options) -> None:
     runs = directories(study)
     frozen = FrozenStudy.read(study)  # refused if it was changed or cannot be read
     records = load([study])
-    size = archive.write(study.resolve(), runs, out, traced(frozen.current(records.runs) if frozen else records.runs))
+    size = archive.write(
+        study.resolve(), runs, out, archived_inside.traced(frozen.current(records.runs) if frozen else records.runs)
+    )
     print(counts(records.runs))
     print("".join(f"skipped: {record}: {reason}\n" for record, reason in records.skipped), end="")
     if "inside.untouched" in records.runs:
@@ -49,15 +49,6 @@ def keep(options: Options) -> None:
             "traces of all but one net a variant and task; the figure reach and the explorer need the study itself"
         )
     print(f"{out}: {size / 1000:.0f} kB")
-
-
-def traced(runs: pd.DataFrame) -> set[str]:
-    """The runs whose gates are kept step by step: of each variant on each task the first seed that was looked at."""
-    if "inside.untouched" not in runs:
-        return set()
-    looked = scored(runs)
-    looked = looked[looked["inside.untouched"].notna()].sort_values("seed")
-    return set(looked.drop_duplicates(["task", "name"])["run_id"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,14 +16,13 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from analysis.arms import counted_runs
-from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
+from analysis.claims.frozen_study_file import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError, about, command, one_line
 from analysis.records import archive
 from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments.config.schema import ConfigError, wandb_mode
-from experiments.tracking import failures
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import failures, wandb_runs
 from experiments.tracking.from_records import aggregated, take_out, unless_busy
 from experiments.tracking.sending import send
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.common import terminal
 from analysis.common.command_line import CommandError, about, command
 from analysis.pages.build import Request, build

@@ -10,9 +10,10 @@ from lstm_variants.cell import Cell, GatedCell, State
 from lstm_variants.cells import make_cell
 from lstm_variants.extensions.registration import use as use_extensions
 from lstm_variants.extensions.user_folders import ExtensionError
+from lstm_variants.gate import Gate, SpecError
 from lstm_variants.layer import GatedRNN
 from lstm_variants.parameters import Init
-from lstm_variants.spec import CellSpec, Gate, SpecError
+from lstm_variants.spec import CellSpec
 
 __all__ = [
     "Cell",

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.equations import Equation, gated_equations
-from lstm_variants.spec import SLOTS, CellSpec
+from lstm_variants.gate import SLOTS
+from lstm_variants.spec import CellSpec
 
 Shapes = dict[str, dict[str, Any]]
 Weights = Mapping[str, Mapping[str, Any]]

@@ -16,7 +16,7 @@ import yaml
 
 from lstm_variants.extensions import user_folders
 from lstm_variants.extensions.user_folders import ExtensionError
-from lstm_variants.spec import CONF
+from lstm_variants.gate import CONF
 
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
 SELF = "_self_"  # among the defaults: the file itself, which otherwise comes last

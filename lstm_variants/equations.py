@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lstm_variants.activations import ACTIVATIONS
-from lstm_variants.spec import SYMBOLS, CellSpec
+from lstm_variants.gate import SYMBOLS
+from lstm_variants.spec import CellSpec
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,17 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from lstm_variants import engines
-from lstm_variants.cell import State, Tap, no_tap, state_type
+from lstm_variants.cell import State, state_type
 from lstm_variants.cells import make_cell
 from lstm_variants.dropout import Dropout
-from lstm_variants.engines import native, reference
+from lstm_variants.engines import reference
+from lstm_variants.engines.native_by_hand import ByHand
 from lstm_variants.parameters import DEFAULT_INIT, Init, initial_values, leaves, make_parameters, torch_weights
 from lstm_variants.spec import CellSpec
+from lstm_variants.trace_and_clamp import TraceAndClamp, chained
 
 Generators = np.random.Generator | Sequence[np.random.Generator]
 
 
-class GatedRNN(nn.Module):
+class GatedRNN(TraceAndClamp):
     """A multi-layer recurrent network of one variant, or M of them side by side.
 
     ::
@@ -76,8 +76,7 @@ class GatedRNN(nn.Module):
         )
         self.noise: Generators | None = None  # set by a training loop; without it a noisy squashing is deterministic
         self.dropout: Dropout | None = None  # likewise; without it nothing is dropped
-        self._taps: dict[int, list[Tap]] = defaultdict(list)
-        self._by_hand: tuple[list[tuple[int, int, bool]], list[native.ByHand], list[Tensor]] | None = None
+        self._by_hand: tuple[list[tuple[int, int, bool]], list[ByHand], list[Tensor]] | None = None
         self._choose_engine()
         seeds = torch.randint(2**62, (models or 1,)).tolist()
         self.reset_parameters(DEFAULT_INIT, [np.random.default_rng(seed) for seed in seeds])
@@ -225,7 +224,7 @@ class GatedRNN(nn.Module):
 
         return y, last, backward
 
-    def _prepared(self) -> tuple[list[native.ByHand], list[Tensor]]:
+    def _prepared(self) -> tuple[list[ByHand], list[Tensor]]:
         """The layers as gradients by hand want them, and the gradients of ``parameters()``.
 
         Prepared anew only when a weight is another one, has moved, or has been frozen or thawed.
@@ -233,7 +232,7 @@ class GatedRNN(nn.Module):
         parts = [{**part._parameters, **part._buffers}.values() for part in self.layers.modules()]
         known = [(id(w), w.data_ptr(), w.requires_grad) for part in parts for w in part if w is not None]
         if self._by_hand is None or self._by_hand[0] != known:
-            layers = [native.ByHand(self.cell, self.gates(layer)) for layer in range(self.num_layers)]
+            layers = [ByHand(self.cell, self.gates(layer)) for layer in range(self.num_layers)]
             found = {id(w): g for layer in layers for w, g in zip(layer.weights, layer.gradients, strict=True)}
             order = [gradient for p in self.parameters() if (gradient := found[id(p)]) is not None]
             self._by_hand = known, layers, order
@@ -282,7 +281,7 @@ class GatedRNN(nn.Module):
         noise = self._draw_noise(x, lengths) if self.noise is not None else None
         taps = self._taps[layer]
         if taps or noise:
-            return reference.run(self.cell, weights, x, state, lengths, noise, _chain(taps))
+            return reference.run(self.cell, weights, x, state, lengths, noise, chained(taps))
         return self._engine.run(self.cell, weights, x, state, lengths)
 
     def _draw_noise(self, x: Tensor, lengths: Tensor | None) -> dict[str, Tensor]:
@@ -304,85 +303,6 @@ class GatedRNN(nn.Module):
                     noise[slot][m, :own] = torch.from_numpy(generator.logistic(size=(own, batch, width)))
         return noise
 
-    @property
-    def is_tapped(self) -> bool:
-        """Whether a clamp or another tap is in force."""
-        return any(self._taps.values())
-
-    @contextlib.contextmanager
-    def tapped(self, tap: Tap, layer: int = 0) -> Iterator[None]:
-        """Inside this context ``tap(slot, value)`` sees every gate value, step after step, and returns the one to use.
-
-        It sees the ``cell`` and the ``hidden`` value of a step too, of which what it returns is not used. Values are
-        (B, H), or fit that where they are one for all sequences or units; stacked models come one after another.
-        """
-        self._taps[layer].append(tap)
-        try:
-            yield
-        finally:
-            self._taps[layer].remove(tap)
-
-    def trace(
-        self, x: Tensor, state: Sequence[Tensor] | None = None, layer: int = 0
-    ) -> tuple[Tensor, State, dict[str, Tensor]]:
-        """Run the sequence and keep every gate and cell value of one layer, step by step.
-
-        Returns:
-            y and state as from a plain call, and ``{slot or "cell" or "hidden": (T, B, H)}``, constant gates filled
-            in; the values are the effective ones (refined, normalised, clamped).
-        """
-        seen: dict[str, list[Tensor]] = defaultdict(list)
-
-        def keep(slot: str, value: Tensor) -> Tensor:
-            seen[slot].append(value)
-            return value
-
-        with self.tapped(keep, layer):
-            y, last = self(x, state)
-        models, batch = self.models or 1, last.h.shape[-2]
-
-        def gathered(values: list[Tensor]) -> Tensor:
-            whole = torch.stack([v.expand(batch, self.hidden_size) for v in values])
-            by_model = whole.reshape(models, -1, batch, self.hidden_size)
-            by_model = by_model.movedim(1, 2) if self.batch_first else by_model
-            return by_model[0] if self.models is None else by_model
-
-        return y, last, {slot: gathered(values) for slot, values in seen.items()}
-
-    @contextlib.contextmanager
-    def clamp(
-        self, gate: str, value: float | Tensor, units: Sequence[int] | None = None, layer: int = 0
-    ) -> Iterator[None]:
-        """Surgery: inside this context the gate has the given value, and what is computed from it follows.
-
-        Args:
-            gate: a slot that the variant has: input, forget, candidate, output, reset or refine.
-            value: a number, or a tensor that fits (B, H) (with ``units``: (B, len(units))).
-            units: the hidden units to clamp; None for all.
-            layer: the layer.
-
-        Raises:
-            ValueError: for an unknown gate, unit or layer.
-        """
-        if gate not in self.cell.slots:
-            raise ValueError(f"clamp: gate={gate}: legal are {', '.join(self.cell.slots)}")
-        if not 0 <= layer < self.num_layers:
-            raise ValueError(f"clamp: layer={layer}: legal are 0 to {self.num_layers - 1}")
-        if units is not None and not all(0 <= unit < self.hidden_size for unit in units):
-            raise ValueError(f"clamp: units={list(units)}: legal are 0 to {self.hidden_size - 1}")
-        chosen = slice(None) if units is None else list(units)
-
-        def replace(slot: str, own: Tensor) -> Tensor:
-            if slot != gate:
-                return own
-            clamped = own.expand(*own.shape[:-1], self.hidden_size) if own.dim() else own.expand(self.hidden_size)
-            clamped = clamped.clone()
-            clamped[..., chosen] = torch.as_tensor(value, dtype=own.dtype, device=own.device)
-            return clamped
-
-        with self.tapped(replace, layer):
-            yield
-
 
 def _at(module: nn.Module, path: str) -> Tensor:
     owner, _, name = path.rpartition(".")
@@ -393,12 +313,3 @@ def _at(module: nn.Module, path: str) -> Tensor:
 
 def _map(tree: Mapping[str, Any], f: Any) -> dict[str, Any]:
     return {name: _map(value, f) if isinstance(value, Mapping) else f(value) for name, value in tree.items()}
-
-
-def _chain(taps: Sequence[Tap]) -> Tap:
-    def tap(slot: str, value: Tensor) -> Tensor:
-        for one in taps:
-            value = one(slot, value)
-        return value
-
-    return tap if taps else no_tap

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lstm_variants.activations import ACTIVATIONS, Floats
 from lstm_variants.cell import Cell, Shapes
-from lstm_variants.spec import SpecError
+from lstm_variants.gate import SpecError
 
 
 @dataclass(frozen=True)

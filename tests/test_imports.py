@@ -88,7 +88,7 @@ LIBRARY_ONLY_IN = {
     },
     "wandb": {
         "experiments/tracking/wandb_variables.py",
-        "experiments/tracking/runs.py",
+        "experiments/tracking/wandb_runs.py",
         "experiments/benchmark/overhead.py",
         "analysis/records/wandb_source.py",
         "analysis/workspace.py",
@@ -277,7 +277,11 @@ def in_words(packages: set[str]) -> str:
     [
         ("def f():\n    from analysis import report", {"analysis.report"}, set()),
         ("import runpy\nNAMES = {'a': 'analysis.report'}\nrunpy.run_module(NAMES['a'])", {"analysis.report"}, set()),
-        ("import importlib\nimportlib.import_module(f'analysis.wandb_views.{1}')", {"panels", "report"}, set()),
+        (
+            "import importlib\nimportlib.import_module(f'analysis.wandb_views.{1}')",
+            {"panels", "report", "run_table"},
+            set(),
+        ),
         ("def f():\n    import analysis.figures._theme as t", {"analysis.figures._theme"}, {"analysis.figures._theme"}),
         ("from analysis.records import read\nread._x()", {"analysis.records.read"}, {"analysis.records.read._x"}),
         ("from analysis.records.read import _x", {"analysis.records.read"}, {"analysis.records.read._x"}),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.claims.claim import Comparison
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.claims.gathering import tasks_of
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.claim import EQUIVALENT, Claim, Comparison, comparisons, scale_of
-from analysis.claims.frozen_study import CHOICES, FrozenStudy
+from analysis.claims.frozen_study_file import CHOICES, FrozenStudy
 from analysis.claims.gathering import tasks_of
 
 OF_RUNS = ("score", "loss", "steps", "solved", "memory")  # metrics that say how well a run did

@@ -26,7 +26,7 @@ from analysis.claims.choices import edges
 from analysis.claims.claim import Claim, Comparison, comparisons
 from analysis.claims.comparing import decide
 from analysis.claims.finding import Finding, NotRunError
-from analysis.claims.frozen_study import CHOICES, OWN, SHARED, FrozenStudy
+from analysis.claims.frozen_study_file import CHOICES, OWN, SHARED, FrozenStudy
 from analysis.claims.gathering import Arms, gathered
 from analysis.claims.margins import SMALLEST, scale, smallest, supported
 from analysis.records.load import Records

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis import figures
 from analysis.arms import counted_runs
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.frozen_study import FILE, FrozenStudy, UnreadableStudyError
+from analysis.claims.frozen_study_file import FILE, FrozenStudy, UnreadableStudyError
 from analysis.claims.verdicts import Verdict, judge, table
 from analysis.common import escaping
 from analysis.common.command_line import CommandError

@@ -18,7 +18,7 @@ from analysis import figures
 from analysis.arms import counted_runs
 from analysis.claims.claim import comparisons
 from analysis.claims.finding import written
-from analysis.claims.frozen_study import CHOICES, FILE, FrozenStudy
+from analysis.claims.frozen_study_file import CHOICES, FILE, FrozenStudy
 from analysis.claims.gathering import identities
 from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError, nearest

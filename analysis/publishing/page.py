@@ -18,8 +18,9 @@ import jinja2
 from analysis.claims.finding import written
 from analysis.common.command_line import CommandError
 from analysis.common.escaping import in_markdown
+from analysis.publishing.footnotes import Definition
 from analysis.publishing.pictures import Pictures
-from analysis.publishing.sentences import Definition, Sentences
+from analysis.publishing.sentences import Sentences
 from analysis.publishing.studies import Study, archived, opened
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.frozen_study import SHARED, FrozenStudy
+from analysis.claims.frozen_study_file import SHARED, FrozenStudy
 from analysis.common.command_line import CommandError, nearest
 from analysis.figures import Drawing
 from analysis.pages.chosen_variants import choose

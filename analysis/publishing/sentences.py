@@ -12,20 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.claims.finding import written
 from analysis.common.command_line import CommandError
-from analysis.common.escaping import in_markdown, tidy
-from analysis.publishing.studies import Needed, Number
+from analysis.common.escaping import tidy
+from analysis.publishing.footnotes import footnote, study_of
+from analysis.publishing.studies import Needed
 
 BEGIN, END = "\x02", "\x03"  # around each sentence while the page is made
 FREE = re.compile(r"\s*$|#|>|!\[|\[\^\d+\]:|<")  # lines that need no source: titles, quotations, pictures, footnotes
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A sentence that is true by what the code computes. where: the file that computes it."""
-
-    where: str
 
 
 @dataclass
@@ -90,28 +83,6 @@ class Sentences:
                 raise CommandError(f"{tidy(line)!r} is in no sentence, so that nothing holds it true")
         text = re.sub(f"{END}\\s*{BEGIN}", "\n", text)  # sentences that follow each other are one paragraph
         return re.sub("\n{3,}", "\n\n", text.replace(BEGIN, "").replace(END, "")).strip() + "\n"
-
-
-def study_of(source: Any) -> str:
-    """The study that a source is from, nothing for a definition."""
-    if isinstance(source, Needed):
-        return source.claim.study
-    return source.study if isinstance(source, Number) else ""
-
-
-def footnote(source: Any, findings: str) -> str:
-    """What a sentence rests on, in Markdown. findings: the page with the studies."""
-    if isinstance(source, Definition):
-        return f"By definition: [{source.where}](../{source.where})."
-    link = f"[{study_of(source)}]({findings}#{study_of(source)})"
-    if isinstance(source, Number):
-        spread = f"[{written(source.low)}, {written(source.high)}]"
-        return f"{link}: {in_markdown(source.of)}, median {source} {in_markdown(spread)} of {source.seeds} seeds."
-    rows = [
-        f"{pair.text}: {found.size} [{written(found.low)}, {written(found.high)}]" for pair, found in source.claim.pairs
-    ]
-    said = f"“{in_markdown(source.claim.sentence)}” {source.claim.verdict}"
-    return f"{link}: {said}" + (f" ({in_markdown('; '.join(rows))})." if rows else ".")
 
 
 def words(text: str) -> int:

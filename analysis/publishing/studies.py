@@ -13,7 +13,7 @@ from analysis.arms import counted_runs
 from analysis.claims import seeds
 from analysis.claims.claim import Comparison, comparisons
 from analysis.claims.finding import written
-from analysis.claims.frozen_study import OWN, SHARED, FrozenStudy
+from analysis.claims.frozen_study_file import OWN, SHARED, FrozenStudy
 from analysis.claims.verdicts import Verdict, judge, overall
 from analysis.common.command_line import CommandError, nearest
 from analysis.pages.build import Gathered, Request, gather

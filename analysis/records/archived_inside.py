@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.arms.counted_runs import scored
 from analysis.records import inside
 from analysis.records.inside import Inside
 
@@ -25,6 +27,15 @@ NUMBERS = re.compile(  # that a figure draws or a page says, beside those of the
 UNITS = re.compile(r"layer\d+/(time_constant/(un)?trained/steps|saturation/(forget|input|output)/(shut|open))")
 TRACES = re.compile(r"layer\d+/trace/(forget|cell|input|output|reset)|inside|event/.+|input/.+")
 STEPS, SEQUENCES = 48, 1  # of a trace
+
+
+def traced(runs: pd.DataFrame) -> set[str]:
+    """The runs whose gates are kept step by step: of each variant on each task the first seed that was looked at."""
+    if "inside.untouched" not in runs:
+        return set()
+    looked = scored(runs)
+    looked = looked[looked["inside.untouched"].notna()].sort_values("seed")
+    return set(looked.drop_duplicates(["task", "name"])["run_id"])
 
 
 def claimed(folder: Path) -> set[str]:

@@ -26,7 +26,7 @@ from analysis.claims import measures
 from analysis.claims.claim import Claim, comparisons
 from analysis.claims.comparing import decide, power
 from analysis.claims.finding import Finding, NotRunError, written
-from analysis.claims.frozen_study import SHARED, FrozenStudy
+from analysis.claims.frozen_study_file import SHARED, FrozenStudy
 from analysis.claims.gathering import gathered, measurable, values
 from analysis.records.load import Records
 from analysis.replications.published import Cell, Replication

@@ -7,7 +7,7 @@ at most 1,000 runs and draws a sample of 100 of a group. "Single runs" draws the
 import warnings
 from typing import Any
 
-from analysis.arms import arms, counted_runs
+from analysis.arms import counted_runs
 from analysis.common.command_line import CommandError
 from analysis.records.load import Records
 from analysis.statistics import arm_curves
@@ -29,13 +29,6 @@ def library() -> tuple[Any, Any]:
     except ImportError:
         raise CommandError("the extra is missing: pip install wandb-workspaces") from None
     return ws, wr
-
-
-def axes(records: Records) -> list[str]:
-    """The settings, of task and length at least, in which the arms of the study differ: keys of wandb's config."""
-    firsts = records.runs[counted_runs.current(records.runs)].drop_duplicates("arm")
-    known = [column.removeprefix(arms.RESOLVED) for column in arms.differing(firsts)]
-    return list(dict.fromkeys(["task.name", "task.length", *known]))
 
 
 def metrics(records: Records) -> list[str]:
@@ -90,10 +83,3 @@ def single(records: Records) -> list[Any]:
     ]
     media = [wr.MediaBrowser(title="inside trained nets", media_keys=PICTURES)] if COST in records.runs else []
     return [wr.MarkdownPanel(markdown=SAMPLED), *curves, wr.ParameterImportancePlot(with_respect_to="score"), *media]
-
-
-def columns(records: Records) -> list[str]:
-    """The columns of the run table: the axes of the study, then how the run went."""
-    configured = [f"config:{axis}" for axis in ["variant.label", *axes(records), "seed", "gates.forget"]]
-    found = [COST.replace("inside.", "inside/")] if COST in records.runs else []
-    return ["run:displayName", *configured, *(f"summary:{key}" for key in ("score", "solved", "status", *found))]

@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.arms import counted_runs
 from analysis.claims.claimed_runs import with_claims
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.claims.verdicts import Verdict, judge
 from analysis.common.escaping import in_markdown
 from analysis.pages import contents, tables

@@ -24,10 +24,11 @@ from typing import Any
 from analysis.common import resources
 from analysis.common.command_line import CommandError, about, command
 from experiments.benchmark import overhead, small_nets, whole_study
+from experiments.benchmark.busy_machine import busy, machine
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers
 from experiments.benchmark.measure import measure, memory
-from experiments.benchmark.table import busy, cell, machine, markdown
+from experiments.benchmark.table import cell, markdown
 
 
 @dataclass

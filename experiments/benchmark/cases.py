@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import yaml
 
 from lstm_variants import CellSpec
-from lstm_variants.spec import COMPLETE_LSTM
+from lstm_variants.gate import COMPLETE_LSTM
 
 INPUTS = 2
 

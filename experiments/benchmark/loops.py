@@ -20,7 +20,8 @@ from experiments.benchmark.cases import INPUTS, Case
 from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.cell import GatedCell
 from lstm_variants.equations import gated_equations
-from lstm_variants.spec import SYMBOLS, CellSpec
+from lstm_variants.gate import SYMBOLS
+from lstm_variants.spec import CellSpec
 
 
 def _python(text: str) -> str:

@@ -17,7 +17,7 @@ from experiments.config.compose import compose
 from experiments.config.resolve import resolve
 from experiments.sweep.run_all import run_all
 from experiments.tracking.live import Mirror
-from experiments.tracking.runs import settings
+from experiments.tracking.wandb_runs import settings
 from experiments.training.data import TrainingData
 from experiments.training.loop import Training
 

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
 import statistics
-import time
-from pathlib import Path
 from typing import Any
 
-import torch
-
-from analysis.common import resources
 from experiments.benchmark import gains, small_nets
-from lstm_variants.engines import native
+from experiments.benchmark.busy_machine import busy
 
 OVERHEAD = 50  # milliseconds that a run may take outside training
 MIRROR = 20  # milliseconds that the wandb mirror may take of a run
 STUDY = 3  # times faster than a skilled user's script
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers belong to."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return {
-        "cpu": next(
-            (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-        ),
-        "cores": resources.cores(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "compiler": shlex.join(native.compiler()) or None,
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-    }
-
-
-def busy(facts: dict[str, Any]) -> str:
-    """A loud note if other work was running, else nothing."""
-    load = facts["load"][0]
-    if load < 0.5:
-        return ""
-    return (
-        f"**BUSY MACHINE**: {load} processes wanted to run on {facts['cores']} cores before the start; "
-        "trust no absolute time and doubt every ratio.\n\n"
-    )
 
 
 def _met(met: bool) -> str:

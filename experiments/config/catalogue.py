@@ -12,8 +12,8 @@ from experiments.config.schema import refuse
 from lstm_variants import config_files
 from lstm_variants.catalogue.variants import unknown_variant
 from lstm_variants.extensions import user_folders
+from lstm_variants.gate import DESCRIPTION
 from lstm_variants.hints import OF_FILES, nearest
-from lstm_variants.spec import DESCRIPTION
 
 GROUPS = ("variant", "init", "task", "model", "train", "record", "experiment")
 

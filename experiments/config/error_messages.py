@@ -13,8 +13,8 @@ from experiments.config.catalogue import GROUPS, not_there
 from experiments.config.hydra_setup import loader
 from experiments.config.identity import nested_difference
 from lstm_variants.extensions import user_folders
+from lstm_variants.gate import DESCRIPTION, complete_lstm
 from lstm_variants.hints import nearest
-from lstm_variants.spec import DESCRIPTION, complete_lstm
 
 
 def explain(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from experiments.config.schema import LARGEST_STACK, Root
 from lstm_variants.extensions import user_folders
-from lstm_variants.spec import CONF
+from lstm_variants.gate import CONF
 
 HELP = """\
 One run = variant x init x task x model x train x seed; a comma or a range makes a sweep of it.

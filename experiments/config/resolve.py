@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments import tasks
 from experiments.config.catalogue import check_description, config_file
+from experiments.config.device import device_of
 from experiments.config.error_messages import explain
 from experiments.config.identity import as_hashed, digest, nested_difference
 from experiments.config.job import Job, NotApplicableError, run_id_of
@@ -21,7 +22,7 @@ from experiments.config.schema import ConfigError, Model, Root, refuse
 from experiments.tasks import file_contents
 from experiments.tasks.base import Task
 from lstm_variants import Cell, CellSpec, Init, SpecError, engines, make_cell
-from lstm_variants.catalogue.variants import describe
+from lstm_variants.catalogue.variant_names import describe
 from lstm_variants.parameters import RULES
 
 
@@ -45,7 +46,7 @@ def resolve(config: DictConfig, overrides: Sequence[str] = (), choices: Mapping[
     variant, cell = describe(spec), make_cell(spec)
     task = tasks.load_task(name, plain["task"])
     if root.engine != "auto":
-        engines.choose(root.engine, cell, torch.device("cpu" if root.device == "auto" else root.device), torch.float32)
+        engines.choose(root.engine, cell, device_of(root.device), torch.float32)
     hidden_size, reference = _hidden_size(root.model, cell, task)
     try:
         spec.check_hidden_size(hidden_size)

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from experiments.config.device import DEVICES
 from lstm_variants import engines
 
 LARGEST_SEED = 2**63 - 1  # beyond, no table of runs can hold it
@@ -163,7 +164,7 @@ class Root:
             raise refuse("study", self.study, "a folder is needed")
         if not -LARGEST_SEED <= self.seed <= LARGEST_SEED:
             raise refuse("seed", self.seed, f"at most {LARGEST_SEED} is legal")
-        _one_of("device", self.device, ("auto", "cpu", "cuda"))
+        _one_of("device", self.device, DEVICES)
         _one_of("engine", self.engine, engines.NAMES)
         for key, legal in (("phase", ("tune", "confirm")), ("retry", ("failed", "stale"))):
             if (value := getattr(self, key)) is not None and value not in legal:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.claims import verdicts
 from analysis.claims.claim import comparisons
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.statistics.many_comparisons import seeds_needed, too_few_seeds
 from experiments.config.job import Job
 from experiments.config.resolve import layer_parameters

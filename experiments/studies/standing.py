@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.frozen_study import FrozenStudy, UnreadableStudyError
+from analysis.claims.frozen_study_file import FrozenStudy, UnreadableStudyError
 from analysis.common.command_line import CommandError
 from analysis.records import code_versions, columns, load
 from analysis.records.archive import is_archive

@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from analysis.claims import measures
 from analysis.claims.claim import Claim
-from analysis.claims.frozen_study import OWN, Choice, FrozenCell
+from analysis.claims.frozen_study_file import OWN, Choice, FrozenCell
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from analysis.statistics import signed_rank

@@ -29,7 +29,7 @@ from experiments.config.schema import ConfigError
 from experiments.sweep.launcher import register, stackable
 from experiments.sweep.run_all import run_all
 from experiments.sweep.run_stack import InterruptedRunError
-from lstm_variants.spec import CONF
+from lstm_variants.gate import CONF
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

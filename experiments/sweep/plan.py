@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from analysis.common import resources
+from experiments.config.device import device_of
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError, refuse
 from experiments.store.lookup import read_checkpoint
@@ -64,8 +65,7 @@ class Plan:
         """Why some runs do not have the native engine, a line for each reason."""
         variants: dict[str, set[str]] = defaultdict(set)
         for job in self.todo:
-            device = torch.device("cpu" if job.device == "auto" else job.device)
-            reason = native.unfit(make_cell(job.variant.spec), device, torch.float32)
+            reason = native.unfit(make_cell(job.variant.spec), device_of(job.device), torch.float32)
             if job.engine == "auto" and reason:
                 variants[reason].add(job.variant.name)
         return [f"reference engine for {', '.join(sorted(names))}: {reason}" for reason, names in variants.items()]

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from analysis.common.terminal import as_typed, say
+from experiments.config.device import device_of
 from experiments.config.job import Job
 from experiments.config.schema import LARGEST_STACK, ConfigError
 from experiments.store.files import storing, write_json
@@ -27,7 +28,8 @@ from experiments.sweep.run_stack import Event, Run
 from experiments.sweep.workers import run_here, run_in_processes
 from experiments.tracking import live
 from lstm_variants import engines, make_cell
-from lstm_variants.spec import DESCRIPTION, flatten
+from lstm_variants.gate import DESCRIPTION
+from lstm_variants.spec import flatten
 
 LOOK_AGAIN = 0.5  # seconds between looks at the runs of another process
 SWEEP = "sweep.json"  # what a study's last sweep set out to do, for `status`
@@ -96,8 +98,7 @@ def _prepare_engines(plan: Plan, show: bool) -> None:
     """Compile what is to be compiled, and say what runs slowly, before processes start and a bar is drawn."""
     for group in plan.groups:
         job = group[0]
-        device = torch.device("cuda" if job.device == "cuda" else "cpu")
-        engines.choose(job.engine, make_cell(job.variant.spec), device, torch.float32)
+        engines.choose(job.engine, make_cell(job.variant.spec), device_of(job.device), torch.float32)
     if show and any(job.device == "cuda" for job in plan.todo):
         say("device=cuda: not measured on this hardware; the CPU's native engine may be faster")
 

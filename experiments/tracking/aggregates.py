@@ -16,8 +16,7 @@ from typing import Any
 
 from analysis.statistics.arm_curves import ArmCurve
 from experiments.config.identity import slug
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import runs
+from experiments.tracking import config_and_summary, run_names, wandb_runs
 
 AGGREGATE = "aggregate"
 LAYOUT = b"2"  # of names and metrics: an aggregate of another layout is replaced
@@ -30,21 +29,21 @@ def described(study: Path, arm: ArmCurve, mark: str) -> dict[str, Any]:
     whole = {"arm": content["arm"], "runs": arm.records, "name": arm.first["name"], "task": arm.first["task"]}
     stem = f"{AGGREGATE}-{slug(content['task']['name'])}-{slug(content['variant'])}"
     phase = f"-{content['phase']}" if content["phase"] else ""
-    unique = hashlib.sha256((wandb_content.token(study) + mark).encode()).hexdigest()[:6]
+    unique = hashlib.sha256((run_names.token(study) + mark).encode()).hexdigest()[:6]
     return {
-        "project": wandb_content.project(study),
-        "id": wandb_content.shortened(stem, f"-{content['arm']}{phase}-{unique}"),
-        "name": wandb_content.shortened(f"{arm.first['name']}/{arm.first['task']}", f"/all {len(arm.records)} seeds"),
-        "group": wandb_content.group(content),
+        "project": run_names.project(study),
+        "id": run_names.shortened(stem, f"-{content['arm']}{phase}-{unique}"),
+        "name": run_names.shortened(f"{arm.first['name']}/{arm.first['task']}", f"/all {len(arm.records)} seeds"),
+        "group": run_names.group(content),
         "job_type": AGGREGATE,
-        "tags": [*wandb_content.tags(content), AGGREGATE],
-        "config": {**resolved, "gates": wandb_content.gates(resolved["variant"]), AGGREGATE: whole},
+        "tags": [*run_names.tags(content), AGGREGATE],
+        "config": {**resolved, "gates": config_and_summary.gates(resolved["variant"]), AGGREGATE: whole},
     }
 
 
 def fingerprint(study: Path, arm: ArmCurve) -> str:
     """What changes when a record of the arm does, or its runs are others."""
-    marks = [wandb_content.fingerprint(study / record.rpartition("/")[2]) for record in arm.records]
+    marks = [config_and_summary.fingerprint(study / record.rpartition("/")[2]) for record in arm.records]
     return hashlib.sha256(LAYOUT + "".join(marks).encode()).hexdigest()
 
 
@@ -53,7 +52,10 @@ def replaced(name: str, there: Mapping[str, Path]) -> list[str]:
     return [
         known
         for known, folder in there.items()
-        if known[:-6] == name[:-6] and known != name and runs.sent(folder) and runs.shown(folder) != runs.SUPERSEDED
+        if known[:-6] == name[:-6]
+        and known != name
+        and wandb_runs.sent(folder)
+        and wandb_runs.shown(folder) != wandb_runs.SUPERSEDED
     ]
 
 
@@ -66,23 +68,27 @@ def outlived(study: Path, arms: Sequence[ArmCurve], there: Mapping[str, Path]) -
         if re.fullmatch(rf"{AGGREGATE}-.+-[0-9a-f]{{8}}(-tune|-confirm)?-[0-9a-f]{{6}}", name)
         and not re.fullmatch(r".+-s\d+-[0-9a-f]{8}-[0-9a-f]{6}", name)  # a run of a task of that name
         and name[:-6] not in current
-        and runs.shown(folder) != runs.SUPERSEDED
+        and wandb_runs.shown(folder) != wandb_runs.SUPERSEDED
     ]
 
 
 def superseding(study: Path, name: str) -> dict[str, Any]:
     """wandb.init's arguments for the empty run that tells a server that an aggregate is superseded."""
     return {
-        "project": wandb_content.project(study),
+        "project": run_names.project(study),
         "id": name,
-        "name": f"superseded {name}"[: wandb_content.LONGEST],
-        "group": runs.SUPERSEDED,
-        "job_type": runs.SUPERSEDED,
-        "tags": [runs.SUPERSEDED],
+        "name": f"superseded {name}"[: run_names.LONGEST],
+        "group": wandb_runs.SUPERSEDED,
+        "job_type": wandb_runs.SUPERSEDED,
+        "tags": [wandb_runs.SUPERSEDED],
         "config": {},
     }
 
 
 def superseded(study: Path) -> dict[str, Path]:
     """The superseded aggregates that a server may still have."""
-    return {name: folder for name, folder in runs.folders(study).items() if runs.shown(folder) == runs.SUPERSEDED}
+    return {
+        name: folder
+        for name, folder in wandb_runs.folders(study).items()
+        if wandb_runs.shown(folder) == wandb_runs.SUPERSEDED
+    }

@@ -14,9 +14,7 @@ from analysis.common.command_line import CommandError
 from analysis.records.read import read_curves
 from analysis.statistics.arm_curves import ArmCurve
 from experiments.store.locks import lock
-from experiments.tracking import aggregates, pictures
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import aggregates, config_and_summary, pictures, run_names, wandb_runs
 
 
 def unless_busy(study: Path, run_id: str, there: Mapping[str, Path]) -> bool | None:
@@ -37,11 +35,11 @@ def replayed(study: Path, folder: Path, there: Mapping[str, Path]) -> bool:
         for step, *values in curves.table.tolist()
     ]
     columns = ["step", *curves.metrics] if rows else []
-    arguments, mark = wandb_content.described(content, study), wandb_content.fingerprint(folder)
+    arguments, mark = config_and_summary.described(content, study), config_and_summary.fingerprint(folder)
     if wandb_runs.shown(there.get(arguments["id"])) == mark:
         return False
     code = 0 if content["status"] in ("finished", "diverged") else 1
-    summary = wandb_content.final_numbers(content, columns) | wandb_content.inside_numbers(folder, content)
+    summary = config_and_summary.final_numbers(content, columns) | config_and_summary.inside_numbers(folder, content)
     write(study, arguments, rows, summary, mark, code, pictures.of_run(folder))
     return True
 
@@ -90,7 +88,7 @@ def take_out(study: Path, stale: Iterable[str], arms: Sequence[ArmCurve], there:
     """
     folders = [study / record.rpartition("/")[2] for record in stale]
     contents = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
-    stems = {wandb_content.run_id(content, study)[:-6] for content in contents}  # whatever semantics it shows
+    stems = {run_names.run_id(content, study)[:-6] for content in contents}  # whatever semantics it shows
     for name in [name for name in there if name[:-6] in stems and not wandb_runs.sent(there[name])]:
         wandb_runs.forget(study, name)
     for name in aggregates.outlived(study, arms, there):

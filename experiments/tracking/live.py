@@ -18,8 +18,7 @@ from typing import Any
 
 from experiments.config.job import Job
 from experiments.config.schema import wandb_mode
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import failures, pictures, runs
+from experiments.tracking import config_and_summary, failures, pictures, wandb_runs
 
 
 @contextlib.contextmanager
@@ -29,7 +28,7 @@ def sweep() -> Iterator[None]:
         try:
             yield
         finally:
-            runs.wait()
+            wandb_runs.wait()
 
 
 class Mirror:
@@ -46,11 +45,11 @@ class Mirror:
         if mode == "disabled" or self.study is None:
             return
         try:
-            described = wandb_content.described(content, self.study)
+            described = config_and_summary.described(content, self.study)
         except PermissionError as error:  # a colleague's token; what cannot be written is told of by the record
             failures.tell_nothing_made(error, self.study)
         else:
-            self.run = runs.opened(described, self.study, mode, self.options.entity)
+            self.run = wandb_runs.opened(described, self.study, mode, self.options.entity)
 
     def row(self, row: Mapping[str, Any]) -> None:
         """One evaluation."""
@@ -63,8 +62,10 @@ class Mirror:
         """Final numbers to the summary, then close."""
         if self.run is not None and self.study is not None:
             folder = self.study / content["run_id"]
-            mark = wandb_content.fingerprint(folder)
+            mark = config_and_summary.fingerprint(folder)
             ok = content["status"] in ("finished", "diverged")
-            runs.add_pictures(self.run, content["results"].get("steps", 0), pictures.of_run(folder))
-            summary = wandb_content.final_numbers(content, self.columns) | wandb_content.inside_numbers(folder, content)
-            runs.closed(self.run, self.study, summary, mark, 0 if ok else 1)
+            wandb_runs.add_pictures(self.run, content["results"].get("steps", 0), pictures.of_run(folder))
+            summary = config_and_summary.final_numbers(content, self.columns) | config_and_summary.inside_numbers(
+                folder, content
+            )
+            wandb_runs.closed(self.run, self.study, summary, mark, 0 if ok else 1)

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 from analysis.common.command_line import CommandError
-from experiments.tracking import aggregates, failures, wandb_variables
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import aggregates, failures, run_names, wandb_runs, wandb_variables
 
 AT_ONCE = 500  # runs that one call of wandb sync is given
 
@@ -39,6 +37,6 @@ def send(study: Path, entity: str | None) -> None:
         raise CommandError(f"{len(missing)} runs did not arrive ({why}); to try again: {failures.sync_line(study)}")
     print(f"sent: {len(waiting)}")
     if gone:
-        wandb_runs.delete(wandb_content.project(study), entity, gone)
+        wandb_runs.delete(run_names.project(study), entity, gone)
     for folder in gone.values():
         shutil.rmtree(folder, ignore_errors=True)

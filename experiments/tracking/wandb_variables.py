@@ -1,8 +1,8 @@
 """What of the environment variables wandb may read: who and where, not which run; and only what it can understand.
 
 wandb takes every ``WANDB_`` variable for a setting. Inside a wandb agent, or a script with a run of its own, they name
-that run: ours would all become that one. Ours are named after their records (``wandb_content.described``), whatever the
-environment says.
+that run: ours would all become that one. Ours are named after their records (``run_names.py``), whatever it
+says.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from experiments.config.device import device_of
 from experiments.config.job import Job
 from experiments.tasks.base import Task
 from experiments.training import checkpoint, evaluation
@@ -83,7 +83,7 @@ class Training:
     def __init__(self, jobs: Sequence[Job], checkpoints: Sequence[Mapping[str, Any]] | None = None) -> None:
         job = jobs[0]
         self.jobs, self.task, self.train = list(jobs), job.task, job.train
-        self.device = _device(job.device)
+        self.device = device_of(job.device)
         self.network = self._new_network()
         parameters, by_hand = list(self.network.parameters()), self.network.by_hand
         self.optimiser = Optimiser(parameters, [j.train for j in jobs], native=by_hand)
@@ -288,8 +288,3 @@ def results(progress: Progress, metric: str) -> dict[str, Any]:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _device(name: str) -> torch.device:
-    """``auto`` is the CPU: no engine of ours has been measured to be faster on a GPU."""
-    return torch.device("cpu" if name == "auto" else name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lstm_variants.spec import SpecError
+from lstm_variants.gate import SpecError
 
 PREFIX = "variant."  # may stand before a key, as on the command line of a run
 KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)

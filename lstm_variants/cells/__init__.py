@@ -12,7 +12,8 @@ from lstm_variants.cell import Cell, GatedCell
 from lstm_variants.cells._probe import FaultError, shown
 from lstm_variants.extensions import user_folders, user_modules
 from lstm_variants.extensions.user_folders import ExtensionError
-from lstm_variants.spec import CellSpec, SpecError, flatten
+from lstm_variants.gate import SpecError
+from lstm_variants.spec import CellSpec, flatten
 
 
 def make_cell(spec: CellSpec) -> Cell:

@@ -20,8 +20,9 @@ from lstm_variants.cell import Cell, State
 from lstm_variants.engines import reference
 from lstm_variants.equations import Equation
 from lstm_variants.extensions.user_modules import reason
+from lstm_variants.gate import SLOTS
 from lstm_variants.parameters import GateParameters, leaves, make_parameters
-from lstm_variants.spec import SLOTS, CellSpec
+from lstm_variants.spec import CellSpec
 
 STEPS, BATCH, INPUTS, UNITS = 3, 2, 3, 5  # odd ones out, so that a wrong shape does not fit by chance
 CLAMPED = 0.321

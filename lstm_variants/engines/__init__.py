@@ -13,6 +13,7 @@ import torch
 
 from lstm_variants.cell import Cell, State
 from lstm_variants.engines import native, reference
+from lstm_variants.engines.native_library import missing, say
 
 Run = Callable[..., tuple[torch.Tensor, State]]
 NAMES = ("auto", "reference", "native")
@@ -44,7 +45,7 @@ def choose(name: str, cell: Cell, device: torch.device, dtype: torch.dtype) -> E
     if name == "reference":
         return Engine("reference", "asked for", reference.run)
     unfit = native.unfit(cell, device, dtype)
-    reason = unfit or native.missing()
+    reason = unfit or missing()
     if reason is None:
         return Engine("native", "asked for" if name == "native" else "the fastest on the CPU", native.run)
     if name == "native":
@@ -58,4 +59,4 @@ def _tell(reason: str) -> None:
     """Say once, in whatever processes, that this machine lacks the fast engine."""
     if os.environ.get(TOLD) != reason:
         os.environ[TOLD] = reason
-        native.say(f"warning: no native engine here: {reason}; the reference engine runs instead, many times slower")
+        say(f"warning: no native engine here: {reason}; the reference engine runs instead, many times slower")

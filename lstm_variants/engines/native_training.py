@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lstm_variants.engines import native
+from lstm_variants.engines.native_library import library
 
 # The orders of native_training.h.
 LOSSES = ("cross_entropy", "mse", "bce", "sigmoid_mse")
@@ -90,7 +90,7 @@ def readout(
     else:
         call.targets = pointers[5]
     call.losses, call.dy, call.dweight, call.dbias = (tensor.data_ptr() for tensor in found)
-    native.library().readout(ctypes.byref(call))
+    library().readout(ctypes.byref(call))
     if call.wrong >= 0:
         raise IndexError(f"target {int(targets[call.wrong])} is none of the {outputs} outputs")
     return found
@@ -104,7 +104,7 @@ def outputs(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     pointers = [tensor.data_ptr() for tensor in given]
     call = _Readout(models, size, weight.shape[1], steps * batch, 0, torch.get_num_threads(), *pointers)
     call.values = values.data_ptr()
-    native.library().readout(ctypes.byref(call))
+    library().readout(ctypes.byref(call))
     return values
 
 
@@ -155,5 +155,5 @@ class Optimiser:
         call, kept = self._call, self._kept
         call.lr, call.norms, call.threads = lr.data_ptr(), norms.data_ptr(), torch.get_num_threads()
         call.mean_scale, call.square_scale = 1 - kept[0] ** done, (1 - kept[1] ** done) ** 0.5
-        native.library().update(ctypes.byref(call))
+        library().update(ctypes.byref(call))
         return norms

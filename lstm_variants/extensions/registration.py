@@ -14,8 +14,8 @@ from lstm_variants.activations import ACTIVATIONS, check_activation
 from lstm_variants.extensions import user_folders
 from lstm_variants.extensions.user_folders import KINDS, ExtensionError, Folders
 from lstm_variants.extensions.user_modules import load, package_of, reason
+from lstm_variants.gate import CONF
 from lstm_variants.parameters import RECURRENT, RULES, check_recurrent, check_rule
-from lstm_variants.spec import CONF
 
 WANTED: dict[str, dict[str, Callable[[object], object]]] = {
     "activations": {"ACTIVATION": check_activation},

@@ -8,7 +8,7 @@ import torch
 from family import SPECS, inputs, layer_of, one_thread  # noqa: F401 (the fixture is in use)
 
 from lstm_variants import CellSpec, GatedRNN, Init, SpecError, make_cell
-from lstm_variants.spec import SLOTS
+from lstm_variants.gate import SLOTS
 
 I, H = 3, 12
 BLOCKS = [2, 3, 4, 6, 12, "all"]

@@ -13,9 +13,10 @@ import lstm_variants
 from experiments.config.compose import load_spec
 from lstm_variants import ExtensionError, SpecError, config_files, load, variants
 from lstm_variants.catalogue.changes import nested
-from lstm_variants.catalogue.variants import aliases, describe
+from lstm_variants.catalogue.variant_names import describe
+from lstm_variants.catalogue.variants import aliases
 from lstm_variants.extensions import registration
-from lstm_variants.spec import FEEDS, KINDS, SLOTS, complete_lstm
+from lstm_variants.gate import FEEDS, KINDS, SLOTS, complete_lstm
 
 ROOT = Path(__file__).parents[2]
 VALUES: dict[str, list[Any]] = {

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from lstm_variants import GatedRNN, load
 from lstm_variants.dropout import Dropout
-from lstm_variants.engines import native
+from lstm_variants.engines import native_library
 
-NATIVE = pytest.mark.skipif(native.missing() is not None, reason="no native engine here")
+NATIVE = pytest.mark.skipif(native_library.missing() is not None, reason="no native engine here")
 ENGINES = ["reference", pytest.param("native", marks=NATIVE)]
 
 

@@ -39,7 +39,8 @@ from torch import nn
 from lstm_variants import CellSpec, GatedRNN
 from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.equations import latex_line
-from lstm_variants.spec import SYMBOLS, flatten
+from lstm_variants.gate import SYMBOLS
+from lstm_variants.spec import flatten
 
 every = pytest.mark.parametrize("name", VARIANTS)
 

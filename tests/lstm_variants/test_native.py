@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 
 from lstm_variants import CellSpec, GatedRNN, engines
 from lstm_variants.activations import ACTIVATIONS
-from lstm_variants.engines import native
+from lstm_variants.engines import native_library, native_structures
+from lstm_variants.engines.native_passes import Planes
 
 PLAIN = [name for name in GATED if not SPECS[name].noisy]
 # How many times the reference engine's own float32 error; other compiler flags, other roundings.
@@ -36,7 +37,7 @@ ROUNDING = 1e-7  # an error that is no error, relative to the tensor's root mean
 
 Result = dict[str, torch.Tensor]
 
-LIBRARY = native.load()
+LIBRARY = native_library.load()
 pytestmark = pytest.mark.skipif(isinstance(LIBRARY, str), reason=f"no native engine: {LIBRARY}")
 
 
@@ -51,10 +52,10 @@ def _one_thread() -> Iterator[None]:
 
 def test_the_engine_numbers_the_squashings_of_the_one_table() -> None:
     ours = {name: entry.native for name, entry in ACTIVATIONS.items()}
-    assert set(native._numbers()) == set(ours.values())
-    assert [native._activation(name) for name in ours] == [
+    assert set(native_structures._numbers()) == set(ours.values())
+    assert [native_structures._activation(name) for name in ours] == [
         *range(len(ours) - 1),
-        native._activation("sigmoid"),
+        native_structures._activation("sigmoid"),
     ]  # gumbel
 
 
@@ -363,10 +364,10 @@ def test_planes_are_used_again() -> None:
     for _ in range(2):
         layer(torch.randn(50, 2, 3))[0].sum().backward()
     gc.collect()
-    spare = {buffer.data_ptr() for buffer in native._Planes.spare}
+    spare = {buffer.data_ptr() for buffer in Planes.spare}
     layer(torch.randn(50, 2, 3))[0].sum().backward()
     gc.collect()
-    assert {buffer.data_ptr() for buffer in native._Planes.spare} == spare
+    assert {buffer.data_ptr() for buffer in Planes.spare} == spare
 
 
 # ---- the choice of an engine ------------------------------------------------------------------------------------
@@ -388,9 +389,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Nothing compiled, nothing said yet; the cache folder."""
     monkeypatch.setenv("GATES_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(engines.TOLD, "")
-    native.load.cache_clear()
+    native_library.load.cache_clear()
     yield tmp_path / "cache"
-    native.load.cache_clear()
+    native_library.load.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -434,8 +435,8 @@ def test_the_compiler_may_have_arguments(fresh: Path, tmp_path: Path, monkeypatc
     assert len(lines) == 2
     assert all(line.startswith("-pipe -DNAME=two words -std=c++20") for line in lines)
     monkeypatch.setenv("CXX", shlex.join([*words, "-g"]))
-    native.load.cache_clear()
-    native.load()
+    native_library.load.cache_clear()
+    native_library.load()
     assert len(list(fresh.glob("*.so"))) == 2
 
 
@@ -445,19 +446,19 @@ def test_without_a_home_libraries_lie_in_a_folder_of_ones_own(tmp_path: Path, mo
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     own = tmp_path / f"gates-{os.getuid()}"
     monkeypatch.setenv("HOME", "/proc/no/home")
-    assert native.cache_folder() == own
+    assert native_library.cache_folder() == own
     assert own.stat().st_mode & 0o777 == 0o700
 
     def nowhere() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", nowhere)
-    assert native.cache_folder() == own
+    assert native_library.cache_folder() == own
     own.chmod(0o777)
     with pytest.raises(PermissionError, match="others can write it"):
-        native.cache_folder()
+        native_library.cache_folder()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert native.cache_folder() == tmp_path / "cache" / "gates"
+    assert native_library.cache_folder() == tmp_path / "cache" / "gates"
 
 
 def python(code: str, **environment: str) -> subprocess.Popen[str]:
@@ -472,7 +473,7 @@ def python(code: str, **environment: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_processes_that_start_at_once_compile_once(tmp_path: Path) -> None:
-    code = "from lstm_variants.engines import native; print('library:', not isinstance(native.load(), str))"
+    code = "from lstm_variants.engines.native_library import load; print('library:', not isinstance(load(), str))"
     outputs = [p.communicate()[0] for p in [python(code, GATES_CACHE=str(tmp_path)) for _ in range(3)]]
     assert all("library: True" in output for output in outputs), outputs
     assert sum("compiling" in output for output in outputs) == 1
@@ -504,7 +505,7 @@ def test_lesser_instruction_sets(instructions: str, tests: str, tmp_path: Path, 
 @pytest.mark.slow
 def test_no_sanitizer_complains(tmp_path: Path, full: bool) -> None:
     """The tests above with a library compiled for address and undefined-behaviour checks."""
-    cxx = native.compiler()
+    cxx = native_library.compiler()
     assert cxx
     asan = subprocess.run(
         [*cxx, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import lstm_variants
 from lstm_variants import GatedRNN
-from lstm_variants.engines import native, native_training
+from lstm_variants.engines import native_library, native_training
 
 M, T, B, H = 3, 20, 5, 12
 LOSSES = {
@@ -19,7 +19,7 @@ LOSSES = {
     "sigmoid_mse": lambda outputs, targets: F.mse_loss(outputs.sigmoid(), targets),
 }
 
-pytestmark = pytest.mark.skipif(native.missing() is not None, reason="no native engine here")
+pytestmark = pytest.mark.skipif(native_library.missing() is not None, reason="no native engine here")
 
 
 def drawn(loss: str, outputs: int, scale: float = 1.0) -> tuple[Tensor, ...]:

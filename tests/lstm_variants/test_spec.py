@@ -33,7 +33,9 @@ from oracle import shapes
 
 from lstm_variants import CellSpec, SpecError, make_cell
 from lstm_variants.extensions import registration
-from lstm_variants.spec import FEEDS, READ_BY_KIND, complete_lstm, flatten
+from lstm_variants.gate import FEEDS, complete_lstm
+from lstm_variants.spec import flatten
+from lstm_variants.spec_checks import READ_BY_KIND
 
 random = settings(max_examples=25, deadline=None, derandomize=True)
 

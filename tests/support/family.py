@@ -15,7 +15,7 @@ from oracle import ACTIVATIONS, CONF, NAMED, generic
 
 from lstm_variants import CellSpec, GatedRNN, Init
 from lstm_variants.equations import Equation
-from lstm_variants.spec import FEEDS, SYMBOLS
+from lstm_variants.gate import FEEDS, SYMBOLS
 
 T, B, I, H = 6, 3, 2, 4
 

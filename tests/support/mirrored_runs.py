@@ -8,8 +8,7 @@ from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
 from experiments.store.versions_and_sources import semantics
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import run_names, wandb_runs
 
 SHORT = ["train.steps=4", "train.eval_every=2", "train.batch_size=4", "train.eval_size=8", "model.hidden_size=4"]
 SHORT += ["task=adding", "task.length=10", "engine=reference"]
@@ -29,7 +28,7 @@ def rows_on_disk(job: Job) -> list[dict[str, float]]:
 
 def wandb_id(job: Job) -> str:
     assert job.study is not None
-    return wandb_content.run_id({"run_id": job.run_id, "semantics": semantics(job)}, job.study)
+    return run_names.run_id({"run_id": job.run_id, "semantics": semantics(job)}, job.study)
 
 
 def wandb_folder(job: Job) -> Path:

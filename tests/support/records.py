@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from analysis.claims.frozen_study import FILE, VERSION, FrozenStudy
+from analysis.claims.frozen_study_file import FILE, VERSION, FrozenStudy
 from analysis.records import code_versions
 
 STEPS = (0, 100, 200, 300)

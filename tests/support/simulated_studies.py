@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.claims import measures
 from analysis.claims import verdicts as claims
 from analysis.claims.claim import Claim
-from analysis.claims.frozen_study import Choice, FrozenCell
+from analysis.claims.frozen_study_file import Choice, FrozenCell
 from analysis.claims.verdicts import Verdict
 from analysis.records.load import Records
 from analysis.statistics import many_comparisons, signed_rank

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 
 TINY = ["model.hidden_size=4", "train.steps=4", "train.batch_size=4", "train.eval_every=2", "train.eval_size=8"]
 TINY += ["record.wandb.mode=disabled", "record.weights=false", "threads=1"]

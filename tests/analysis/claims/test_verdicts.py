@@ -17,7 +17,7 @@ from analysis.claims import measures
 from analysis.claims.claim import Claim, on_one_scale
 from analysis.claims.claimed_runs import about_steps, with_claims
 from analysis.claims.effects import against_baseline
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.claims.verdicts import Verdict, judge
 from analysis.records.load import Records
 from analysis.statistics.outcomes import Outcomes

@@ -9,7 +9,7 @@ import records
 from pydantic import BaseModel
 
 import experiments
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.common import described
 from analysis.records import schema
 from analysis.records.load import load

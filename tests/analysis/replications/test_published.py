@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.records.load import Records
 from analysis.replications import published_verdicts
 from analysis.replications.published import replication

@@ -13,9 +13,8 @@ from fake_wandb import FakeRun, FakeServer
 from analysis import workspace
 from analysis.records.load import Records, load
 from analysis.statistics import arm_curves
-from analysis.wandb_views import panels
-from experiments.tracking import aggregates
-from experiments.tracking import runs as wandb_runs
+from analysis.wandb_views import panels, run_table
+from experiments.tracking import aggregates, wandb_runs
 
 pytest.importorskip("wandb_workspaces", reason="the extra wandb-workspaces is not installed")
 SEEDS = range(6)
@@ -136,9 +135,9 @@ def test_view_and_report_are_saved(
 def test_runs_that_were_looked_inside_can_be_sorted_by_what_the_forget_gate_is_worth(study: Path) -> None:
     loaded = load([study])
     cost = "inside/surgery/forget=1/cost"
-    assert f"summary:{cost}" not in panels.columns(loaded)
+    assert f"summary:{cost}" not in run_table.columns(loaded)
     assert not [panel for panel in panels.single(loaded) if "MediaBrowser" in type(panel).__name__]
     looked = Records(loaded.runs.assign(**{panels.COST: 0.25}), loaded.curves, [])
-    assert panels.columns(looked)[-1] == f"summary:{cost}"
+    assert run_table.columns(looked)[-1] == f"summary:{cost}"
     (media,) = (panel for panel in panels.single(looked) if "MediaBrowser" in type(panel).__name__)
     assert media.media_keys == ["inside/gate_traces", "inside/surgery"]

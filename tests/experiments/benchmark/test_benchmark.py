@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from experiments.benchmark import gains, small_nets
+from experiments.benchmark.busy_machine import machine
 from experiments.benchmark.cases import Case, cases
 from experiments.benchmark.contestants import Workers
 from experiments.benchmark.loops import EagerLoop
 from experiments.benchmark.measure import measure
-from experiments.benchmark.table import machine, markdown
+from experiments.benchmark.table import markdown
 from lstm_variants import GatedRNN
-from lstm_variants.spec import SYMBOLS
+from lstm_variants.gate import SYMBOLS
 
 
 def weights_of(layer: GatedRNN, loop: EagerLoop) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
 from experiments.sweep.launcher import register
 from lstm_variants import CellSpec, make_cell
-from lstm_variants.spec import CONF
+from lstm_variants.gate import CONF
 
 register()
 

@@ -11,12 +11,12 @@ from small_study import TINY, write_study
 from analysis import report
 from analysis.claims import measures
 from analysis.claims.claim import Claim
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from analysis.claims.verdicts import judge
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from experiments import inspect, study
-from lstm_variants.spec import CONF
+from lstm_variants.gate import CONF
 
 KNOCKOUT = """\
 record: {{inside: {inside}, weights: true}}

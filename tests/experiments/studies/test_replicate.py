@@ -6,7 +6,7 @@ import pytest
 from small_study import TINY
 from task_list import WRITERS
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from experiments import replicate
 from experiments.config.compose import compose
 from experiments.studies.replication import listed, read, study_of

@@ -11,7 +11,7 @@ from small_study import MINE, TINY, confirmations, write_study
 
 from analysis.claims import verdicts as claims
 from analysis.claims.claim import comparisons
-from analysis.claims.frozen_study import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
+from analysis.claims.frozen_study_file import CHOICES, FILE, Choice, FrozenCell, FrozenStudy
 from analysis.common.command_line import CommandError
 from analysis.records.load import load
 from analysis.statistics import aggregates
@@ -22,11 +22,11 @@ from experiments.config.compose import compose
 from experiments.config.extensions_option import use_extensions
 from experiments.config.resolve import resolve
 from experiments.config.schema import ConfigError
-from experiments.studies import freezing
+from experiments.studies.changed_yaml import without_new_settings
 from experiments.studies.protocol import FIRST_TUNING_SEED
 from experiments.studies.study import read
 from experiments.studies.tuning import GridPoint, edge, edge_warnings, own_point, shared_point
-from lstm_variants.spec import CONF
+from lstm_variants.gate import CONF
 
 STUDIES = [name for name in names("experiment") if "\nprotocol:" in (CONF / "experiment" / f"{name}.yaml").read_text()]
 
@@ -479,10 +479,10 @@ def test_seeds_are_fresh_after_a_look_whatever_became_of_the_file(tmp_path: Path
 def test_a_setting_that_has_come_since_changes_no_frozen_study_unless_it_is_used() -> None:
     now = {"task.name": "adding", "task.length": 50, "task.values": "0..1", "train.lr": 0.01, "variant.squash": "tanh"}
     then = {"task.name": "adding", "task.length": 50, "train.lr": 0.01}
-    assert freezing.without_new_settings(now, then) == then
-    assert freezing.without_new_settings(now | {"task.values": "-1..1"}, then) == then | {"task.values": "-1..1"}
-    assert freezing.without_new_settings(now | {"variant.squash": "relu"}, then) == then | {"variant.squash": "relu"}
-    assert freezing.without_new_settings(now, then | {"task.values": "-1..1"})["task.values"] == "0..1"
+    assert without_new_settings(now, then) == then
+    assert without_new_settings(now | {"task.values": "-1..1"}, then) == then | {"task.values": "-1..1"}
+    assert without_new_settings(now | {"variant.squash": "relu"}, then) == then | {"variant.squash": "relu"}
+    assert without_new_settings(now, then | {"task.values": "-1..1"})["task.values"] == "0..1"
 
 
 def test_a_study_that_nobody_has_looked_at_may_keep_its_seeds(tmp_path: Path) -> None:

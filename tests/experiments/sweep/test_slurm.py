@@ -17,7 +17,7 @@ from slurm_node import answers, whole_cluster
 from small_study import MINE, TINY, confirmations, write_study
 from sweeps import NO_MIRROR, ROOT, jobs, outcome
 
-from analysis.claims.frozen_study import FrozenStudy
+from analysis.claims.frozen_study_file import FrozenStudy
 from experiments.config.schema import ConfigError
 from experiments.studies.standing import look
 from experiments.sweep import slurm, slurm_queue

@@ -20,9 +20,7 @@ from experiments.config.job import Job
 from experiments.store.new_record import network
 from experiments.store.record import RunRecord
 from experiments.sweep.run_all import run_all
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import failures, live
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import config_and_summary, failures, live, run_names, wandb_runs
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,16 +65,18 @@ def test_names_that_make_dashboards_comparable(tmp_path: Path) -> None:
     first, second = jobs(tmp_path / "my study")
     mirror = live.Mirror(first)
     record = RunRecord(first, facts(first), listeners=[mirror])
-    said = wandb_content.described(record.content, tmp_path / "my study")
+    said = config_and_summary.described(record.content, tmp_path / "my study")
     assert said["project"] == mirror.run.project == "my-study"
     assert said["group"] == f"adding-T10-LSTM-{first.arm}"
     assert (said["name"], said["job_type"], said["tags"]) == ("adding/lstm/s0", "train", ["adding", "lstm"])
     assert said["id"].startswith(first.run_id)
-    assert wandb_content.described({**record.content, "phase": "tune"}, tmp_path / "my study")["job_type"] == "tune"
+    assert (
+        config_and_summary.described({**record.content, "phase": "tune"}, tmp_path / "my study")["job_type"] == "tune"
+    )
     assert wandb_folder(first).name.endswith(said["id"])
     others = [
-        wandb_content.run_id(record.content, tmp_path / "another" / "my study"),
-        wandb_content.run_id({**record.content, "semantics": {"cell": 2}}, tmp_path / "my study"),
+        run_names.run_id(record.content, tmp_path / "another" / "my study"),
+        run_names.run_id({**record.content, "semantics": {"cell": 2}}, tmp_path / "my study"),
         wandb_id(second),
     ]
     assert len({said["id"], *others}) == 4
@@ -97,7 +97,7 @@ def test_names_that_make_dashboards_comparable(tmp_path: Path) -> None:
     }.items(),
 )
 def test_gates_as_booleans(variant: str, expected: dict[str, bool]) -> None:
-    flags = wandb_content.gates(load_spec(variant).to_config())
+    flags = config_and_summary.gates(load_spec(variant).to_config())
     assert {key: flags[key] for key in expected} == expected
 
 

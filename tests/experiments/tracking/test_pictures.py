@@ -12,8 +12,7 @@ import experiments
 from analysis import figures
 from analysis.records.load import load, load_one
 from experiments import push
-from experiments.tracking import pictures
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import pictures, wandb_runs
 
 QUICK = {"train.steps": 3, "train.eval_every": 3, "train.batch_size": 4, "train.eval_size": 8, "model.hidden_size": 3}
 QUICK |= {"task": "continual_reber", "task.length": 2, "record.inside": True, "record.wandb.mode": "offline"}

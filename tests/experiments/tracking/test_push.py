@@ -21,9 +21,7 @@ from analysis.records.load import load
 from analysis.statistics import arm_curves
 from experiments import push
 from experiments.store.locks import lock
-from experiments.tracking import aggregates, failures
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import aggregates, failures, run_names, wandb_runs
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +67,7 @@ def test_every_record_and_every_arm_is_mirrored_once(study: Path, capsys: pytest
     there = wandb_runs.folders(study)
     for folder in study.glob("*-s*-*"):
         content = json.loads((folder / "run.json").read_text())
-        (path,) = there[wandb_content.run_id(content, study)].glob("*.wandb")
+        (path,) = there[run_names.run_id(content, study)].glob("*.wandb")
         assert wandb_source.restored(wandb_source.parsed(path)) == content
     assert push.main([f"study={study}"]) == 0
     assert "9 wandb runs, 0 of them made now" in capsys.readouterr().out

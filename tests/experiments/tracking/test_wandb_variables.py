@@ -13,9 +13,7 @@ from experiments.config.schema import ConfigError, wandb_mode
 from experiments.push import main as push
 from experiments.store.what_is_left import standing
 from experiments.sweep.run_all import run_all
-from experiments.tracking import config_and_summary as wandb_content
-from experiments.tracking import live, wandb_variables
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import live, run_names, wandb_runs, wandb_variables
 
 AGENTS = {"WANDB_SWEEP_ID": "abcd1234", "WANDB_RUN_ID": "agentrun1", "WANDB_PROJECT": "theirs", "WANDB_NAME": "theirs"}
 AGENTS |= {
@@ -131,12 +129,12 @@ def test_without_any_mirror_the_run_is_whole_and_the_words_are_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def unreadable(study: Path) -> str:
-        raise PermissionError(13, "Permission denied", str(study / wandb_content.TOKEN))
+        raise PermissionError(13, "Permission denied", str(study / run_names.TOKEN))
 
     def broken(*arguments: object) -> None:
         raise RuntimeError("no wandb today")
 
-    for name, module, what in (("token", wandb_content, unreadable), ("_init", wandb_runs, broken)):
+    for name, module, what in (("token", run_names, unreadable), ("_init", wandb_runs, broken)):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, what)
             made = jobs(tmp_path / name, "offline")
@@ -157,10 +155,10 @@ def test_a_token_is_made_once_and_whoever_may_read_the_study_may_read_it(
 
     monkeypatch.setattr(os, "link", no_links)
     (tmp_path / "plain").touch()
-    token = wandb_content.token(tmp_path)
-    assert wandb_content.token(tmp_path) == token
+    token = run_names.token(tmp_path)
+    assert run_names.token(tmp_path) == token
     assert len(token) == 6
-    assert (tmp_path / wandb_content.TOKEN).stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / run_names.TOKEN).stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize("home", ["/proc/no/home", None])

@@ -9,9 +9,9 @@ import torch
 
 from experiments.config.schema import Train
 from experiments.training.optimiser import Optimiser, gradient_norms, schedule_factor
-from lstm_variants.engines import native
+from lstm_variants.engines import native_library
 
-NATIVE = pytest.mark.skipif(native.missing() is not None, reason="no native engine here")
+NATIVE = pytest.mark.skipif(native_library.missing() is not None, reason="no native engine here")
 TORCH: dict[str, Any] = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
 TORCH["adamw"] = torch.optim.AdamW
 

@@ -9,7 +9,7 @@ import records
 from planted_studies import made
 
 from analysis import report, workspace
-from analysis.claims.frozen_study import FILE, FrozenStudy
+from analysis.claims.frozen_study_file import FILE, FrozenStudy
 from analysis.common.command_line import CommandError
 from experiments import push, status
 
@@ -98,7 +98,7 @@ def test_a_damaged_or_older_file_is_refused(tmp_path: Path, text: str, said: str
 def test_a_file_that_lacks_a_key_with_a_hash_of_its_own_is_refused(study: Path) -> None:
     content = json.loads((study / FILE).read_text())
     del content["claims"], content["hash"], content["hashes"]
-    from analysis.claims.frozen_study import digest
+    from analysis.claims.frozen_study_file import digest
 
     content["hashes"] = {key: digest(value) for key, value in content.items()}
     content["hash"] = digest(content)
