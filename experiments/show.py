@@ -19,7 +19,7 @@ from experiments.config.compose import compose
 from experiments.config.extensions_option import use_extensions
 from experiments.config.resolve import resolve
 from experiments.tasks.base import Task
-from lstm_variants.cards import card, difference, family_table
+from lstm_variants.catalogue.cards import card, difference, family_table
 from lstm_variants.catalogue.variant_names import describe
 from lstm_variants.catalogue.variants import load
 

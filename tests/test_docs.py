@@ -13,7 +13,7 @@ from slurm_node import answers, whole_cluster
 
 from analysis import figures, report
 from gates.__main__ import COMMANDS
-from lstm_variants.cards import family_table
+from lstm_variants.catalogue.cards import family_table
 from lstm_variants.catalogue.variants import variants
 
 ROOT = Path(__file__).parents[1]

@@ -47,7 +47,7 @@ def below(package: str, order: list[str]) -> set[str]:
 
 MAY_IMPORT: dict[str, set[str]] = {
     "lstm_variants": set(FAMILY[1:]),
-    "lstm_variants.catalogue": {"lstm_variants", "lstm_variants.extensions"},
+    "lstm_variants.catalogue": {"lstm_variants", "lstm_variants.cells", "lstm_variants.extensions"},
     "lstm_variants.extensions": {"lstm_variants"},
     "lstm_variants.cells": {"lstm_variants", "lstm_variants.engines", "lstm_variants.extensions"},
     "lstm_variants.engines": {"lstm_variants"},

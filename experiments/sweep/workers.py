@@ -21,7 +21,7 @@ from experiments.config.extensions_option import use_extensions, used_extensions
 from experiments.config.job import Job
 from experiments.sweep import signals
 from experiments.sweep.run_stack import Event, InterruptedRunError, Run, execute, failed
-from experiments.tracking import runs as wandb_runs
+from experiments.tracking import wandb_runs
 from experiments.training.allocator import keep_freed_memory
 
 Stack = Sequence[Job]
