@@ -66,7 +66,7 @@ def _operator(name: str) -> str:
     return rf"\operatorname{{{name}}}"
 
 
-# Entries of a user's own join it, see extensions.py.
+# Entries of a user's own join it, see extensions/registration.py.
 ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": Activation(torch.sigmoid, _same, "1 / (1 + exp(-a))", r"\sigma", "SIGMOID"),
     "tanh": Activation(torch.tanh, lambda b: np.arctanh(_sigmoid(b)), "tanh(a)", r"\tanh", "TANH"),

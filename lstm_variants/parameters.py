@@ -235,7 +235,7 @@ def _uniform(size: int, generator: np.random.Generator) -> Floats:
     return generator.uniform(-1 / math.sqrt(size), 1 / math.sqrt(size), (size, size))
 
 
-# Rules and recurrent matrices of a user's own join these tables, extensions.py.
+# Rules and recurrent matrices of a user's own join these tables, extensions/registration.py.
 RULES: dict[str, Rule] = {
     "constant": Rule(lambda init, rows, hidden_size, generator: np.full(rows, init.value), ("value",)),
     "chrono": Rule(_chrono, ("max_lag",)),

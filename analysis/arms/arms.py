@@ -43,6 +43,12 @@ def tasks(runs: pd.DataFrame) -> pd.Series:
     return pd.Series(panels, dtype=object).reindex(runs.index)
 
 
+def metric_label(metric: str, unit: object = "") -> str:
+    """A task's metric in words, with its unit: `within .04 (share)` for `within_.04`."""
+    words = tidy(str(metric).replace("_", " "))
+    return f"{words} ({tidy(unit)})" if isinstance(unit, str) and unit not in ("", metric) else words
+
+
 def alters_data(runs: pd.DataFrame, setting: str) -> bool:
     """Whether the runs that have a setting saw other data than those where it is null.
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,8 @@ from analysis.records.read import read_content
 MOST_UNITS = 32
 STREAM = 72  # steps of an endless stream that are shown: some strings of the Reber grammar; more until some are due
 DUE = 2  # steps of a stream at which something is due that are shown at least, as far as there are
-ACTIVATIONS = (  # those of cell.js
-    *("sigmoid", "tanh", "identity", "relu", "hard_sigmoid", "clipped_linear", "elliott", "double_sigmoid"),
-    *("exp", "binary", "gumbel"),
-)
+CELL = (Path(__file__).parent / "cell.js").read_text(encoding="utf-8")
+ACTIVATIONS = re.findall(r"^  (\w+)[,:]", CELL.partition("ACTIVATIONS = {")[2].partition("\n};")[0], re.MULTILINE)
 Array = NDArray[Any]
 LATER_KNOBS = {"reset": {"kind": "absent"}, "refine": {"kind": "absent"}, "normalise": False}  # older records lack some
 NOT_LOOKED = "nobody has looked inside it yet: python -m experiments.inspect study=DIR does"

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from analysis.common.escaping import tidy
+from analysis.arms import arms
 from analysis.figures import _theme
 from analysis.figures._text import folded
 
@@ -61,9 +61,8 @@ def beside(ax: Axes, level: float, name: str, along: str) -> None:
 def scale(ax: Axes, runs: pd.DataFrame, values: "pd.Series[float]", along: str) -> None:
     """Name the score axis; it is logarithmic for losses that span more than a factor of 30."""
     metric, unit, direction = runs.iloc[0][["task.metric", "task.unit", "task.direction"]]
-    named = tidy(f"{metric} ({unit})" if isinstance(unit, str) and unit not in ("", metric) else str(metric))
     better = "lower is better" if direction == "min" else "higher is better"
-    ax.set(**{f"{along}label": f"{folded(named, BESIDE_NAMES)}\n{better}"})
+    ax.set(**{f"{along}label": f"{folded(arms.metric_label(metric, unit), BESIDE_NAMES)}\n{better}"})
     positive = values[values.abs() < math.inf]
     if direction == "min" and len(positive) and positive.min() > 0 and positive.max() / positive.min() > 30:
         logarithmic(ax, along)

@@ -34,7 +34,7 @@ def numbers(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     merged = arms.without(scored, LENGTH, *tuned(runs)).rename(columns={LENGTH: "length"})
     merged = merged[merged.groupby(["task", "name"])["length"].transform("nunique") > 1]
     better = merged["task.direction"].map({"min": "lower", "max": "higher"})
-    named = merged["task.metric"] + "\n" + better + " is better"
+    named = merged["task.metric"].map(arms.metric_label) + "\n" + better + " is better"
     scores = merged.assign(value=merged["score"], chance=merged["task.chance"], label=named)
     steps = merged["results.steps_to_solve"].where(merged["solved"], merged["config.resolved.train.steps"])
     solving = merged.assign(value=steps, chance=np.nan, label="steps to solve\nlower is better")

@@ -1,5 +1,6 @@
 """The page with real presses of keys and without a mouse: every control is reached, in sight, and does what it says."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import explored
@@ -26,6 +27,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return explored.page(reber, folder / "explorer.html")
 
 
+@pytest.fixture
+def tab(made: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    """The page in a window of this width."""
+    with opened(made, tmp_path, getattr(request, "param", 1280)) as tab:
+        yield tab
+
+
 def tabbed(tab: Tab, selector: str) -> None:
     """Press Tab until a control has the focus."""
     for _ in range(tab.value(FOCUS)["count"] + 2):
@@ -35,62 +43,59 @@ def tabbed(tab: Tab, selector: str) -> None:
     pytest.fail(f"Tab never comes to {selector}")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_tab_comes_to_every_control_in_their_order_and_each_is_in_sight(made, tmp_path, width):
-    with opened(made, tmp_path, width) as tab:
-        count = tab.value(FOCUS)["count"]
-        for shift in (False, True):
-            found = []
-            for _ in range(count):
-                tab.press("Tab", shift=shift)
-                found.append(tab.value(FOCUS))
-            assert [one["at"] for one in found] == sorted(range(count), reverse=shift)
-            assert [one["what"] for one in found if not one["seen"]] == []
-            tab.press("Tab", shift=shift)  # out of the page, from where the way back begins
+@pytest.mark.parametrize("tab", [1280, 390], indirect=True)
+def test_tab_comes_to_every_control_in_their_order_and_each_is_in_sight(tab):
+    count = tab.value(FOCUS)["count"]
+    for shift in (False, True):
+        found = []
+        for _ in range(count):
+            tab.press("Tab", shift=shift)
+            found.append(tab.value(FOCUS))
+        assert [one["at"] for one in found] == sorted(range(count), reverse=shift)
+        assert [one["what"] for one in found if not one["seen"]] == []
+        tab.press("Tab", shift=shift)  # out of the page, from where the way back begins
 
 
-def test_a_net_is_made_to_forget_with_keys_alone(made, tmp_path):
+def test_a_net_is_made_to_forget_with_keys_alone(tab):
     forget = "[data-slot=forget]"
-    with opened(made, tmp_path) as tab:
-        plain = tab.value(LOSS)
-        tabbed(tab, "#tour :nth-child(2)")
-        tab.press("Enter")
-        assert "untouched" in tab.value(LOSS)
-        assert "forget=0_all_marked" in tab.value("location.hash")
-        tabbed(tab, "#undo")
-        tab.press("Space")
-        assert tab.value(LOSS) == plain
-        tabbed(tab, f"{forget} .fixed")
-        tab.press("Space")
-        assert "forget=0_all_every" in tab.value("location.hash")
-        tabbed(tab, f"{forget} .value")
-        tab.press("ArrowRight")
-        assert "forget=0.01_all_every" in tab.value("location.hash")
-        tabbed(tab, f"{forget} .units")
-        tab.press("ArrowDown")
-        tabbed(tab, f"{forget} .steps")
-        tab.press("ArrowDown")
-        assert "forget=0.01_picked_marked" in tab.value("location.hash")
-        tabbed(tab, f"{forget} .term[value=h]")
-        tab.press("Space")
-        assert "forget=0.01_picked_marked_h" in tab.value("location.hash")
-        tab.press("Tab")
-        assert tab.value("document.activeElement.matches('.term[value=b]')")
-        tabbed(tab, "#step")
-        step = tab.value("state.step")
-        tab.press("ArrowRight")
-        assert tab.value("state.step") == step + 1
-        tabbed(tab, "#scroll")
-        unit = tab.value("byTimeConstant().indexOf(state.unit)")
-        tab.press("ArrowLeft", "ArrowUp" if unit else "ArrowDown")
-        assert tab.value("[state.step, byTimeConstant().indexOf(state.unit)]") == [step, unit - 1 if unit else 1]
+    plain = tab.value(LOSS)
+    tabbed(tab, "#tour :nth-child(2)")
+    tab.press("Enter")
+    assert "untouched" in tab.value(LOSS)
+    assert "forget=0_all_marked" in tab.value("location.hash")
+    tabbed(tab, "#undo")
+    tab.press("Space")
+    assert tab.value(LOSS) == plain
+    tabbed(tab, f"{forget} .fixed")
+    tab.press("Space")
+    assert "forget=0_all_every" in tab.value("location.hash")
+    tabbed(tab, f"{forget} .value")
+    tab.press("ArrowRight")
+    assert "forget=0.01_all_every" in tab.value("location.hash")
+    tabbed(tab, f"{forget} .units")
+    tab.press("ArrowDown")
+    tabbed(tab, f"{forget} .steps")
+    tab.press("ArrowDown")
+    assert "forget=0.01_picked_marked" in tab.value("location.hash")
+    tabbed(tab, f"{forget} .term[value=h]")
+    tab.press("Space")
+    assert "forget=0.01_picked_marked_h" in tab.value("location.hash")
+    tab.press("Tab")
+    assert tab.value("document.activeElement.matches('.term[value=b]')")
+    tabbed(tab, "#step")
+    step = tab.value("state.step")
+    tab.press("ArrowRight")
+    assert tab.value("state.step") == step + 1
+    tabbed(tab, "#scroll")
+    unit = tab.value("byTimeConstant().indexOf(state.unit)")
+    tab.press("ArrowLeft", "ArrowUp" if unit else "ArrowDown")
+    assert tab.value("[state.step, byTimeConstant().indexOf(state.unit)]") == [step, unit - 1 if unit else 1]
 
 
-def test_a_sequence_is_typed_letter_by_letter(made, tmp_path):
-    with opened(made, tmp_path) as tab:
-        tabbed(tab, "#edit input")
-        tab.press("End", "Backspace", "Backspace", "T")
-        before, typed = tab.value("[recorded().inputs, shownSequence().inputs]")
-        assert typed[:-1] == before[:-2]
-        assert tab.value("task().alphabet[shownSequence().inputs.at(-1)]") == "T"
-        assert tab.value("document.activeElement.matches('#edit input')")
+def test_a_sequence_is_typed_letter_by_letter(tab):
+    tabbed(tab, "#edit input")
+    tab.press("End", "Backspace", "Backspace", "T")
+    before, typed = tab.value("[recorded().inputs, shownSequence().inputs]")
+    assert typed[:-1] == before[:-2]
+    assert tab.value("task().alphabet[shownSequence().inputs.at(-1)]") == "T"
+    assert tab.value("document.activeElement.matches('#edit input')")
