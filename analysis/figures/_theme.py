@@ -35,6 +35,7 @@ SCREEN = 100  # of those that are only looked at on a screen
 INK = "#222222"
 FAINT = "#767676"
 PALE = "#CCCCCC"
+EVENT = "#CC3311"  # what happens at a step
 GATE_SHADES = "bone"  # of a gate: dark at 0, where it erases or is shut, light at 1
 SIGNED_SHADES = "PuOr_r"  # of a number around 0: purple below, orange above
 # Paul Tol's "muted" scheme, safe for all common forms of colour blindness; the palest stands last.

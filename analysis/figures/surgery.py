@@ -59,7 +59,7 @@ def draw(on: Panel) -> Axes:
     values = table.reindex(index=pd.MultiIndex.from_tuples(keys), columns=touches).to_numpy(dtype=float)
     finite = values[np.isfinite(values)]
     most = max(float(finite.max(initial=0)), 1e-9)
-    look: Any = {"cmap": "Oranges", "vmin": 0, "vmax": 1.25 * most, "aspect": "auto"}
+    look: Any = {"cmap": "Oranges", "vmin": 0, "vmax": 1.6 * most, "aspect": "auto"}
     ax.imshow(np.where(np.isinf(values), most, values), **look)
     for (row, column), value in np.ndenumerate(values):
         if not np.isnan(value):

@@ -43,7 +43,7 @@ def draw(on: Panel) -> Axes:
     for place, (name, look) in enumerate(on.every.items()):
         own = rows[rows["name"] == name]
         spread = 0.12 * ((np.arange(len(own)) * 0.618) % 1 - 0.5)
-        for column, shift, face in (("trained", -0.15, look.colour), ("untrained", 0.18, "none")):
+        for column, shift, face in (("trained", -0.15, look.colour), ("untrained", 0.18, "white")):
             values = np.clip(own[column].to_numpy(dtype=float), LEAST, right)
             style: Any = {"s": _theme.SEED * 0.7, "marker": look.marker, "facecolor": face, "edgecolor": look.colour}
             ax.scatter(values, place + shift + spread, linewidth=0.5, alpha=0.8, gid=f"{name}/{column}", **style)

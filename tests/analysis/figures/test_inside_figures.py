@@ -9,10 +9,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 import experiments
 from analysis import figures, report
+from analysis.figures import gate_traces
+from analysis.figures._strips import forgetting
 from analysis.records.load import load
 
 QUICK = {"train.steps": 3, "train.eval_every": 3, "train.batch_size": 4, "train.eval_size": 8, "model.hidden_size": 3}
@@ -105,18 +108,69 @@ def test_a_sequence_is_shown_with_its_units_by_time_constant(records) -> None:
     assert np.isfinite(f).all()
 
 
-def test_the_bars_say_what_each_step_erases(records) -> None:
+def test_the_bars_say_what_each_step_keeps_and_erases_of_one_unit(records) -> None:
     rows = numbers(records, "gate_traces")
     own = rows[rows["task"] == "adding"]
     f, c = (
         own[own["row"] == slot].pivot(index="unit", columns="step", values="value").to_numpy()
         for slot in ("forget", "cell")
     )
-    made = own[own["row"] == "erased"].sort_values("step")["value"].to_numpy()
-    by_hand = [0.0]
-    for t in range(1, f.shape[1]):
-        by_hand.append(np.mean([(1 - f[u, t]) * abs(c[u, t - 1]) / np.mean(np.abs(c[u])) for u in range(len(f))]))
-    assert made == pytest.approx(by_hand)
+    kept, erased = (own[own["row"] == row].sort_values("step") for row in ("kept", "erased"))
+    (unit,) = set(kept["unit"]) | set(erased["unit"])
+    assert kept["value"].iloc[0] == erased["value"].iloc[0] == 0
+    assert kept["value"].to_numpy()[1:] == pytest.approx(f[unit, 1:] * abs(c[unit, :-1]))
+    assert erased["value"].to_numpy()[1:] == pytest.approx((1 - f[unit, 1:]) * abs(c[unit, :-1]))
+
+
+LATCH = np.array([1, 1, 1, 1, 0.05, 1, 1, 1, 1, 0.05])  # keeps, but at two steps
+LEAK = np.full(10, 0.3)
+LATE = np.array([1, 1, 1, 1, 1, 1, 1, 0.01, 1, 1])
+
+
+def test_the_unit_of_the_bars_keeps_but_for_an_event() -> None:
+    f, c = np.stack([LEAK, LATCH, LATE]), np.ones((3, 10))
+    ends = np.isin(np.arange(10), [0, 4, 9]).astype(float)
+    assert gate_traces.one_unit(f, c, [ends])[0] == 1
+    assert gate_traces.one_unit(f, c, [])[0] == 2  # without events: the step that erases most
+    assert gate_traces.one_unit(f, c, [np.ones(10)])[0] == 2  # what happens at every step is no event
+    _, kept, erased = gate_traces.one_unit(f, c, [ends])
+    assert forgetting(kept[0], erased[0]).tolist() == [4, 9]
+
+
+def test_little_or_slow_loss_has_no_arrow() -> None:
+    assert forgetting(LEAK * 0 + 0.6, LEAK * 0 + 0.4).tolist() == []
+    held = np.array([1, 0.4, 1])
+    assert forgetting(held * 0.1, held * 0.9).tolist() == [0, 2]  # at the middle one little was held
+    assert forgetting(held * 0, held * 0).tolist() == []
+
+
+def test_each_panel_says_what_its_own_marks_mean(records) -> None:
+    page = figures.sheet(figures.discover()["gate_traces"], numbers(records, "gate_traces"), records.runs)
+    keys = {
+        ax.get_title(loc="left").partition(":")[0]: {
+            text.get_text(): handle.get_paths()[0].vertices.tolist()
+            for key in ax.findobj(Legend)
+            for text, handle in zip(key.get_texts(), key.legend_handles, strict=True)
+        }
+        for ax in page.axes
+    }
+    assert set(keys) == {"adding", "continual_reber"}
+    for ax in page.axes:
+        drawn = {part.get_label(): part.get_paths()[0].vertices.tolist() for part in ax.collections}
+        known = keys[ax.get_title(loc="left").partition(":")[0]]
+        assert known == {name: drawn[name] for name in known} != {}
+
+
+def test_numbers_on_shades_can_be_read_in_grey(records) -> None:
+    rows = numbers(records, "surgery")
+    assert rows["cost"].max() > 0
+    for task in rows["task"].unique():
+        ax = figures.draw(figures.discover()["surgery"], rows, records.runs, task=task)
+        (image,) = ax.images
+        red, green, blue = image.to_rgba(image.get_array())[~np.isnan(image.get_array()), :3].T
+        grey = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+        assert (grey.min() + 0.05) / 0.05 > 5.5  # of black letters; 4.5 is the least that guidelines ask for
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", ["reach", "forgetting_events"])
