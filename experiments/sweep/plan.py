@@ -94,8 +94,9 @@ def make_plan(
     todo = [job for run_id, job in unique.items() if standings[run_id] in ("new", "again")]
     standings |= {job.run_id: "queued" for job in todo if job.run_id in queued}
     todo = [job for job in todo if job.run_id not in queued]
+    limit = memory or (resources.memory_limit() if here else math.inf)
     for job in todo:
-        _possible(job, memory, here)
+        _possible(job, limit, here)
     workers = min(workers or number_of_workers(), max(1, len(todo)))
     memory = memory or (resources.memory_free() / workers if here else math.inf)
     size = min([largest, *(max(1, int(min(largest, _fitting(job, memory)))) for job in todo)])
@@ -119,11 +120,10 @@ def _bytes(job: Job) -> int:
     return 4 * floats
 
 
-def _possible(job: Job, memory: float | None, here: bool) -> None:
+def _possible(job: Job, memory: float, here: bool) -> None:
     """Refuse a run that could not even hold its evaluation set or train where it is to be done."""
     if here and job.device == "cuda" and not torch.cuda.is_available():
         raise refuse("device", "cuda", "no CUDA device here; legal are auto, cpu")
-    memory = memory or (resources.memory_limit() if here else math.inf)
     evaluated = 4 * job.train.eval_size * job.task.length * (job.task.input_size + 1)
     needed = evaluated if job.device == "cuda" else max(evaluated, _bytes(job))
     if needed > IMPOSSIBLE * memory:

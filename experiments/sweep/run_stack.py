@@ -58,6 +58,16 @@ class Run:
     rows: list[dict[str, Any]]
     weights: dict[str, torch.Tensor] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """To be pickled: the weights by value, for the process that made them may end, as arrays, which is quicker."""
+        weights = {name: value.numpy() for name, value in self.weights.items()} if self.weights else None
+        return {**vars(self), "weights": weights}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        arrays = state["weights"]
+        weights = {name: torch.from_numpy(array) for name, array in arrays.items()} if arrays else None
+        vars(self).update(state, weights=weights)
+
     @property
     def status(self) -> str:
         """finished, diverged, failed or interrupted."""

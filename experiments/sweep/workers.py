@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -197,11 +198,12 @@ def _serve(pipe: Connection, extensions: list[str]) -> None:
     for which in (signal.SIGINT, signal.SIGHUP):  # the parent gets it and sends SIGTERM
         signal.signal(which, signal.SIG_IGN)
     keep_freed_memory()
+    gc.freeze()  # what has been imported stays: it need not be looked through time and again
     use_extensions(extensions)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def send(kind: str, content: Any) -> None:
-        pipe.send_bytes(pickle.dumps((kind, content)))  # tensors by value: the parent may outlive this process
+        pipe.send_bytes(pickle.dumps((kind, content)))
 
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         send("begun", None)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from sweeps import LONGER, NO_MIRROR, ROOT, holder, jobs
 
 import experiments
@@ -21,7 +23,7 @@ from experiments.config.job import Job
 from experiments.store.locks import lock
 from experiments.sweep import signals, workers
 from experiments.sweep.grouping import stacks
-from experiments.sweep.run_stack import InterruptedRunError
+from experiments.sweep.run_stack import InterruptedRunError, Run
 from experiments.sweep.workers import WorkerError, run_in_processes
 
 UNENDING = [*LONGER, "train.steps=1000000", "train.eval_every=1000000", NO_MIRROR]
@@ -45,6 +47,17 @@ def test_a_script_without_a_main_guard_runs_once_whether_it_is_a_file_or_typed(t
     for process, text in zip(both, ["", typed], strict=True):
         shown, errors = process.communicate(text, timeout=200)
         assert (process.returncode, shown.split()) == (0, ["once", *["finished"] * 4]), errors
+
+
+@pytest.mark.parametrize("weights", [None, {"scalar": torch.tensor(0.5), "matrix": torch.arange(6.0).view(2, 3).t()}])
+def test_a_run_is_whole_when_it_comes_from_a_worker(weights: dict[str, torch.Tensor] | None) -> None:
+    run = Run({"run_id": "a", "status": "finished"}, [{"step": 0}], weights)
+    came = pickle.loads(pickle.dumps(run))
+    assert (came.record, came.rows) == (run.record, run.rows)
+    assert (came.weights is None) == (weights is None)
+    for name, value in (weights or {}).items():
+        assert torch.equal(came.weights[name], value)
+        came.weights[name] += 1  # they are the caller's to change
 
 
 def status_of(job: Job) -> str:
