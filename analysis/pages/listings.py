@@ -61,7 +61,7 @@ def tasks(runs: pd.DataFrame) -> pd.DataFrame:
     """What each task of a report measures."""
     columns = ["task", "length", "metric", "unit", "direction", "chance", "solved_from"]
     table = tables.scores(runs).drop_duplicates("task").set_index("task", drop=False).loc[order.tasks(runs), columns]
-    table["metric"] = table["metric"].map(arms.metric_label)
+    table = table.assign(metric=table["metric"].map(arms.metric_label))
     return table.rename(columns={"length": "length (steps)", "direction": "better", "solved_from": "solved from"})
 
 
