@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.arms import counted_runs
-from analysis.claims import choices
-from analysis.claims.choices import edges
+from analysis.claims import tuning_words
 from analysis.claims.claim import Claim, Comparison, comparisons
 from analysis.claims.comparing import decide
 from analysis.claims.finding import Finding, NotRunError
 from analysis.claims.frozen_study_file import CHOICES, OWN, SHARED, FrozenStudy
 from analysis.claims.gathering import Arms, gathered
 from analysis.claims.margins import SMALLEST, scale, smallest, supported
+from analysis.claims.tuning_words import edges
 from analysis.records.load import Records
 from analysis.statistics import many_comparisons
 
@@ -102,15 +102,15 @@ def agreement(study: FrozenStudy, comparison: Comparison, shared: Verdict, own: 
     it depends on what was tuned."""
     less = max(shared, own, key=lambda verdict: (verdict.verdict == "not run", verdict.p_adjusted))
     less = with_margin(less, comparison.claim, float(np.maximum(shared.supports, own.supports)))
-    at = [choices.settings(study, comparison, choice) for choice in CHOICES]
-    notes = [*less.note.split("; "), *choices.luck(study)]
+    at = [tuning_words.settings(study, comparison, choice) for choice in CHOICES]
+    notes = [*less.note.split("; "), *tuning_words.luck(study)]
     if at[0] == at[1]:  # the same runs
         return replace(less, note=joined(notes))
     both = replace(shared, at=at[0]), replace(own, at=at[1])
     notes += [mark for choice in CHOICES for mark in edges(study.at(choice), comparison)]
     if less.verdict != "not run" and shared.verdict != own.verdict:
         words = " and ".join(f"{verdict.verdict} at {verdict.at}" for verdict in both)
-        less = replace(less, verdict="undecided", reason=f"depends on {choices.tuned(study)}: {words}")
+        less = replace(less, verdict="undecided", reason=f"depends on {tuning_words.tuned(study)}: {words}")
         notes = [less.reason, *notes]
     return replace(less, note=joined(notes), choices=both)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.arms import counted_runs
-from analysis.claims import seeds
+from analysis.claims import seeds_to_decide
 from analysis.claims.claim import Comparison, comparisons
 from analysis.claims.finding import written
 from analysis.claims.frozen_study_file import OWN, SHARED, FrozenStudy
@@ -192,7 +192,7 @@ class Study:
         found = []
         for claim in self.frozen.claims:
             own = [pair for pair in pairs if pair[0].claim.sentence == claim.sentence]
-            takes = [seeds.would_take(verdict, pair, len(pairs), twice) for pair, verdict in own]
+            takes = [seeds_to_decide.would_take(verdict, pair, len(pairs), twice) for pair, verdict in own]
             found.append(Judged(self.name, claim.sentence, tuple(own), tuple(takes)))
         return found
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
-from analysis.common.described import fault
+from analysis.common.pydantic_in_words import fault
 
 VERSION = 1  # of run.json; a reader stops at a newer one
 

@@ -14,7 +14,7 @@ from analysis.records.inside import JSON, NPZ, SCHEMA, WHO, Inside, described, d
 from experiments.config.job import split_of
 from experiments.config.resolve import initial_values
 from experiments.config.schema import Train
-from experiments.inspection.measures import measure
+from experiments.inspection.all_measures import measure
 from experiments.inspection.page_facts import page_facts
 from experiments.inspection.subject import Subject, subject
 from experiments.store.files import atomic, storing, write_json

@@ -1,4 +1,4 @@
-"""Variants by name: every file of conf/variant, ours and the user's, and what a changed one is called."""
+"""Variants by name: every file of conf/variant, ours and the user's, and their aliases."""
 
 from __future__ import annotations
 

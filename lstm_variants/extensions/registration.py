@@ -1,7 +1,4 @@
-"""Make the user's own folders known: checks their names and files, adds their activations and inits to our tables.
-
-No file may have the name of one of ours or of another folder's: what a name means depends on no order.
-"""
+"""Make the user's own folders known: checks their files, adds their activations and inits to our tables."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from typing import Any
 from lstm_variants import config_files
 from lstm_variants.activations import ACTIVATIONS, check_activation
 from lstm_variants.extensions import user_folders
-from lstm_variants.extensions.user_folders import KINDS, ExtensionError, Folders
+from lstm_variants.extensions.name_clashes import check_names
+from lstm_variants.extensions.user_folders import ExtensionError, Folders
 from lstm_variants.extensions.user_modules import load, package_of, reason
-from lstm_variants.gate import CONF
 from lstm_variants.parameters import RECURRENT, RULES, check_recurrent, check_rule
 
 WANTED: dict[str, dict[str, Callable[[object], object]]] = {
@@ -22,13 +19,6 @@ WANTED: dict[str, dict[str, Callable[[object], object]]] = {
     "inits": {"RULE": check_rule, "RECURRENT": check_recurrent},
 }
 TABLES: dict[str, dict[str, Any]] = {"ACTIVATION": ACTIVATIONS, "RULE": RULES, "RECURRENT": RECURRENT}
-OURS = {
-    *(f"cells/{path.name}" for path in (Path(__file__).parents[1] / "cells").glob("*.py")),
-    "cells/gated.py",
-    *(f"activations/{name}.py" for name in ACTIVATIONS),
-    *(f"inits/{name}.py" for name in (*RULES, *RECURRENT)),
-    *(f"conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")),
-}
 _added: list[tuple[dict[str, Any], str]] = []  # what the user's folders have added to the tables
 _checked: dict[Path, bytes] = {}  # the configuration files of the folders in use
 
@@ -46,7 +36,7 @@ def use(given: Folders | None, taken: Collection[str] = ()) -> None:
     global _added
     folders = user_folders.folders() if given is None else user_folders.listed(given)
     content = {path: path.read_bytes() for folder in folders for path in sorted((folder / "conf").rglob("*.yaml"))}
-    _check_names(folders, {*OURS, *taken})
+    check_names(folders, taken)
     changed = content != _checked
     if changed:
         for path, text in content.items():
@@ -62,23 +52,6 @@ def use(given: Folders | None, taken: Collection[str] = ()) -> None:
         package_of(folder)
     _checked.clear()
     _checked.update(content)
-
-
-def _names(folder: Path) -> Iterator[str]:
-    """What a folder defines, as the paths of its files in it."""
-    for kind in KINDS:
-        yield from (f"{kind}/{path.name}" for path in sorted((folder / kind).glob("[!_]*.py")))
-    for path in sorted((folder / "conf").rglob("*.yaml")):
-        yield path.relative_to(folder).as_posix()
-
-
-def _check_names(folders: Sequence[Path], ours: Collection[str]) -> None:
-    taken = dict.fromkeys(ours, "gates itself")
-    for folder in folders:
-        for name in _names(folder):
-            if name in taken:
-                raise ExtensionError(f"{folder / name}: there is a {name} in {taken[name]} too; give it another name")
-        taken |= dict.fromkeys(_names(folder), str(folder))
 
 
 def _entries(folders: Sequence[Path]) -> Iterator[tuple[dict[str, Any], str, Any]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 import experiments
 from analysis.claims.frozen_study_file import FrozenStudy
-from analysis.common import described
+from analysis.common import pydantic_in_words
 from analysis.records import schema
 from analysis.records.load import load
 from analysis.records.read import UnreadableError, read_content
@@ -18,7 +18,8 @@ from analysis.records.read import UnreadableError, read_content
 ROOT = Path(__file__).parents[3]
 OLD = ROOT / "tests/data/old_study/adding-lstm-forget.feeds-xb-s3-f25a2a8a"  # before there was the definition
 WRITE = """python -c '
-from analysis.common import described; from analysis.records import schema; print(described.table(schema.RunJson))'"""
+from analysis.common.pydantic_in_words import table
+from analysis.records.schema import RunJson; print(table(RunJson))'"""
 TINY = {"task": "adding", "task.length": 10, "model.hidden_size": 4, "record.wandb.mode": "disabled"}
 TINY |= {"train": {"steps": 2, "eval_every": 2, "batch_size": 2, "eval_size": 8}}
 
@@ -53,7 +54,7 @@ def test_a_record_of_today_has_the_keys_that_the_definition_has(tmp_path: Path) 
 @pytest.mark.parametrize("model", [schema.RunJson, FrozenStudy])
 def test_the_documentation_has_the_table_of_the_definition(model: type[BaseModel]) -> None:
     text = (ROOT / "docs" / "record.md").read_text()
-    assert described.table(model) in text, f"paste what this prints, likewise of FrozenStudy: {WRITE}"
+    assert pydantic_in_words.table(model) in text, f"paste what this prints, likewise of FrozenStudy: {WRITE}"
 
 
 @pytest.mark.parametrize(

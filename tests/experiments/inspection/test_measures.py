@@ -8,11 +8,11 @@ import torch
 from family import SPECS, VARIANTS, one_thread  # noqa: F401
 from inspected import SEQUENCES, H, looked_at, task_of
 
+from experiments.inspection.all_measures import measure
 from experiments.inspection.cut_feeds import cut
 from experiments.inspection.event_means import REACH, around
 from experiments.inspection.feeds import feeds, terms
 from experiments.inspection.lag_gradients import due_steps, lag_gradients
-from experiments.inspection.measures import measure
 from experiments.inspection.saturation import saturation
 from experiments.inspection.subject import Subject
 from experiments.inspection.surgery import KINDS, by_unit, measured, replacing, surgery

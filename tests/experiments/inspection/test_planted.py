@@ -6,7 +6,7 @@ from family import fill, one_thread  # noqa: F401
 from inspected import looked_at, task_of
 from task_list import generator
 
-from experiments.inspection.measures import measure
+from experiments.inspection.all_measures import measure
 from experiments.inspection.mechanisms import mechanisms
 from experiments.inspection.subject import Subject, subject
 from experiments.inspection.surgery import by_unit, measured

@@ -122,7 +122,7 @@ def test_what_no_net_has_is_refused(metric: str, scale: str, told: str, tmp_path
 def test_every_number_of_inside_that_a_claim_may_name_is_one() -> None:
     from inspected import looked_at
 
-    from experiments.inspection.measures import measure
+    from experiments.inspection.all_measures import measure
 
     names = measure(looked_at("peephole", layers=2)).numbers
     known = {name for name in names if Claim(metric=f"inside/{name}").found}

@@ -9,7 +9,7 @@ from scipy import stats
 from verdict_made import verdict
 
 from analysis.claims.claim import Claim, Comparison
-from analysis.claims.seeds import MOST, POWER, seeds, would_take
+from analysis.claims.seeds_to_decide import MOST, POWER, seeds, would_take
 
 
 def comparison(**changes: Any) -> Comparison:
