@@ -5,6 +5,7 @@ A person may close them (``2>&-``), fill the disk that they go to, or have seen 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import io
@@ -12,6 +13,8 @@ import os
 import re
 import sys
 from typing import Any
+
+atexit.register(gc.freeze)  # or Python looks through all that there is when it ends, half a second with torch
 
 GATES = "GATES_COMMAND"  # set in the environment of the command `gates` and of its workers
 
@@ -69,11 +72,7 @@ def as_typed(text: str) -> str:
 
 
 def finished(program: str, status: int = 0) -> int:
-    """The exit status once all that was printed has gone out: 2 if it cannot. A reader who has left is no error.
-
-    To be called last: what Python has made is no longer looked through at its end, which took half a second with torch.
-    """
-    gc.freeze()
+    """The exit status once all that was printed has gone out: 2 if it cannot. A reader who has left is no error."""
     lost = None
     try:
         sys.stdout.flush()
