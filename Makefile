@@ -3,6 +3,7 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 HOSTILE := fuzz fuzz_files composer words python_words arrays damage labels divergence identity code_versions sharing
 HOSTILE += extensions frozen_study_file verdicts terminal resources wandb_variables workers faults
+HOSTILE += native measures launcher
 
 .PHONY: help setup demo findings answer test check changed torture hostile learnable lint format
 

@@ -97,6 +97,13 @@ def test_demo_and_test_are_what_the_makefile_runs() -> None:
     assert "-m pytest" in shown
 
 
+def test_every_name_of_what_runs_at_length_has_its_file() -> None:
+    lines = re.findall(r"^HOSTILE \S= (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    asked = " ".join(lines).split()
+    assert len(asked) > 20
+    assert not [name for name in asked if not list((ROOT / "tests").rglob(f"test_{name}.py"))]
+
+
 def test_the_family_table_is_fresh() -> None:
     text = (ROOT / "docs" / "variants.md").read_text()
     shown = re.search(r"<!-- family -->\n(.*)\n<!-- /family -->", text, re.DOTALL)

@@ -12,6 +12,7 @@ from planted_studies import SEEDS, SMALL, made, put
 from analysis.claims import verdicts as claims
 from analysis.claims.verdicts import judge, overall
 from analysis.records.load import load
+from analysis.statistics import aggregates
 
 
 def study(folder: Path, factor: float, **claim: Any) -> tuple[Any, dict[str, Any]]:
@@ -133,7 +134,8 @@ def test_an_interaction_is_the_change_of_the_difference_between_tasks(tmp_path):
 
 
 @pytest.mark.slow
-def test_shares_of_a_random_search_are_judged_by_functional_anova(tmp_path):
+def test_shares_of_a_random_search_are_judged_by_functional_anova(tmp_path, monkeypatch):
+    monkeypatch.setattr(aggregates, "TREES", 12)  # of each of eleven forests
     rng, cells = np.random.default_rng(0), []
     for seed, (lr, momentum) in enumerate(rng.uniform(size=(200, 2))):
         settings = {"train__lr": float(10 ** (3 * lr - 3)), "train__momentum": float(momentum)}

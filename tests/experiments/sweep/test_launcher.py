@@ -23,7 +23,7 @@ del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 FLAGS = ["-m", "hydra/launcher=stacked"]
-QUICK = ("no_config", "custom_override_dirname", "get_orig_dir", "to_absolute_path")
+QUICK = ("custom_override_dirname", "get_orig_dir")
 
 
 @pytest.fixture(autouse=True, scope="module")

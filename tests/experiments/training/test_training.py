@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.benchmark import overhead
 from experiments.benchmark.overhead import bundled_tasks, sampling_share, seconds_per_run
 from experiments.config.catalogue import names
 from experiments.config.compose import compose
@@ -252,6 +253,8 @@ def test_a_model_that_stops_early_leaves_the_stack_and_changes_nothing() -> None
 
 
 @pytest.mark.slow
-def test_costs_outside_training_are_measured() -> None:
+def test_costs_outside_training_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overhead, "BATCHES", 4)
+    monkeypatch.setattr(overhead, "TIMED_STEPS", 1)
     assert 0 < sampling_share("continual_reber") < 1
     assert seconds_per_run(20, "disabled") > 0
