@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lstm_variants.activations import ACTIVATIONS
-from lstm_variants.equations import Equation, gated_equations
+from lstm_variants.equations import LAYER_NORM_EPSILON, Equation, gated_equations
 from lstm_variants.gate import SLOTS
 from lstm_variants.spec import CellSpec
 
@@ -41,6 +41,18 @@ def state_type(extra: tuple[str, ...]) -> type[State]:
 def phi(activation: str) -> Callable[[Tensor], Tensor]:
     """A squashing by its name."""
     return ACTIVATIONS[activation].phi
+
+
+def layer_normed(a: Tensor, gain: Tensor, shift: Tensor | None) -> Tensor:
+    """gain * (a - mean) / sqrt(variance + LAYER_NORM_EPSILON) + shift, over the last axis (Ba, Kiros & Hinton 2016)."""
+    return F.layer_norm(a, a.shape[-1:], gain, shift, LAYER_NORM_EPSILON)
+
+
+def product(w: Mapping[str, Any], part: str, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """W x or U h and a bias; layer-normalised before the bias where the part has a gain."""
+    if (gain := w.get(f"gain_{part}")) is None:
+        return F.linear(value, w[part], bias)
+    return layer_normed(F.linear(value, w[part]), gain, bias)
 
 
 def no_tap(slot: str, value: Tensor) -> Tensor:
@@ -124,7 +136,8 @@ class GatedCell(Cell):
         c[t] = f * c[t-1] + i * z
         h[t] = o * squash(c[t])
 
-    Input, forget and reset gate see c[t-1] through their peepholes, the output gate sees c[t].
+    Input, forget and reset gate see c[t-1] through their peepholes, the output gate sees c[t]. With ``layer_norm`` W x,
+    U h[t-1] and, inside the squash, c[t] are layer-normalised, each with a gain; the one bias of a gate stays its bias.
     Source: Hochreiter & Schmidhuber 1997, Gers et al. 2000, Greff et al. 2017; the GRU is Cho et al. 2014.
     """
 
@@ -139,7 +152,8 @@ class GatedCell(Cell):
         z = gates.candidate(r)
         c = f * state.c + i * z
         o = gates.output(c)
-        h = o * phi(self.spec.squash)(c)
+        normed = layer_normed(c, **weights["cell"]) if self.spec.normalises_cell else c
+        h = o * phi(self.spec.squash)(normed)
         seen = {"input": i, "forget": f, "output": o}
         return state_type(self.state_fields)(h, c, *(seen[slot] for slot in self.state_fields))
 
@@ -148,7 +162,10 @@ class GatedCell(Cell):
         return self.spec.seen_gates
 
     def shapes(self, input_size: int, hidden_size: int) -> Shapes:
-        return {slot: self._slot_shapes(slot, input_size, hidden_size) for slot in self.spec.learned}
+        shapes: Shapes = {slot: self._slot_shapes(slot, input_size, hidden_size) for slot in self.spec.learned}
+        if self.spec.normalises_cell:
+            shapes["cell"] = {"gain": (hidden_size,), "shift": (hidden_size,)}
+        return shapes
 
     def _slot_shapes(self, slot: str, input_size: int, hidden_size: int) -> dict[str, Any]:
         gate = self.spec[slot]
@@ -161,6 +178,8 @@ class GatedCell(Cell):
             shapes["bh"] = (hidden_size,)
         if gate.gates:
             shapes["gates"] = dict.fromkeys(self.spec.seen_gates, (hidden_size, hidden_size))
+        if self.spec.layer_norm:
+            shapes |= {f"gain_{part}": (rows,) for part in ("x", "h") if part in shapes}
         return shapes
 
     def frozen(self, slot: str, part: str) -> bool:
@@ -170,7 +189,7 @@ class GatedCell(Cell):
         projected = {}
         for slot, w in weights.items():
             if "x" in w:
-                projected[slot] = F.linear(x, w["x"], w.get("b"))
+                projected[slot] = product(w, "x", x, w.get("b"))
             elif "b" in w:
                 projected[slot] = w["b"].expand(*x.shape[:-1], -1)
         return projected
@@ -190,7 +209,7 @@ class _Gates:
         w = self.weights[slot]
         terms = [self.inputs[slot]] if slot in self.inputs else []  # W x + b, of all steps at once
         if "h" in w:
-            terms.append(F.linear(self.state.h, w["h"]))
+            terms.append(product(w, "h", self.state.h))
         if "c" in w:
             terms.append(w["c"] * c)
         terms += [F.linear(getattr(self.state, source), R) for source, R in w.get("gates", {}).items()]
@@ -255,11 +274,11 @@ class _Gates:
         terms = [self.inputs["candidate"]] if "candidate" in self.inputs else []
         if "h" in w:
             if r is None:
-                terms.append(F.linear(h, w["h"]))
+                terms.append(product(w, "h", h))
             elif self.spec.reset_after:
-                terms.append(r * F.linear(h, w["h"], w.get("bh")))
+                terms.append(r * product(w, "h", h, w.get("bh")))
             else:
-                terms.append(F.linear(r * h, w["h"]))
+                terms.append(product(w, "h", r * h))
         return self.tap("candidate", phi(self.spec.candidate.activation)(functools.reduce(torch.add, terms)))
 
     def output(self, c: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from lstm_variants.activations import ACTIVATIONS
 from lstm_variants.gate import SYMBOLS
 from lstm_variants.spec import CellSpec
 
+LAYER_NORM_EPSILON = 1e-5  # beside the variance, so that equal values become zeros
+
 
 @dataclass(frozen=True)
 class Equation:
@@ -49,6 +51,15 @@ def _sum(terms: list[_Expression]) -> _Expression:
     return total
 
 
+def _normed(argument: _Expression, gain: str, shift: str = "") -> _Expression:
+    """The layer-normalised argument, with a gain and perhaps a shift."""
+    text, latex = (
+        f"g_{gain} * LN({argument.text})",
+        rf"g_{{{gain}}} \odot \operatorname{{LN}}\left({argument.latex}\right)",
+    )
+    return _Expression(text, latex) + _Expression(shift, shift) if shift else _Expression(text, latex)
+
+
 def _apply(activation: str, argument: _Expression) -> _Expression:
     if activation == "identity":
         return argument
@@ -64,9 +75,9 @@ class _Renderer:
         spec, gate, k = self.spec, self.spec[slot], SYMBOLS[slot]
         terms = []
         if "x" in gate.feeds:
-            terms.append(_Expression(f"W_{k} x", f"W_{k} x_t"))
+            terms.append(self.product(slot, "x", _Expression(f"W_{k} x", f"W_{k} x_t")))
         if "h" in gate.feeds and (slot != "candidate" or spec.reset.kind == "absent"):
-            terms.append(_Expression(f"U_{k} h'", f"U_{k} h_{{t-1}}"))
+            terms.append(self.product(slot, "h", _Expression(f"U_{k} h'", f"U_{k} h_{{t-1}}")))
         if gate.gates:
             for source in spec.seen_gates:
                 s = SYMBOLS[source]
@@ -82,10 +93,27 @@ class _Renderer:
 
     def _reset_product(self) -> _Expression:
         if not self.spec.reset_after:
-            return _Expression("U_z (r * h')", r"U_z (r_t \odot h_{t-1})")
-        bias = "b" in self.spec.candidate.feeds
-        text, latex = ("U_z h' + b_hz", "U_z h_{t-1} + b_{hz}") if bias else ("U_z h'", "U_z h_{t-1}")
-        return _Expression(f"r * ({text})", rf"r_t \odot ({latex})")
+            return self.product("candidate", "h", _Expression("U_z (r * h')", r"U_z (r_t \odot h_{t-1})"))
+        inner = self.product("candidate", "h", _Expression("U_z h'", "U_z h_{t-1}"))
+        if "b" in self.spec.candidate.feeds:
+            inner = inner + _Expression("b_hz", "b_{hz}")
+        return _Expression(f"r * ({inner.text})", rf"r_t \odot ({inner.latex})")
+
+    def product(self, slot: str, part: str, plain: _Expression) -> _Expression:
+        """W x or U h', layer-normalised if the spec says so."""
+        return _normed(plain, f"{SYMBOLS[slot]}{part}") if self.spec.layer_norm else plain
+
+    def hidden(self) -> Equation:
+        """h, with what LN is where it occurs."""
+        read = _Expression("c", "c_t")
+        if self.spec.normalises_cell:
+            read = _normed(read, "c", "b_c")
+        squash = _apply(self.spec.squash, read)
+        if self.spec.normalises_cell and self.spec.squash == "identity":
+            squash = _Expression(f"({squash.text})", rf"\left({squash.latex}\right)")
+        normal = f"LN(a) = (a - mean(a)) / sqrt(var(a) + {LAYER_NORM_EPSILON:g}), over the units"
+        remark = normal if self.spec.layer_norm else ""
+        return Equation("h", f"o * {squash.text}", rf"o_t \odot {squash.latex}", remark)
 
     def learned(self, slot: str, mark: str = "") -> Equation:
         gate = self.spec[slot]
@@ -141,9 +169,8 @@ def gated_equations(spec: CellSpec) -> list[Equation]:
     """The equations of a spec of the gate algebra, in the order in which a step computes them."""
     render = _Renderer(spec)
     c = Equation("c", "f * c' + i * z", r"f_t \odot c_{t-1} + i_t \odot z_t")
-    squash = _apply(spec.squash, _Expression("c", "c_t"))
-    h = Equation("h", f"o * {squash.text}", rf"o_t \odot {squash.latex}")
-    return [*render.input_and_forget(), *render.reset(), render.learned("candidate"), c, *render.gate("output"), h]
+    before = [*render.input_and_forget(), *render.reset(), render.learned("candidate")]
+    return [*before, c, *render.gate("output"), render.hidden()]
 
 
 def latex_line(equation: Equation) -> str:

@@ -173,7 +173,9 @@ def initial_values(cell: Cell, shapes: Shapes, hidden_size: int, init: Init, gen
     values: dict[str, Floats] = {}
     for path, shape in leaves(shapes):
         slot, part = path.split(".")[:2]
-        if RULES[init.rule].bias is None and part in ("b", "bh"):
+        if part.startswith("gain") or part == "shift":  # of a layer normalisation, which starts as such
+            values[path] = np.full(shape, float(part != "shift"))
+        elif RULES[init.rule].bias is None and part in ("b", "bh"):
             draws = (
                 1 if "bh" in shapes[slot] else 2
             )  # torch adds two biases, which is one here where nothing parts them

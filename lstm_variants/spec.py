@@ -30,6 +30,7 @@ class CellSpec:
     Attributes:
         squash: h = output * squash(c).
         normalise: input and forget gate are divided by their sum (minLSTM).
+        layer_norm: the products W x and U h[t-1] of each gate are layer-normalised, and c[t] on its way to h[t].
         cell: ``gated``, the equation above, or the module in ``lstm_variants/cells`` with a cell class of its own.
     """
 
@@ -41,6 +42,7 @@ class CellSpec:
     refine: Gate
     squash: str
     normalise: bool
+    layer_norm: bool
     cell: str
 
     def __getitem__(self, slot: str) -> Gate:
@@ -64,8 +66,9 @@ class CellSpec:
         gates: dict[str, Any] = {slot: gate_of(slot, given.get(slot, {})) for slot in SLOTS}
         switches = {k: given.get(k, v) for k, v in complete_lstm().items() if k not in SLOTS}
         one_of("squash", switches["squash"], [name for name in ACTIVATIONS if name != "gumbel"])  # noise is for gates
-        if not isinstance(switches["normalise"], bool):
-            raise refuse("normalise", switches["normalise"], "legal are true, false")
+        for name in ("normalise", "layer_norm"):
+            if not isinstance(switches[name], bool):
+                raise refuse(name, switches[name], "legal are true, false")
         if not re.fullmatch(r"\w[\w -]*", str(switches["cell"])):
             raise refuse("cell", switches["cell"], "the name of a file in lstm_variants/cells is needed")
         spec = cls(**gates, **switches)
@@ -98,6 +101,16 @@ class CellSpec:
     def hidden_is_cell(self) -> bool:
         """Whether h[t] = c[t], as in the GRU."""
         return self.output.kind == "constant" and self.output.value == 1.0 and self.squash == "identity"
+
+    @property
+    def normalises_cell(self) -> bool:
+        """Whether h[t] reads a layer-normalised c[t]; as in the paper, not where h[t] = c[t]."""
+        return self.layer_norm and not self.hidden_is_cell
+
+    @property
+    def normalised_slots(self) -> tuple[str, ...]:
+        """The slots with a layer-normalised product: those that see the input or the previous output."""
+        return tuple(slot for slot in self.learned if self.layer_norm and set(self[slot].feeds) & set("xh"))
 
     @property
     def reset_after(self) -> bool:
@@ -133,7 +146,7 @@ class CellSpec:
         return math.lcm(*(int(self[slot].block) for slot in self.learned if self[slot].block != "all"))
 
     def check_hidden_size(self, hidden_size: int) -> None:
-        """Refuse a number of units that a gate cannot divide into its blocks.
+        """Refuse a number of units that a gate cannot divide into its blocks, or of which normalising leaves nothing.
 
         Raises:
             SpecError: naming the key, its value and the number of units.
@@ -142,6 +155,14 @@ class CellSpec:
             block = self[slot].block
             if block != "all" and hidden_size % int(block):
                 raise refuse(f"{slot}.block", block, f"divides no {hidden_size} units (model.hidden_size)")
+        if self.layer_norm and hidden_size == 1:
+            raise refuse(
+                "layer_norm", "true", "a single unit less its mean is nothing; 2 (model.hidden_size) are needed"
+            )
+        for slot in self.normalised_slots:
+            if self[slot].rows(hidden_size) == 1:
+                legal = f"a single value less its mean is nothing, and {slot}.block={self[slot].block} has no other"
+                raise refuse("layer_norm", "true", legal)
 
     @property
     def linear_recurrence(self) -> bool:

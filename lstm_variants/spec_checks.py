@@ -115,6 +115,8 @@ def check_combination(spec: CellSpec) -> None:
         for slot in ("input", "forget"):
             if not spec[slot].learned or spec[slot].activation != "sigmoid":
                 raise refuse("normalise", True, f"needs a learned {slot} gate with activation sigmoid")
+    if spec.layer_norm and not (spec.normalises_cell or spec.normalised_slots):
+        raise refuse("layer_norm", "true", "there is nothing to normalise: no gate sees x or h, and h = c")
     _derived_from_plain_gates(spec)
 
 

@@ -138,6 +138,8 @@ def _refuse(record: Mapping[str, Any], spec: Mapping[str, Any], arrays: Mapping[
     hidden = record["parameters"]["hidden_size"]
     if spec.get("cell") != "gated":
         raise LeftOutError(f"the cell {spec.get('cell')} has an equation of its own, which the page does not have")
+    if spec.get("layer_norm"):
+        raise LeftOutError("the page does not have layer normalisation")
     used = {knobs["activation"] for knobs in spec.values() if isinstance(knobs, dict)} | {spec["squash"]}
     if unknown := sorted(used - set(ACTIVATIONS)):
         raise LeftOutError(f"the page does not have the activation {', '.join(unknown)}")

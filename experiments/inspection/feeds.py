@@ -10,6 +10,7 @@ import numpy as np
 from experiments.inspection.subject import Subject
 from experiments.inspection.traces import Trace, before, inputs, started
 from experiments.tasks.base import Array
+from lstm_variants.equations import LAYER_NORM_EPSILON
 
 Terms = dict[str, Array]  # x, h, c, gates, b -> (T, B, H), or 1 for H where all units share a value
 
@@ -38,7 +39,7 @@ def terms(subject: Subject, found: Sequence[Trace], layer: int, slot: str) -> Te
     h = before(trace, "hidden", started(subject, layer, "h"))
     made: Terms = {}
     if "x" in w:
-        made["x"] = inputs(subject, found, layer) @ w["x"].T
+        made["x"] = product(w, "x", inputs(subject, found, layer))
     if "h" in w:
         made["h"] = _recurrent(spec, slot, w, trace, h)
     if "c" in w:
@@ -57,15 +58,24 @@ def _arrays(weights: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _arrays(v) if isinstance(v, Mapping) else v.detach().numpy() for k, v in weights.items()}
 
 
+def product(w: Mapping[str, Any], part: str, value: Array) -> Array:
+    """W x or U h', layer-normalised where the part has a gain."""
+    a: Array = value @ w[part].T
+    if f"gain_{part}" not in w:
+        return a
+    variance = a.var(axis=-1, keepdims=True)
+    normed: Array = w[f"gain_{part}"] * (a - a.mean(axis=-1, keepdims=True)) / np.sqrt(variance + LAYER_NORM_EPSILON)
+    return normed
+
+
 def _recurrent(spec: Any, slot: str, w: Mapping[str, Any], trace: Trace, h: Array) -> Array:
     """U h', with the reset gate where the candidate has one."""
     if slot != "candidate" or spec.reset.kind == "absent":
-        term: Array = h @ w["h"].T
-    elif spec.reset_after:
-        term = trace["reset"] * (h @ w["h"].T + w.get("bh", 0.0))
-    else:
-        term = (trace["reset"] * h) @ w["h"].T
-    return term
+        return product(w, "h", h)
+    if spec.reset_after:
+        term: Array = trace["reset"] * (product(w, "h", h) + w.get("bh", 0.0))
+        return term
+    return product(w, "h", trace["reset"] * h)
 
 
 def feeds(made: Terms, inside: Array) -> Feeds | None:

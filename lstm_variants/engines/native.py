@@ -25,6 +25,8 @@ def unfit(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return f"the cell {cell.spec.cell} has a step of its own"
     if cell.spec.noisy:
         return "a squashing adds noise"
+    if cell.spec.layer_norm:
+        return "native has no layer normalisation"
     used = (cell.spec.squash, *(cell.spec[slot].activation for slot in cell.spec.learned))
     if lacking := sorted(name for name in {*used} if not ACTIVATIONS[name].native):
         return f"native has no activation {', '.join(lacking)}"

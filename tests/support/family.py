@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from hypothesis import strategies as st
-from oracle import ACTIVATIONS, CONF, NAMED, generic
+from oracle import ACTIVATIONS, CONF, NAMED, generic, normed
 
 from lstm_variants import CellSpec, GatedRNN, Init
 from lstm_variants.equations import Equation
@@ -140,7 +140,11 @@ def like_shaped(gates: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 # ---- text equations, computed -----------------------------------------------------------------------------------
 
-FUNCTIONS = {**ACTIVATIONS, "log": np.log, "max": np.maximum}
+FUNCTIONS = {**ACTIVATIONS, "log": np.log, "max": np.maximum, "LN": lambda a: normed(a.T).T}
+
+
+NAME_OF = {"x": "W_{}", "h": "U_{}", "b": "b_{}", "c": "p_{}", "bh": "b_h{}"}
+NAME_OF |= {"gain_x": "g_{}x", "gain_h": "g_{}h", "gain": "g_{}", "shift": "b_{}"}
 
 
 def as_python(text: str) -> str:
@@ -153,15 +157,14 @@ def symbols_of(gates: Mapping[str, Any], H: int) -> dict[str, np.ndarray]:
     """W_i, U_i, b_i, p_i, R_if, b_hz and E, as they stand in the equations; vectors are columns."""
     names: dict[str, np.ndarray] = {"E": np.eye(H)}
     for slot, parts in gates.items():
-        k = SYMBOLS.get(slot)
+        k = "c" if slot == "cell" else SYMBOLS.get(slot)
         for part, array in parts.items():
             if part == "gates":
                 names.update({f"R_{k}{SYMBOLS[source]}": R for source, R in array.items()})
             elif slot == "embedding":
                 names["E"] = array
             else:
-                name = {"x": f"W_{k}", "h": f"U_{k}", "b": f"b_{k}", "c": f"p_{k}", "bh": f"b_h{k}"}[part]
-                names[name] = array if array.ndim == 2 else array[:, None]
+                names[NAME_OF[part].format(k)] = array if array.ndim == 2 else array[:, None]
     return names
 
 

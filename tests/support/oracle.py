@@ -634,17 +634,35 @@ def undefined(config: Config) -> str | None:
     return None
 
 
+def normed(a: Array) -> Array:
+    """(a - mean) / sqrt(variance + 1e-5), over the units"""
+    deviation = a - a.mean(axis=-1, keepdims=True)
+    return deviation / np.sqrt((deviation * deviation).mean(axis=-1, keepdims=True) + 1e-5)
+
+
+def product(gate: Mapping[str, Any], part: str, value: Array) -> Array:
+    """W x or U h', and with layer normalisation g * LN of it"""
+    a = value @ gate[part].T
+    gain = gate.get(f"gain_{part}")
+    return a if gain is None else gain * normed(a)
+
+
 def affine(knobs: Config, gate: Mapping[str, Any], x: Array, h: Array) -> Array:
     """The terms of W x + U h' + b that `feeds` names; a row for each block of units stands for all of them."""
     a = np.zeros((len(x), 1))
     if "x" in knobs["feeds"]:
-        a = a + x @ gate["x"].T
+        a = a + product(gate, "x", x)
     if "h" in knobs["feeds"]:
-        a = a + h @ gate["h"].T
+        a = a + product(gate, "h", h)
     if "b" in knobs["feeds"]:
         a = a + gate["b"]
     block = knobs.get("block", 1)
     return a if block == "all" else np.repeat(a, block, axis=1)
+
+
+def reads_the_cell_itself(config: Config) -> bool:
+    """h = c"""
+    return bool(not learned(config, "output") and config["output"]["value"] == 1 and config["squash"] == "identity")
 
 
 def before_peephole(config: Config, gates: Gates, slot: str, x: Array, state: State) -> Array:
@@ -723,7 +741,7 @@ def candidate(config: Config, gates: Gates, x: Array, h: Array, r: Array | None)
         return phi(affine(knobs, gate, x, h if r is None else r * h))
     outside = {"feeds": [part for part in knobs["feeds"] if part != "h"]}
     inside = {"feeds": [part for part in knobs["feeds"] if part != "x"]}
-    recurrent = {"h": gate.get("h"), "b": gate.get("bh")}
+    recurrent = {"h": gate.get("h"), "b": gate.get("bh"), "gain_h": gate.get("gain_h")}
     return phi(affine(outside, gate, x, h) + r * affine(inside, recurrent, x, h))
 
 
@@ -740,7 +758,10 @@ def generic(config: Config, gates: Gates, x: Array, state: Mapping[str, Array] |
         c = gated["forget"] * s["c"] + gated["input"] * z
         o = output_gate(config, gates, x_t, s, c)
         reset = {} if r is None else {"reset": r}
-        h = o * ACTIVATIONS[config["squash"]](c)
+        read = c
+        if config["layer_norm"] and not reads_the_cell_itself(config):
+            read = gates["cell"]["gain"] * normed(c) + gates["cell"]["shift"]
+        h = o * ACTIVATIONS[config["squash"]](read)
         return {**gated, **reset, "candidate": z, "output": o, "cell": c, "hidden": h}
 
     carry = dict.fromkeys(("h", "c", *carried_gates(config)), 0.0)
@@ -770,6 +791,10 @@ def gated_shapes(config: Config, I: int, H: int) -> dict[str, dict[str, Any]]:
             out[slot]["c"] = (H,)
         if knobs.get("gates"):
             out[slot]["gates"] = dict.fromkeys(carried_gates(config), (rows, H))
+        if config["layer_norm"]:
+            out[slot].update({f"gain_{part}": (rows,) for part in "xh" if part in knobs["feeds"]})
+    if config["layer_norm"] and not reads_the_cell_itself(config):
+        out["cell"] = {"gain": (H,), "shift": (H,)}
     inside = config["reset"]["kind"] != "absent" and config["reset"]["position"] == "after"
     if inside and "b" in config["candidate"]["feeds"]:
         out["candidate"]["bh"] = (H,)

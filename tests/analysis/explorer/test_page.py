@@ -364,6 +364,13 @@ def test_a_stale_study_is_refused_with_the_reason(study, tmp_path, capsys):
     assert "stale (another version of trainer made the numbers" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_normalised_net_is_left_out_with_its_reason(tmp_path):
+    folder = explored.looked_at(tmp_path / "normed", task="adding", **{"task.length": 4, "variant.layer_norm": True})
+    content, left_out = nets.nets(load([folder]), 10**9)
+    assert content["nets"] == []
+    assert list(left_out.values()) == ["the page does not have layer normalisation"]
+
+
 def test_a_net_whose_facts_are_damaged_is_left_out_alone(study, tmp_path):
     copy = Path(shutil.copytree(study, tmp_path / "small"))
     path = next(copy.glob("*gru-s0*/inside.json"))

@@ -108,6 +108,18 @@ def test_units_that_a_block_does_not_divide_are_not_applicable() -> None:
         job("variant.forget.block=5", "model.hidden_size=12")
 
 
+def test_normalising_a_single_value_is_not_applicable() -> None:
+    assert job("variant.layer_norm=true").variant.name == "lstm[layer_norm=true]"
+    with pytest.raises(NotApplicableError, match=r"\Avariant.layer_norm=true: .* forget.block=all has no other\Z"):
+        job("variant=scalar_forget", "variant.layer_norm=true")
+    with pytest.raises(NotApplicableError, match=r"\Avariant.layer_norm=true: a single unit"):
+        job("variant.layer_norm=true", "model.hidden_size=1")
+
+
+def test_no_normalisation_is_a_run_of_before() -> None:
+    assert job("variant.layer_norm=false").run_id == job().run_id != job("variant.layer_norm=true").run_id
+
+
 def test_load_spec_works_inside_a_running_hydra_application() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         spec = load_spec("lstm", ["variant.forget.feeds=xb"])

@@ -19,7 +19,7 @@ from experiments.inspection.surgery import KINDS, by_unit, measured, replacing, 
 from experiments.inspection.time_constants import time_constants
 from experiments.inspection.traces import gates, hidden, started, traces
 from experiments.inspection.weighted_sum import weighted_sum
-from lstm_variants import CellSpec
+from lstm_variants import CellSpec, load
 from lstm_variants.activations import ACTIVATIONS
 
 PLAIN = [name for name in VARIANTS if SPECS[name].cell == "gated"]
@@ -126,6 +126,24 @@ def test_units_of_a_block_are_fed_by_the_terms_of_the_block(block: int | str) ->
         before, lost = measured(net), cut(net, found, "forget", "h", [0])
         gate["h"].zero_()
         gate["b"] += torch.from_numpy(mean.reshape(len(gate["b"]), -1)[:, 0])
+    assert lost == pytest.approx(measured(net), abs=1e-12)
+    assert lost != before
+
+
+@pytest.mark.parametrize("variant", ["lstm", "gru", "gru_reset_before", "peephole"])
+def test_terms_of_a_normalised_net_are_normalised(variant: str) -> None:
+    net = looked_at(load(variant, "layer_norm=true"), layers=2)
+    found, spec = traces(net), net.layer.spec
+    for slot in spec.learned:
+        made = terms(net, found, 1, slot)
+        value = ACTIVATIONS[spec[slot].activation].phi(torch.from_numpy(np.asarray(sum(made.values())))).numpy()
+        assert value == pytest.approx(found[1][slot], abs=1e-12)
+    with torch.no_grad():
+        gate = net.layer.gates()["forget"]
+        mean = terms(net, found, 0, "forget")["h"][net.inside].mean(axis=0)
+        before, lost = measured(net), cut(net, found, "forget", "h", [0])
+        gate["gain_h"].zero_()
+        gate["b"] += torch.from_numpy(mean)
     assert lost == pytest.approx(measured(net), abs=1e-12)
     assert lost != before
 
