@@ -18,7 +18,7 @@ from experiments.config.catalogue import config_file, names
 from experiments.config.compose import compose
 from experiments.config.extensions_option import use_extensions
 from experiments.config.resolve import resolve
-from experiments.tasks.base import Task
+from experiments.tasks.base import Task, TaskError
 from lstm_variants.catalogue.cards import card, difference, family_table
 from lstm_variants.catalogue.variant_names import describe
 from lstm_variants.catalogue.variants import load
@@ -108,10 +108,18 @@ def task_table() -> str:
     for name in names("task"):
         lines = "needs task.path=FILE", ""
         if config_file("task", name).get("path", "") is not None:
-            task = _task(name)
-            lines = _line(task, task.chance), _line(task, task.solved)
+            lines = _levels(name)
         rows.append((f"`{name}`", _summary(name), *lines))
     return tabulate(rows, ("task", "what it asks", "chance", "solved"), tablefmt="pipe", disable_numparse=True)
+
+
+def _levels(name: str) -> tuple[str, str]:
+    """A task's chance and its threshold, or why they cannot be had here."""
+    try:
+        task = _task(name)
+    except TaskError as error:  # what it is made with is missing
+        return str(error), ""
+    return _line(task, task.chance), _line(task, task.solved)
 
 
 def _line(task: Task, value: float | None) -> str:

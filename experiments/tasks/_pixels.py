@@ -1,4 +1,4 @@
-"""Images read pixel by pixel or row by row, then named: what the digit tasks share."""
+"""Digits read step by step, then named: what the digit tasks share, and those of images read by pixel or by row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ from experiments.tasks.base import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelTask(SplitTask):
+class TenClasses(SplitTask):
+    """Sequences that are one of ten digits, due at the last step."""
+
+    metric = "accuracy"
+    direction = "max"
+    unit = "share"
+    chance_loss = math.log(10)
+    chance = 0.1
+    output_size = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelTask(TenClasses):
     """Images of ten classes.
 
     Attributes:
@@ -23,12 +35,6 @@ class PixelTask(SplitTask):
     permuted: bool
 
     side: ClassVar[int]
-    metric = "accuracy"
-    direction = "max"
-    unit = "share"
-    chance_loss = math.log(10)
-    chance = 0.1
-    output_size = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()

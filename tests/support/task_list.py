@@ -18,7 +18,7 @@ from experiments.tasks.sequential_mnist import NAMES as MNIST_NAMES
 CONF = Path(__file__).parents[2] / "conf" / "task"
 TASKS = sorted(path.stem for path in CONF.glob("*.yaml"))
 REAL = ["arrays", "char_lm", "polyphonic", "sequential_mnist"]
-SYNTHETIC = [name for name in TASKS if name not in [*REAL, "sequential_digits"]]
+SYNTHETIC = [name for name in TASKS if name not in [*REAL, "mnist1d", "sequential_digits"]]
 CARRIED = ["continual_adding", "continual_reber", "continual_temporal_order", "xml"]
 SUZGUN = {"letters": 3, "start": False, "alpha": 0.25, "beta": 0.25, "strings": 50, "squared": True, "score": "e1"}
 OPTIONS = {  # every named option besides the default, by task
@@ -27,6 +27,7 @@ OPTIONS = {  # every named option besides the default, by task
     "continual_adding": [{"flag": False}],
     "continual_reber": [{"markers": "inner"}, {"markers": "distinct"}, {"reset_at": "string_end"}],
     "counting": [{"letters": 3}, SUZGUN],
+    "mnist1d": [{"shuffled": True}],
     "noisy_lag": [{"layout": "2b"}, {"layout": "2c"}, {"layout": "2c", "distractors": 4}],
     "parity": [{"target": "last"}],
     "sequential_digits": [{"length": 8}, {"permuted": True}],

@@ -3,6 +3,7 @@
 import os
 import pickle
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from task_list import CASES, IDS, REAL, build, equal, generator, write_arrays
 from experiments.config.compose import compose
 from experiments.config.job import Job
 from experiments.config.resolve import resolve
+from experiments.tasks import _sharing
 from experiments.tasks.base import Batch
 from experiments.training import network
 from experiments.training.loop import Training
@@ -50,7 +52,10 @@ def test_what_is_sent_to_another_process_holds_no_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "changes"), CASES, ids=IDS)
-def test_a_task_sent_elsewhere_draws_the_same(name: str, changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_task_sent_elsewhere_draws_the_same(
+    name: str, changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sharing, "_living", WeakValueDictionary())  # none that another test has read
     task = build(name, changes, tmp_path)
     assert "splits" not in vars(task) or name in REAL
     make, arguments = pickle.loads(pickle.dumps(task)).__reduce__()
