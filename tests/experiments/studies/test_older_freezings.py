@@ -1,6 +1,6 @@
 """A study that was frozen by earlier code and says the same is the same study."""
 
-from experiments.studies.freezing import with_blocks
+from experiments.studies.changed_yaml import with_blocks
 
 
 def test_a_gate_that_was_said_to_be_shared_is_one_block() -> None:
