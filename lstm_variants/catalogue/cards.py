@@ -97,8 +97,9 @@ def initial_memory(spec: CellSpec) -> str:
     keep = values["forget"][-1].mean().item()
     if not 0 < keep < 1:
         return f"the forget gate is {keep:.3g}"
-    half_life = math.log(0.5) / math.log(keep)
-    left = f"a step leaves {keep:.1%} of the cell, {half_life:.3g} steps leave half of it"
+    half_life = f"{math.log(0.5) / math.log(keep):.3g}"
+    half = f"{half_life} steps leave half of it" if half_life != "1" else "1 step leaves half of it"
+    left = f"a step leaves {keep:.1%} of the cell, {half}"
     return f"the forget gate is {keep:.3g}: {left} (time constant {-1 / math.log(keep):.3g} steps)"
 
 

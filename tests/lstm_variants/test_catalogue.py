@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import lstm_variants
 from experiments.config.compose import load_spec
 from lstm_variants import ExtensionError, SpecError, config_files, load, variants
+from lstm_variants.catalogue.cards import card
 from lstm_variants.catalogue.changes import nested
 from lstm_variants.catalogue.variant_names import describe
 from lstm_variants.catalogue.variants import aliases
@@ -222,3 +223,10 @@ def test_it_works_with_torch_numpy_yaml_and_filelock_alone(tmp_path: Path) -> No
 
 def test_the_names_of_the_package_are_there() -> None:
     assert all(hasattr(lstm_variants, name) for name in lstm_variants.__all__)
+
+
+@pytest.mark.parametrize(
+    ("change", "half"), [("forget.feeds=x", ", 1 step leaves half"), ("forget.feeds=xb", " 2.21 steps leave half")]
+)
+def test_a_card_says_how_fast_an_untrained_cell_forgets(change, half):
+    assert f"{half} of it" in card(describe(load("lstm", change)), 8, 64)
