@@ -1,6 +1,7 @@
 """What holds for every task: the contract, bit by bit, and how tasks are found and refused."""
 
 import doctest
+import hashlib
 import importlib
 import random
 from dataclasses import fields
@@ -337,3 +338,19 @@ def test_the_task_in_the_documentation_works(tmp_path: Path) -> None:
     assert np.array_equal(batch.targets[-1], batch.inputs[0])
     assert task.loss(outputs_for(task, batch), batch).isfinite()
     assert {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")} == set(TASKS)
+
+
+DRAWN = {
+    "arithmetic": ("6b95c89321223672", 2778050511),
+    "embedded_reber": ("5db61747f2a976ff", 1594316732),
+    "xml": ("c44e332ccc6c23d8", 344412315),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_tasks_drawn_in_few_passes_draw_what_they_drew(name: str, tmp_path: Path) -> None:
+    """Runs are paired by these numbers; and whoever draws from the generator afterwards gets what he got."""
+    random_numbers = generator(0, "pinned")
+    batch = build(name, {}, tmp_path).training_batch(random_numbers, 16)
+    drawn = b"".join(np.ascontiguousarray(array).tobytes() for array in batch.data if array is not None)
+    assert (hashlib.sha256(drawn).hexdigest()[:16], random_numbers.integers(0, 2**32)) == DRAWN[name]
