@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.arms import counted_runs, order
+from analysis.arms import arms, counted_runs, order
 from analysis.figures import _theme
 from analysis.records import archive, inside
 
@@ -51,6 +51,14 @@ def shown(runs: pd.DataFrame) -> Iterator[tuple[Any, inside.Inside]]:
     for _, rows in looked(runs).groupby("task"):
         base = rows[rows["variant"] == order.BASELINE]
         yield from found((base if len(base) else rows).head(1))
+
+
+def lost(runs: pd.DataFrame) -> str:
+    """What a cost is: `lost of the share right (accuracy)`, `added to loss (MSE)`, in a task's own words."""
+    metric, unit, direction = runs.iloc[0][["task.metric", "task.unit", "task.direction"]]
+    if unit == "share" and direction != "min":
+        return f"lost of the share right ({arms.metric_label(metric)})"
+    return f"{'added to' if direction == 'min' else 'lost of'} {arms.metric_label(metric, unit)}"
 
 
 def narrow(ax: Axes) -> bool:

@@ -42,7 +42,7 @@ SIGNED_SHADES = "PuOr_r"  # of a number around 0: purple below, orange above
 COLOURS = ("#CC6677", "#332288", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933", "#DDCC77")
 # Markers and dashes that look alike stand side by side, and colours that are alike in grey two places apart or more: of
 # two variants of a family that share their grey, neither the marker nor the dashes can be taken for the other's.
-MARKERS = ("s", "D", "d", "P", "*", "^", "v", "<", ">")  # the baseline alone has "o"
+MARKERS = ("s", "D", "X", "P", "*", "^", "v", "<", ">")  # the baseline alone has "o"
 SOLID = (1, 0)
 ONE_DOT, TWO_DOTS = (6, 2, 1.5, 2), (6, 2, 1.5, 2, 1.5, 2)  # after each dash
 DASHES = (SOLID, (10, 2), (5, 3), ONE_DOT, TWO_DOTS, (2.5, 1.5), (1, 1.2), (1, 3.5), (3, 6))

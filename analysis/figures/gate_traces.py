@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures._figure import Layout, Panel
 from analysis.figures._inside import GATES, fold_title, shown
-from analysis.figures._strips import OFTEN, Strips, values
+from analysis.figures._strips import OFTEN, Strips, by_own_largest, values
 from analysis.figures._text import plain
 from analysis.figures._theme import EVENT, GATE_SHADES, SIGNED_SHADES, SMALL
 from analysis.records.inside import Array, Inside
@@ -17,20 +17,21 @@ LAYOUT = Layout(order=200, base=5.9, part="Looking inside", wide=True)
 CAPTION = (
     "One evaluation sequence, read from left to right by one trained net: the first sequence, and the first seed of "
     "the complete LSTM. Top: one unit. A bar is as tall as what it holds when a step begins; the dark part is erased "
-    "by the step, the light part is kept. An arrow: more than half is erased at once, of at least half of the most "
-    "that the unit holds here. It is the unit that keeps best but for one kind of event: its median forget gate times "
-    "the mean share of its content that the event erases is greatest. Forget gate: a row is a unit, those that keep "
-    "longest on top, dark where it erases (f near 0), light where it keeps (f near 1); the unit of the bars is framed. "
-    "Cell: what each unit holds, orange above 0, purple below, the darker the more. Input and output gate: dark is "
-    "shut, light is open. Marks and thin lines show the task's events."
+    "by the step, the light part is kept. An arrow stands at every step that erases more than half of what the unit "
+    "holds, where that is at least a quarter of the most that it holds here. It is the unit that keeps best but for "
+    "one kind of event: its median forget gate times the mean share of its content that the event erases is greatest. "
+    "Forget gate: a row is a unit, those that keep longest on top, dark where it erases (f near 0), light where it "
+    "keeps (f near 1); the unit of the bars is framed, here and in the cell. Cell: what each unit holds after a step, "
+    "orange above 0, purple below, the darker the more, each row by its own largest: rows cannot be compared with each "
+    "other. Input and output gate: dark is shut, light is open. Marks and thin lines show the task's events."
 )
 STEPS = 48
 ROWS = ("forget", "cell", "input", "output", "reset")
 LABELS = {
-    "erased": "one unit:\nwhat it holds\ndark: erased\nlight: kept",
+    "erased": "one unit:\nwhat it holds as\nthe step begins\ndark: erased\nlight: kept\narrow: more than\nhalf erased",
     "forget": "forget gate f\ndark: erases\nlight: keeps",
-    "cell": "cell c:\nwhat is held",
-}
+    "cell": "cell c:\nwhat is held\nafter the step\norange: above 0\npurple: below 0\neach row by its\nown largest",
+} | {slot: f"{GATES[slot]}\ndark: shut\nlight: open" for slot in ("input", "output", "reset")}
 COLUMNS = ["task", "name", "seed", "run_id", "row", "unit", "step", "value", "text"]
 
 
@@ -119,16 +120,17 @@ def draw(on: Panel) -> Axes:
 
 
 def _map(strips: Strips, rows: pd.DataFrame, slot: str) -> None:
-    """The units of a gate or of the cell; the unit of the bars is framed in that of the forget gate."""
+    """The units of a gate or of the cell; the unit of the bars is framed in those of the forget gate and the cell."""
     table = rows[rows["row"] == slot].pivot(index="unit", columns="step", values="value").to_numpy()
-    height, top = 6.0 if slot in ("forget", "cell") else 3.0, strips.y
-    limit = float(np.abs(table).max())
-    gate, cell = {"vmin": 0, "vmax": 1, "cmap": GATE_SHADES}, {"vmin": -limit, "vmax": limit, "cmap": SIGNED_SHADES}
-    look: Any = cell if slot == "cell" else gate
-    strips.map(table, height, LABELS.get(slot, GATES.get(slot, slot).replace(" gate", "\ngate")), **look)
+    tall, top = slot in ("forget", "cell"), strips.y
+    height = 6.0 if tall else 3.0
+    if slot == "cell":
+        strips.map(by_own_largest(table), height, LABELS[slot], vmin=-1, vmax=1, cmap=SIGNED_SHADES)
+    else:
+        strips.map(table, height, LABELS[slot], vmin=0, vmax=1, cmap=GATE_SHADES)
     own = rows.loc[rows["row"] == "erased", "unit"]
-    if slot == "forget" and len(own):
-        strips.frame(top + height * int(own.iloc[0]) / len(table), height / len(table), EVENT, 1)
+    if tall and len(own):
+        strips.frame(top + height * int(own.iloc[0]) / len(table), height / len(table), EVENT, 1, "unit")
 
 
 def _inputs(strips: Strips, rows: pd.DataFrame) -> None:

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from analysis.arms import order
 from analysis.figures import _theme
 from analysis.figures._figure import Layout, Panel
-from analysis.figures._inside import GATES, looked
+from analysis.figures._inside import GATES, looked, lost
 from analysis.figures._layers import points
-from analysis.figures._legends import legend
+from analysis.figures._legends import legend, mark
+from analysis.figures._text import folded
 
 LAYOUT = Layout(order=270, part="Looking inside", base=2.8, together=8)
 CAPTION = (
@@ -21,6 +22,8 @@ CAPTION = (
     "to run, but another net learns to do without; lower right: needed to learn only; on the line both cost the same."
 )
 COLUMNS = ["task", "name", "seed", "touch", "learn", "run", "learn_median", "run_median"]
+ALONG: dict[str, Any] = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True, "ha": "right"}
+ALONG |= {"color": _theme.FAINT, "fontsize": _theme.SMALL}  # words along the diagonal
 KNOBS = "config.resolved.variant."
 
 
@@ -89,6 +92,10 @@ def draw(on: Panel) -> Axes:
     points(on, rows, "learn", "run", "seeds", s=_theme.DOT, linewidth=0, alpha=0.7)
     points(on, rows.drop_duplicates("name"), "learn_median", "run_median", "medians", s=_theme.LARGE)
     ax.set(xlim=(low - room, high + room), ylim=(low - room, high + room))
-    ax.set(xlabel="lost by training without it", ylabel="lost by taking it away\nafter training")
-    legend(ax, {name: look._replace(dashes=(0, 1)) for name, look in on.looks.items()})
+    ax.text(high, high - room / 3, "missed as much  ", va="top", **ALONG)
+    what = "the gate" if rows["touch"].str.startswith("surgery/").all() else "it"
+    ax.set_xlabel(folded(f"{lost(on.runs)} by training without {what}", 40, 4))
+    ax.set_ylabel(folded(f"{lost(on.runs)} by taking {what} away after training", 30, 4))
+    sizes = mark("o", "large: median", markersize=6), mark("o", "small: each net", markersize=2.5)
+    legend(ax, {name: look._replace(dashes=(0, 1)) for name, look in on.looks.items()}, *sizes)
     return ax

@@ -1,6 +1,7 @@
 """The report's last part: every figure of it draws what was found inside, and nothing where nothing was."""
 
 import itertools
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 import experiments
 from analysis import figures, report
-from analysis.figures import gate_traces
-from analysis.figures._strips import forgetting
+from analysis.figures import _theme, gate_traces
+from analysis.figures._strips import Strips, by_own_largest, forgetting, shapes
 from analysis.records.load import load
 
 QUICK = {"train.steps": 3, "train.eval_every": 3, "train.batch_size": 4, "train.eval_size": 8, "model.hidden_size": 3}
@@ -139,9 +140,96 @@ def test_the_unit_of_the_bars_keeps_but_for_an_event() -> None:
 
 def test_little_or_slow_loss_has_no_arrow() -> None:
     assert forgetting(LEAK * 0 + 0.6, LEAK * 0 + 0.4).tolist() == []
-    held = np.array([1, 0.4, 1])
-    assert forgetting(held * 0.1, held * 0.9).tolist() == [0, 2]  # at the middle one little was held
+    held = np.array([1, 0.2, 1])
+    assert forgetting(held * 0.1, held * 0.9).tolist() == [0, 2]  # at the middle one next to nothing was held
     assert forgetting(held * 0, held * 0).tolist() == []
+
+
+def test_steps_that_erase_alike_have_arrows_alike() -> None:
+    held = np.array([1, 0.25, 0.24, 0.3, 0.8])
+    assert forgetting(held * 0.4, held * 0.6).tolist() == [0, 1, 3, 4]
+    assert forgetting(held * 0.5, held * 0.5).tolist() == []  # half is not more than half
+
+
+@pytest.mark.parametrize(("drops", "words"), [([3], "forgets here"), ([3, 8], "at each arrow: forgets here")])
+def test_the_words_belong_to_all_arrows(drops: list[int], words: str) -> None:
+    ax = plt.figure().subplots()
+    held, dropped = np.ones(12), np.isin(np.arange(12), drops)
+    Strips(ax, 12).unit(np.where(dropped, 0.1, 0.9) * held, np.where(dropped, 0.9, 0.1) * held, "one unit")
+    assert [text.xy[0] for text in ax.findobj(Annotation)] == drops
+    assert [text.get_text() for text in ax.texts if text.get_text()] == [words]
+    plt.close("all")
+
+
+def test_each_row_of_the_cell_is_scaled_by_its_own_largest(records) -> None:
+    table = np.array([[1.0, -4, 2], [0.1, 0.05, 0], [0, 0, 0]])
+    assert by_own_largest(table).tolist() == [[0.25, -1, 0.5], [1, 0.5, 0], [0, 0, 0]]
+    rows = numbers(records, "gate_traces")
+    cell = rows[(rows["task"] == "adding") & (rows["row"] == "cell")].pivot(
+        index="unit", columns="step", values="value"
+    )
+    ax = figures.draw(figures.discover()["gate_traces"], rows, records.runs, task="adding")
+    (drawn,) = [np.asarray(image.get_array()) for image in ax.images if image.get_cmap().name == _theme.SIGNED_SHADES]
+    assert drawn == pytest.approx(by_own_largest(cell.to_numpy()))
+    assert abs(drawn).max(axis=1) == pytest.approx(np.ones(len(cell)))
+    assert "each row by its\nown largest" in "".join(label.get_text() for label in ax.get_yticklabels())
+    plt.close("all")
+
+
+def test_the_unit_of_the_bars_is_framed_in_forget_gate_and_cell(records) -> None:
+    rows = numbers(records, "gate_traces")
+    own = rows[rows["task"] == "adding"]
+    unit, units = int(own.loc[own["row"] == "erased", "unit"].iloc[0]), own["unit"].max() + 1
+    ax = figures.draw(figures.discover()["gate_traces"], rows, records.runs, task="adding")
+    frames = [patch for patch in ax.patches if patch.get_gid() == "unit"]
+    bounds = [np.sort(image.get_extent()[2:]) for image in ax.images[:2]]
+    for frame, (top, bottom) in zip(frames, bounds, strict=True):
+        assert (frame.get_y() - top) / (bottom - top) == pytest.approx(unit / units)
+    assert len({frame.get_edgecolor() for frame in frames}) == 1
+    plt.close("all")
+
+
+def test_an_event_of_a_kind_has_the_same_mark_in_every_task() -> None:
+    reber = shapes(["string start", "T or P", "due", "string end"])
+    adding = shapes(["first mark", "second mark", "due", "segment start"])
+    assert reber["string start"] == adding["segment start"] == shapes(["start"])["start"]
+    assert reber["due"] == adding["due"] == shapes(["new letter", "end due"])["end due"]
+    assert reber["T or P"] == adding["first mark"]
+    for marks in (reber, adding, shapes(["a start", "b start", "c start"])):
+        assert len(set(marks.values())) == len(marks) > 2
+
+
+def test_surgery_says_what_a_number_is(records) -> None:
+    rows = numbers(records, "surgery")
+    ax = figures.draw(figures.discover()["surgery"], rows, records.runs, task="continual_reber")
+    texts = [text.get_text().replace("\n", " ") for text in ax.texts]
+    said = "a number: what is lost of the share right (outer accuracy), large: bad; median of 2 nets"
+    assert f"{said}; –: the gate has no such input" in texts
+    cells = [text for text in texts if re.fullmatch(r"–|-?\d+\.\d\d", text)]
+    (image,) = ax.images
+    gates = rows[rows["task"] == "continual_reber"].groupby(["name", "gate"]).ngroups
+    assert len(cells) == gates * image.get_array().shape[1]
+    assert cells.count("–") > 0
+    assert "-0.00" not in cells
+    plt.close("all")
+    ax = figures.draw(figures.discover()["surgery"], rows, records.runs, task="adding")
+    assert any("added to loss (MSE)" in text.get_text().replace("\n", " ") for text in ax.texts)
+    plt.close("all")
+
+
+def test_the_knockout_says_what_marks_and_line_mean(records) -> None:
+    rows = numbers(records, "two_way_knockout")
+    gate, feed = (
+        figures.draw(figures.discover()["two_way_knockout"], rows, records.runs, task=task)
+        for task in ("continual_reber", "adding")
+    )
+    known = [text.get_text() for text in gate.get_legend().get_texts()]
+    assert known[-2:] == ["large: median", "small: each net"]
+    assert [text.get_text().strip() for text in gate.texts] == ["missed as much"]
+    words = gate.get_ylabel().replace("\n", " ")
+    assert words == "lost of the share right (outer accuracy) by taking the gate away after training"
+    assert feed.get_xlabel().replace("\n", " ") == "added to loss (MSE) by training without it"
+    plt.close("all")
 
 
 def test_each_panel_says_what_its_own_marks_mean(records) -> None:
