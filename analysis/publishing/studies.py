@@ -19,6 +19,9 @@ from analysis.common.command_line import CommandError, nearest
 from analysis.pages.build import Gathered, Request, gather
 from analysis.pages.listings import counts
 from analysis.records import archive
+from analysis.replications import published_verdicts
+from analysis.replications.published import Replication
+from analysis.replications.published_verdicts import CellVerdict
 from analysis.statistics.estimates import median_interval
 
 
@@ -222,6 +225,20 @@ class Study:
             raise CommandError(f"{self.name} has no {arm} on {task}{nearest(f'{arm} on {task}', known)}")
         runs = counted_runs.scored(self.frozen.current(self.runs))
         return runs[(runs["arm"] == cells[task, arm]) & (runs["phase"] == "confirm")]
+
+    @property
+    def published(self) -> Replication:
+        """The published table that the study runs again; CommandError unless it does."""
+        if self.frozen.replication is None:
+            raise CommandError(f"{self.name} replicates no published table")
+        return Replication.model_validate(self.frozen.replication)
+
+    @cached_property
+    def replicated(self) -> list[CellVerdict]:
+        """The rows of that table, with what came of each."""
+        if self.gathered is None or self.frozen.replication is None:
+            return []
+        return published_verdicts.judge(self.gathered.everything, self.frozen)
 
     @property
     def edges(self) -> list[str]:

@@ -36,6 +36,7 @@ from analysis.statistics.outcomes import Outcomes
 
 ALPHA = 1 - LEVEL
 FAR = 20  # margins: beyond, an interval is infinite
+MORE = 10  # times as many trials of ours: would they decide?
 AGREES, DIFFERS = "agrees", "differs"
 WEAK = "weak: one published value, whose own spread is not known"
 
@@ -45,7 +46,8 @@ class CellVerdict:
     """A row of the table: what was published, what ours are, and what follows.
 
     compared: ours against theirs with the interval of that row alone, a ratio or a difference. p: after Holm, of the
-    nearer side; NaN where nothing is concluded.
+    nearer side; NaN where nothing is concluded. p_of_more: before Holm, if there were MORE times as many trials of ours,
+    spread as these are; NaN unless trials were published.
     """
 
     row: str
@@ -56,6 +58,7 @@ class CellVerdict:
     p: float
     verdict: str
     note: str
+    p_of_more: float = math.nan
 
 
 def judge(records: Records, frozen: FrozenStudy) -> list[CellVerdict]:
@@ -69,7 +72,7 @@ def judge(records: Records, frozen: FrozenStudy) -> list[CellVerdict]:
     counted = [place for place, row in enumerate(rows) if row.verdict != "not comparable"]
     adjusted = many_comparisons.holm([1.0 if math.isnan(rows[place].p) else rows[place].p for place in counted])
     for place, p in zip(counted, adjusted, strict=True):
-        rows[place] = _settled(rows[place], float(p))
+        rows[place] = _settled(rows[place], float(p), len(counted))
     return rows
 
 
@@ -82,11 +85,22 @@ def nothing_run(table: Replication) -> list[CellVerdict]:
     ]
 
 
-def _settled(row: CellVerdict, p: float) -> CellVerdict:
-    """A row with its p after Holm, and the verdict that this allows."""
+def _settled(row: CellVerdict, p: float, count: int) -> CellVerdict:
+    """A row with its p after Holm over `count` rows, and the verdict that this allows."""
     if row.verdict == "not run":
         return row
-    return replace(row, p=p, verdict=row.verdict if p <= ALPHA else "inconclusive")
+    if p <= ALPHA:
+        return replace(row, p=p)
+    return replace(row, p=p, verdict="inconclusive", note="; ".join(filter(None, [row.note, _wanting(row, count)])))
+
+
+def _wanting(row: CellVerdict, count: int) -> str:
+    """Whether more trials of ours would decide a row that is inconclusive, or published ones are wanting."""
+    if math.isnan(row.p_of_more):
+        return ""
+    if row.p_of_more * count <= ALPHA:
+        return f"{MORE} times as many trials of ours, spread as these are, would decide it"
+    return f"{MORE} times as many trials of ours would not decide it: those published are too few or too spread"
 
 
 def counts(rows: Sequence[CellVerdict]) -> str:
@@ -114,7 +128,7 @@ def _of_cell(table: Replication, cell: Cell, frozen: FrozenStudy, arms: Mapping[
     reason = table.incomparable(name)
     try:
         found = _finding(table, cell, _ours(table, cell, frozen, arms))
-        row = replace(blank, ours=found.ours, compared=found.compared, p=found.p, verdict=found.side, note=found.note)
+        row = replace(blank, **vars(found))
     except NotRunError as error:
         row = replace(blank, note=str(error))
     return replace(row, p=math.nan, verdict="not comparable", note=reason) if reason else row
@@ -125,10 +139,11 @@ class Compared:
     """Ours against what a cell publishes."""
 
     p: float
-    side: str
+    verdict: str
     ours: str
     compared: str
     note: str
+    p_of_more: float
 
 
 def _quoted(cell: Cell) -> str:
@@ -155,12 +170,14 @@ def _finding(table: Replication, cell: Cell, runs: pd.DataFrame) -> Compared:
     if table.ceiling is not None:
         plain = Outcomes(plain.low, np.where(plain.low >= table.ceiling, math.inf, plain.high))
     inside, outside, estimate, note = _tests(table, cell, plain)
+    many = Outcomes(np.tile(plain.low, MORE), np.tile(plain.high, MORE))
+    more = min(_tests(table, cell, many)[:2]) if cell.trials else math.nan
     least, most, low, high = (power(value) if table.scale == "ratio" else value for value in estimate)
     shown = Finding(1.0, "", least, most, low, high, floor=0.0 if table.scale == "ratio" else -math.inf)
     compared = f"{shown.size} [{written(low)}, {written(high)}]"
-    p, side = (inside, AGREES) if inside <= outside else (outside, DIFFERS)
+    p, verdict = (inside, AGREES) if inside <= outside else (outside, DIFFERS)
     notes = [note, *_cautions(runs, plain)]
-    return Compared(p, side, _median(plain), compared, "; ".join(filter(None, notes)))
+    return Compared(p, verdict, _median(plain), compared, "; ".join(filter(None, notes)), more)
 
 
 def _tests(

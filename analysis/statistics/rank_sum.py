@@ -37,6 +37,8 @@ def one_sided_p(x: Array, y: Array, side: Side) -> float:
 @functools.lru_cache(maxsize=1024)
 def rank_sum_null(ranks: tuple[float, ...], count: int) -> Array:
     """P(W = w / 2) for w = 0 ... 2 sum(ranks): the sum of `count` of the (whole or half) ranks, chosen at random."""
+    if 2 * count > len(ranks):  # the sum of the fewer others says as much
+        return rank_sum_null(ranks, len(ranks) - count)[::-1]
     doubled = [round(2 * rank) for rank in ranks]
     ways = np.zeros((count + 1, sum(doubled) + 1))
     ways[0, 0] = 1

@@ -128,6 +128,17 @@ def test_no_difference_found_is_no_agreement() -> None:
     few = changed_table(cells=[{"arm": "a", "trials": [0.1, 1.0, 10.0]}])
     (row,) = judged(few, a=around(1.0))
     assert row.verdict == "inconclusive"
+    assert "would not decide it" in row.note
+
+
+def test_a_row_that_more_of_our_trials_would_decide_says_so() -> None:
+    """Twelve of ours lie within the margin and eight beyond it; theirs are many and alike."""
+    ours = np.repeat([1.0, 1.7], [12, 8])
+    many = changed_table(cells=[{"arm": "a", "trials": [1.0, 1.01, 0.99] * 20}])
+    (row,) = judged(many, a=ours)
+    assert row.verdict == "inconclusive"
+    assert row.p_of_more <= 0.05
+    assert row.note.endswith("spread as these are, would decide it")
 
 
 def changed_table(**changes: Any) -> dict[str, Any]:
