@@ -76,7 +76,8 @@ def draw(folder: Path, records: Records, width: float, name: str) -> dict[str, s
 
 def alternative(name: str, figure: Drawing, numbers: pd.DataFrame, runs: pd.DataFrame) -> str:
     """What a figure shows, for those who do not see it."""
-    variants = set(numbers["name"])
-    shown = [row for row in order.rows(counted_runs.reported(runs)) if row in variants]
+    drawn = set(numbers["name"])
+    shown = [row for row in order.rows(counted_runs.reported(runs)) if row in drawn]
     panels = f"{figures.question(figure)} Panels: {', '.join(order.tasks(numbers))}. "
-    return f"{panels}Variants: {', '.join(shown)}. The numbers are in figures/{name}.csv."
+    variants = f"Variants: {', '.join(shown)}. " if shown else ""
+    return f"{panels}{variants}The numbers are in figures/{name}.csv."
