@@ -46,7 +46,7 @@ class CellVerdict:
     """A row of the table: what was published, what ours are, and what follows.
 
     compared: ours against theirs with the interval of that row alone, a ratio or a difference. p: after Holm, of the
-    nearer side; NaN where nothing is concluded. p_of_more: before Holm, if there were MORE times as many trials of ours,
+    nearer side; NaN where nothing is concluded. p_of_more: before Holm, with MORE times as many trials of ours that are
     spread as these are; NaN unless trials were published.
     """
 
