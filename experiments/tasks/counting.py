@@ -41,7 +41,7 @@ class Counting(Task):
         alpha, beta: n - 1 is beta-binomial with these on 0..N-1, uniform with 1 and 1.
         strings: how many there are to train on, the same for every seed, in one order over and over; None: new ones.
         squared: whether the loss is the mean squared error of the outputs' sigmoids, not the cross entropy.
-        asked: the largest n that the score asks for.
+        asked: the largest n that the score asks for, in one batch: memory grows with its square.
         score: ``largest_n``, or ``e1``, the smallest n that is not accepted, ``asked`` + 1 where all are.
     """
 
@@ -64,8 +64,8 @@ class Counting(Task):
         for key in ("alpha", "beta"):
             value = getattr(self, key)
             self.require(key, math.isfinite(value) and value > 0, "a finite number above 0")
-        self.require("strings", self.strings is None or self.strings >= 1, "1 or more, or null,")
-        self.require("asked", self.asked >= 1, "1 or more")
+        self.require("strings", self.strings is None or 1 <= self.strings <= 10**6, "1 to 1000000, or null,")
+        self.require("asked", 1 <= self.asked <= 2000, "1 to 2000 (memory grows with its square)")
         self.require("score", self.score in ("largest_n", "e1"), "largest_n or e1")
 
     @property
