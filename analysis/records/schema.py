@@ -1,6 +1,6 @@
 """The one definition of run.json: experiments/store writes it by these classes, analysis reads and checks by them.
 
-The table in docs/record.md is made from them (analysis/common/pydantic_in_words.py). A key that is not here is kept as it is.
+The table in docs/record.md is made from them (pydantic_in_words.py). A key that is not here is kept as it is.
 """
 
 import re

@@ -255,6 +255,12 @@ def test_a_wrong_setting_is_refused_by_name(settings: dict[str, Any], message: s
         load_task("adding", defaults("adding") | settings)
 
 
+@pytest.mark.parametrize(("key", "value"), [("asked", 0), ("asked", 2001), ("strings", 0), ("strings", 10**6 + 1)])
+def test_counting_asks_for_no_more_than_fits_into_memory(key: str, value: int) -> None:
+    with pytest.raises(TaskError, match=rf"task\.{key}={value}: 1 to "):
+        load_task("counting", defaults("counting") | {key: value})
+
+
 def test_an_unknown_task_or_a_missing_setting_is_named() -> None:
     with pytest.raises(TaskError, match=r"task=ading: no such task; did you mean adding"):
         load_task("ading", {})
