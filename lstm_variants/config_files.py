@@ -86,6 +86,12 @@ def _conf_folders() -> list[Path]:
     return [CONF, *user_folders.conf_folders()]
 
 
+def shown_path(group: str, name: str) -> str:
+    """The path of a file as messages name it: ours from ``conf/`` on, the user's whole."""
+    path = _paths(group, user_folders.generation())[name]
+    return f"conf/{path.relative_to(CONF).as_posix()}" if path.is_relative_to(CONF) else str(path)
+
+
 def own_content(group: str, name: str) -> dict[str, Any]:
     """A file of a group without those that it is a diff of.
 

@@ -31,7 +31,7 @@ def test_a_file_has_its_tests(name: str, test: str) -> None:
 
 def test_the_folder_that_mirrors_a_change_comes_first() -> None:
     found = chosen(["analysis/arms/arms.py", "tests/test_wheel.py"])
-    near = [test for test in found if test.startswith("tests/analysis/records/") or test == "tests/test_wheel.py"]
+    near = [test for test in found if test.startswith("tests/analysis/arms/") or test == "tests/test_wheel.py"]
     assert found[: len(near)] == near != found
 
 

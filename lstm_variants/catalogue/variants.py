@@ -81,7 +81,19 @@ def variants() -> dict[str, Variant]:
 @functools.cache
 def _variants(generation: int) -> dict[str, Variant]:
     names = config_files.names("variant")
-    return {name: _variant(name, config_files.config_file("variant", name)) for name in names}
+    found = {name: _variant(name, config_files.config_file("variant", name)) for name in names}
+    _refuse_one_cell_twice(found)
+    return found
+
+
+def _refuse_one_cell_twice(found: Mapping[str, Variant]) -> None:
+    """Two files of one cell would have one name in records, and the label of one would be lost: SpecError."""
+    shown = {name: config_files.shown_path("variant", name) for name in found}
+    first: dict[CellSpec, str] = {}
+    for name in sorted(found, key=lambda name: (not shown[name].startswith("conf/"), name)):
+        other = first.setdefault(found[name].spec, name)
+        if other != name:
+            raise SpecError(f"{shown[name]}: this is the cell of {other}: say variant={other}, or change something")
 
 
 def _variant(name: str, content: Mapping[str, Any]) -> Variant:
@@ -89,11 +101,11 @@ def _variant(name: str, content: Mapping[str, Any]) -> Variant:
     for key in ("label", "cite"):
         if not isinstance(described[key], str):
             value = "null" if described[key] is None else described[key]
-            raise SpecError(f"{FILE.format(name)}: variant.{key}={value}: a text is needed")
+            raise SpecError(f"{config_files.shown_path('variant', name)}: variant.{key}={value}: a text is needed")
     try:
         return Variant(name, described["label"], described["cite"], CellSpec.from_config(content))
     except SpecError as error:
-        raise SpecError(f"{FILE.format(name)}: {error}") from None
+        raise SpecError(f"{config_files.shown_path('variant', name)}: {error}") from None
 
 
 def aliases() -> dict[str, str]:
@@ -112,6 +124,7 @@ def _aliases(generation: int) -> dict[str, str]:
     known = dict.fromkeys(files, "the name of a variant")
     for alias, name in pairs:
         if alias in known:
-            raise SpecError(f"{FILE.format(name)}: the alias {alias} is {known[alias]} too; give it another one")
+            file = config_files.shown_path("variant", name)
+            raise SpecError(f"{file}: the alias {alias} is {known[alias]} too; give it another one")
         known[alias] = f"an alias of {name}"
     return dict(pairs)

@@ -153,6 +153,17 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
+def test_two_files_of_one_cell_are_refused_since_one_label_would_be_lost(tmp_path: Path) -> None:
+    registration.use(write(tmp_path, mine="defaults: [lstm]\nforget: {kind: complement}\n"))
+    with pytest.raises(SpecError, match=r"variant/mine\.yaml: this is the cell of coupled_gates: say variant=coupled_g"):
+        variants()
+    write(tmp_path, mine="defaults: [lstm]\nforget: {feeds: xb}\n", yours="defaults: [mine]\n")
+    registration.use(None)
+    registration.use(tmp_path)
+    with pytest.raises(SpecError, match=r"variant/yours\.yaml: this is the cell of mine"):
+        variants()
+
+
 def test_a_folder_of_the_user_s_is_one_word_away(tmp_path: Path) -> None:
     mine = "defaults: [gru, _self_]\nreset: {feeds: xb}\ninput: {offset: 1e-1}\n"
     registration.use(write(tmp_path, mine=mine, first="defaults: [_self_, gru]\nsquash: tanh\n"))

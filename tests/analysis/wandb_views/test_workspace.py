@@ -76,7 +76,7 @@ def test_every_curve_is_of_a_metric_that_the_mirror_has(part: str, spec: Any, st
 
 
 def test_the_view_has_the_axes_of_the_study_and_says_what_is_sampled(spec: Any, study: Path) -> None:
-    assert panels.axes(load([study])) == ["task.name", "task.length", "train.lr"]
+    assert run_table.axes(load([study])) == ["task.name", "task.length", "train.lr"]
     text = json.dumps(spec["view"])
     assert re.search(r"config:train\.lr", text)
     assert "variant.label" in text
