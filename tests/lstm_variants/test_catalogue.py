@@ -155,7 +155,9 @@ def write(folder: Path, **files: str) -> Path:
 
 def test_two_files_of_one_cell_are_refused_since_one_label_would_be_lost(tmp_path: Path) -> None:
     registration.use(write(tmp_path, mine="defaults: [lstm]\nforget: {kind: complement}\n"))
-    with pytest.raises(SpecError, match=r"variant/mine\.yaml: this is the cell of coupled_gates: say variant=coupled_g"):
+    with pytest.raises(
+        SpecError, match=r"variant/mine\.yaml: this is the cell of coupled_gates: say variant=coupled_g"
+    ):
         variants()
     write(tmp_path, mine="defaults: [lstm]\nforget: {feeds: xb}\n", yours="defaults: [mine]\n")
     registration.use(None)
