@@ -31,7 +31,9 @@ def footnote(source: Any, findings: str) -> str:
         spread = f"[{written(source.low)}, {written(source.high)}]"
         return f"{link}: {in_markdown(source.of)}, median {source} {in_markdown(spread)} of {source.seeds} seeds."
     rows = [
-        f"{pair.text}: {found.size} [{written(found.low)}, {written(found.high)}]" for pair, found in source.claim.pairs
+        f"{pair.text}: {found.size} [{written(found.low)}, {written(found.high)}]"
+        + (f", {found.verdict}: {found.reason}" if found.reason else "")
+        for pair, found in source.claim.pairs
     ]
     said = f"“{in_markdown(source.claim.sentence)}” {source.claim.verdict}"
     return f"{link}: {said}" + (f" ({in_markdown('; '.join(rows))})." if rows else ".")
