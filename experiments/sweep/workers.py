@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import logging
@@ -219,14 +220,14 @@ def _serve(pipe: Connection, extensions: list[str]) -> None:
 
 
 def _end() -> None:
-    """End at once: to take down an interpreter that has imported torch takes most of a second."""
+    """Let the process end at once: to take down an interpreter that has imported torch takes most of a second."""
     wandb_runs.wait()
     wandb_runs.settle()
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(0)
+    atexit.register(os._exit, 0)  # of all that is registered this runs first, once multiprocessing has cleaned up
 
 
 def _end_with_parent() -> None:

@@ -43,6 +43,12 @@ def tabbed(tab: Tab, selector: str) -> None:
     pytest.fail(f"Tab never comes to {selector}")
 
 
+def at(tab: Tab, selector: str, *keys: str) -> None:
+    """Press keys, one after the other, on a control that Tab has come to."""
+    tabbed(tab, selector)
+    tab.press(*keys)
+
+
 @pytest.mark.parametrize("tab", [1280, 390], indirect=True)
 def test_tab_comes_to_every_control_in_their_order_and_each_is_in_sight(tab):
     count = tab.value(FOCUS)["count"]
@@ -59,26 +65,19 @@ def test_tab_comes_to_every_control_in_their_order_and_each_is_in_sight(tab):
 def test_a_net_is_made_to_forget_with_keys_alone(tab):
     forget = "[data-slot=forget]"
     plain = tab.value(LOSS)
-    tabbed(tab, "#tour :nth-child(2)")
-    tab.press("Enter")
+    at(tab, "#tour :nth-child(2)", "Enter")
     assert "untouched" in tab.value(LOSS)
     assert "forget=0_all_marked" in tab.value("location.hash")
-    tabbed(tab, "#undo")
-    tab.press("Space")
+    at(tab, "#undo", "Space")
     assert tab.value(LOSS) == plain
-    tabbed(tab, f"{forget} .fixed")
-    tab.press("Space")
+    at(tab, f"{forget} .fixed", "Space")
     assert "forget=0_all_every" in tab.value("location.hash")
-    tabbed(tab, f"{forget} .value")
-    tab.press("ArrowRight")
+    at(tab, f"{forget} .value", "ArrowRight")
     assert "forget=0.01_all_every" in tab.value("location.hash")
-    tabbed(tab, f"{forget} .units")
-    tab.press("ArrowDown")
-    tabbed(tab, f"{forget} .steps")
-    tab.press("ArrowDown")
+    at(tab, f"{forget} .units", "ArrowDown")
+    at(tab, f"{forget} .steps", "ArrowDown")
     assert "forget=0.01_picked_marked" in tab.value("location.hash")
-    tabbed(tab, f"{forget} .term[value=h]")
-    tab.press("Space")
+    at(tab, f"{forget} .term[value=h]", "Space")
     assert "forget=0.01_picked_marked_h" in tab.value("location.hash")
     tab.press("Tab")
     assert tab.value("document.activeElement.matches('.term[value=b]')")
@@ -93,8 +92,7 @@ def test_a_net_is_made_to_forget_with_keys_alone(tab):
 
 
 def test_a_sequence_is_typed_letter_by_letter(tab):
-    tabbed(tab, "#edit input")
-    tab.press("End", "Backspace", "Backspace", "T")
+    at(tab, "#edit input", "End", "Backspace", "Backspace", "T")
     before, typed = tab.value("[recorded().inputs, shownSequence().inputs]")
     assert typed[:-1] == before[:-2]
     assert tab.value("task().alphabet[shownSequence().inputs.at(-1)]") == "T"

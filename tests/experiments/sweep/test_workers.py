@@ -35,6 +35,28 @@ made = experiments.sweep({"seed": range(4)}, workers=2, study=STUDY, task="addin
 print(*made["status"])
 """
 
+WORKER_WITH_A_LOCK = """
+import multiprocessing
+from experiments.sweep import workers
+def live():
+    global lock
+    lock = multiprocessing.RLock()
+    workers._end()
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("spawn").Process(target=live)
+    worker.start()
+    worker.join()
+    print(worker.exitcode)
+"""
+
+
+def test_a_worker_that_ends_leaves_no_semaphore_behind(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WORKER_WITH_A_LOCK)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=200)
+    assert (ended.stdout, ended.stderr) == ("0\n", "")
+
 
 @pytest.mark.slow
 def test_a_script_without_a_main_guard_runs_once_whether_it_is_a_file_or_typed(tmp_path: Path) -> None:
